@@ -12,7 +12,6 @@ back-propagation through time*, ICLR 2023. Per layer and step, with ``torch.nn.G
     h = c - o * threshold                           ... and is reset softly
 """
 
-import math
 from collections.abc import Iterable
 
 import torch
