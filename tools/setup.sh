@@ -1,0 +1,48 @@
+#!/bin/sh
+# Makes the virtual environment .venv in the current directory, or says in one sentence what is
+# missing. Called by make as: tools/setup.sh basic|full PYTHON
+#
+# "basic" starts from nothing and installs what simulation and bitstreams need; "full" adds
+# training and tests to it. Each writes its stamp, .venv/ready-*, as its last act, so that a
+# set-up that was interrupted is never taken as complete.
+set -eu
+stage=$1 python=$2
+
+fail() {
+    echo "egru-hw: $*" >&2
+    exit 1
+}
+
+install() {
+    .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt "$@" ||
+        fail "pip could not install the packages named above; 'make' starts over."
+}
+
+case $stage in
+basic)
+    rm -f .venv/ready-*
+    for tool in g++ make perl; do
+        command -v "$tool" >/dev/null ||
+            fail "$tool is missing (Debian, Ubuntu: apt install $tool)."
+    done
+    command -v "$python" >/dev/null ||
+        fail "$python is missing (Debian, Ubuntu: apt install python3 python3-venv)."
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') ||
+        fail "$python does not run."
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "Python 3.11 or later is needed, but $python is $version;" \
+            "name another one, as in: make PYTHON=python3.12."
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "Python's venv module is missing (Debian, Ubuntu: apt install python3-venv)."
+    echo "egru-hw: making .venv with Python $version; this takes a few minutes, once."
+    "$python" -m venv --clear .venv ||
+        fail "Python's venv module does not work: '$python -m venv' failed as shown above."
+    install setuptools # pinned, as --no-build-isolation takes it from here
+    install --no-build-isolation --editable '.[sim,boards]'
+    ;;
+full)
+    echo "egru-hw: adding PyTorch and the test tools to .venv; this takes a few minutes, once."
+    install --no-build-isolation --editable '.[sim,boards,train,dev]'
+    ;;
+esac
+touch ".venv/ready-$stage"
