@@ -1,0 +1,25 @@
+"""The golden models: a float EGRU to train and the integer EGRU that hardware must equal.
+
+Names are imported when first used, so that the integer side never loads torch.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "EGRU": ("golden.egru", "EGRU"),
+    "IntegerEGRU": ("golden.integer", "IntegerEGRU"),
+    "Network": ("golden.network", "Network"),
+    "QuantizeConfig": ("golden.quantization", "QuantizeConfig"),
+    "load_model": ("golden.model_file", "load"),
+    "quantize": ("golden.quantization", "quantize"),
+    "save_model": ("golden.model_file", "save"),
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

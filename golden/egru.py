@@ -74,13 +74,13 @@ class EGRU(nn.Module):
         ):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        for name, value in (
+        for name, probability in (
             ("dropout", dropout),
             ("zoneout", zoneout),
             ("drop_connect", drop_connect),
         ):
-            if not 0 <= value < 1:
-                raise ValueError(f"{name} must be a probability in [0, 1), not {value!r}")
+            if not 0 <= probability < 1:
+                raise ValueError(f"{name} must be a probability in [0, 1), not {probability!r}")
         if not surrogate_height >= 0:
             raise ValueError(f"surrogate_height must not be negative, not {surrogate_height!r}")
         if not surrogate_width > 0:
@@ -178,7 +178,7 @@ class EGRU(nn.Module):
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = F.dropout(x, self.dropout, self.training)
-            x, y, h = self._run_layer(layer, x, y0[layer], h0[layer])
+            x, y, h = self.run_layer(layer, x, y0[layer], h0[layer])
             last_y.append(y)
             last_h.append(h)
         state = (torch.stack(last_y), torch.stack(last_h))
@@ -205,7 +205,11 @@ class EGRU(nn.Module):
             raise ValueError(f"EGRU expects a state of shapes {shapes}, not {found}")
         return tuple(state)
 
-    def _run_layer(self, layer: int, x: Tensor, y: Tensor, h: Tensor):
+    def run_layer(self, layer: int, x: Tensor, y: Tensor, h: Tensor):
+        """One layer over (T, N, ·) inputs from the state (y, h), each (N, H).
+
+        Returns the event values (T, N, H) and the state after the last step.
+        """
         weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
         weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
         theta = unit_interval(threshold)

@@ -129,9 +129,7 @@ class IntegerLayer:
     def largest_sums(self, largest_value: int) -> np.ndarray:
         """[4, H]: what the accumulators (r, z, p, q) can reach, their biases included."""
         from_input = np.abs(self.weight_input).sum(1) * (largest_value << self.input_alignment)
-        from_events = np.abs(self.weight_recurrent).sum(1) * (
-            EVENT.max << self.recurrent_alignment
-        )
+        from_events = np.abs(self.weight_recurrent).sum(1) * (EVENT.max << self.recurrent_alignment)
         r, z, p = from_input.reshape(3, -1)
         recurrent_r, recurrent_z, q = from_events.reshape(3, -1)
         sums = np.stack([r + recurrent_r, z + recurrent_z, p, q])
@@ -251,9 +249,7 @@ class IntegerEGRU:
         inputs, largest_value = self.input_size, -self.input_format.min
         for index, layer in enumerate(self.layers):
             if layer.input_size != inputs:
-                raise ValueError(
-                    f"layer {index} must read {inputs} inputs, not {layer.input_size}"
-                )
+                raise ValueError(f"layer {index} must read {inputs} inputs, not {layer.input_size}")
             for name in ("weight_input", "weight_recurrent"):
                 where = f"layer {index} {name}"
                 _check_range(where, getattr(layer, name), weight.min, weight.max)
@@ -293,9 +289,7 @@ class IntegerEGRU:
         """Raw inputs for :meth:`run` from real ones (N, T, C): rounded, saturated."""
         x = np.asarray(x, dtype=np.float64)
         if x.ndim != 3 or x.shape[2] != self.input_size:
-            raise ValueError(
-                f"inputs must have the shape (N, T, {self.input_size}), not {x.shape}"
-            )
+            raise ValueError(f"inputs must have the shape (N, T, {self.input_size}), not {x.shape}")
         if not np.isfinite(x).all():
             raise ValueError("inputs must be finite, but some are NaN or infinite")
         return self.input_format.quantize(x)
@@ -378,7 +372,7 @@ def _check_sums(index: int, largest: np.ndarray) -> None:
         raise ValueError(
             f"layer {index}, accumulator {SUMS[row]} of unit {unit} could reach "
             f"{largest[row, unit]} where {ACCUMULATOR} ends at {ACCUMULATOR.max}: "
-            f"use a coarser scale or smaller weights"
+            f"make its weights smaller"
         )
 
 

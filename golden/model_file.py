@@ -1,0 +1,251 @@
+"""Model files: a trained network, its integer twin and where they came from, in one file.
+
+A file is in safetensors format. Its metadata hold one JSON text, ``egru_model``, with the
+format's version, the shapes and numeric formats, and the task, training and results. The
+tensors are ``float.*``, the network's parameters in float32, and ``integer.*`` in the
+narrowest type that holds them. Reading the integer model needs no torch.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
+from golden.numerics import VALUE_BITS, Format
+
+if TYPE_CHECKING:
+    from golden.network import Network
+
+VERSION = 1
+KEY = "egru_model"  # the only key: several would be stored in random order
+
+
+class ModelFileError(ValueError):
+    """A file that is no model this version can read; the message says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """What :func:`load` returns.
+
+    Attributes:
+        path: where it was read.
+        integer: the integer model.
+        config: what was given to :func:`save`: task, training, results.
+        network_config: arguments of the :class:`golden.network.Network`.
+        parameters: its parameters by name, float32.
+    """
+
+    path: Path
+    integer: IntegerEGRU
+    config: dict[str, Any]
+    network_config: dict[str, Any]
+    parameters: dict[str, np.ndarray]
+
+    def network(self) -> "Network":
+        """The float network (imports torch)."""
+        import torch
+
+        from golden.network import Network
+
+        network = Network(**self.network_config)
+        network.load_state_dict({k: torch.from_numpy(v) for k, v in self.parameters.items()})
+        return network.eval()
+
+
+def save(path: str | Path, network: "Network", integer: IntegerEGRU, config: dict[str, Any]):
+    """Write both models and ``config`` (JSON: task, training, results) to ``path``.
+
+    The file appears whole or not at all, and the same arguments give the same bytes.
+    """
+    tensors = {
+        f"float.{name}": np.ascontiguousarray(tensor.detach().cpu().float().numpy())
+        for name, tensor in network.state_dict().items()
+    }
+    layers = []
+    for index, layer in enumerate(integer.layers):
+        for name, dtype in _LAYER_TYPES.items():
+            tensors[f"integer.layer{index}.{name}"] = getattr(layer, name).astype(dtype)
+        layers.append(
+            {
+                "input_alignment": layer.input_alignment,
+                "recurrent_alignment": layer.recurrent_alignment,
+            }
+        )
+    readout = None
+    if integer.readout is not None:
+        for name in _READOUT_FIELDS:
+            tensors[f"integer.readout.{name}"] = getattr(integer.readout, name).astype(np.int8)
+        readout = {
+            "fraction": integer.readout.fraction,
+            "bias_operand": integer.readout.bias_operand,
+        }
+    header = {
+        "version": VERSION,
+        "network": network.config,
+        "integer": {
+            "weight_bits": integer.weight_bits,
+            "input_fraction": integer.input_format.fraction,
+            "layers": layers,
+            "readout": readout,
+        },
+        "config": config,
+    }
+    write_atomically(path, to_bytes(tensors, {KEY: json.dumps(header, allow_nan=False)}))
+
+
+def load(path: str | Path) -> ModelFile:
+    """Read and check a model file.
+
+    Raises:
+        ModelFileError: with one sentence, for anything but an intact file of this version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file at {path}: train one or correct the path")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError, AttributeError) as error:
+        raise ModelFileError(
+            f"{path} is not a readable safetensors file ({error}): it is damaged or of another "
+            f"kind, so train or copy it again"
+        ) from None
+    if KEY not in metadata:
+        raise ModelFileError(
+            f"{path} is a safetensors file but no EGRU model (its metadata have no {KEY!r}): "
+            f"use a file written by golden.save_model"
+        )
+    return _decode(path, metadata[KEY], tensors)
+
+
+_LAYER_TYPES = {
+    "weight_input": np.int8,
+    "weight_recurrent": np.int8,
+    "bias": np.int16,
+    "threshold": np.uint16,
+}
+_READOUT_FIELDS = ("weight", "bias")
+
+
+def _decode(path: Path, text: str, tensors: dict[str, np.ndarray]) -> ModelFile:
+    def refuse(what: str) -> ModelFileError:
+        return ModelFileError(f"{path}: {what}; train or copy the file again")
+
+    try:
+        header = json.loads(text)
+        version = header["version"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise refuse(f"the metadata {KEY!r} are not the JSON object that was expected") from None
+    if version != VERSION:
+        raise ModelFileError(
+            f"{path} has format version {version!r} where {VERSION} was expected: "
+            f"convert it with the release that wrote it, or train again"
+        )
+
+    def take(name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
+        if name not in tensors:
+            raise refuse(f"the tensor {name} is missing")
+        tensor = tensors.pop(name)
+        if tensor.dtype != dtype or tensor.shape != shape:
+            raise refuse(
+                f"the tensor {name} is {tensor.dtype} of {tensor.shape} "
+                f"where {np.dtype(dtype)} of {shape} was expected"
+            )
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise refuse(f"the tensor {name} has values that are NaN or infinite")
+        return tensor
+
+    try:
+        network, integer = header["network"], header["integer"]
+        parameters = {
+            name: take(f"float.{name}", np.float32, shape)
+            for name, shape in _parameter_shapes(network).items()
+        }
+        model = _decode_integer(integer, network, take)
+        config = header["config"]
+    except ModelFileError:
+        raise
+    except (KeyError, TypeError, AttributeError) as error:
+        raise refuse(f"its configuration is incomplete or mistyped ({error})") from None
+    except ValueError as error:
+        raise refuse(f"its integer model is not valid ({error})") from None
+    if tensors:
+        raise refuse(f"the tensor {min(tensors)} does not belong to a model")
+    return ModelFile(path, model, config, network, parameters)
+
+
+def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    size, outputs = network["hidden_size"], network["outputs"]
+    shapes: dict[str, tuple[int, ...]] = {}
+    inputs = network["input_size"]
+    for layer in range(network["num_layers"]):
+        shapes[f"egru.weight_ih_l{layer}"] = (3 * size, inputs)
+        shapes[f"egru.weight_hh_l{layer}"] = (3 * size, size)
+        shapes[f"egru.bias_ih_l{layer}"] = shapes[f"egru.bias_hh_l{layer}"] = (3 * size,)
+        shapes[f"egru.threshold_l{layer}"] = (size,)
+        inputs = size
+    return shapes | {"readout.weight": (outputs, size), "readout.bias": (outputs,)}
+
+
+def _decode_integer(integer: dict[str, Any], network: dict[str, Any], take) -> IntegerEGRU:
+    size, outputs = network["hidden_size"], network["outputs"]
+    if len(integer["layers"]) != network["num_layers"]:
+        raise ValueError(
+            f"it has {len(integer['layers'])} layers where {network['num_layers']} were expected"
+        )
+    layers, inputs = [], network["input_size"]
+    for index, alignments in enumerate(integer["layers"]):
+        shapes = {
+            "weight_input": (3 * size, inputs),
+            "weight_recurrent": (3 * size, size),
+            "bias": (4, size),
+            "threshold": (size,),
+        }
+        arrays = {
+            name: take(f"integer.layer{index}.{name}", dtype, shapes[name])
+            for name, dtype in _LAYER_TYPES.items()
+        }
+        layers.append(
+            IntegerLayer(
+                **arrays,
+                input_alignment=alignments["input_alignment"],
+                recurrent_alignment=alignments["recurrent_alignment"],
+            )
+        )
+        inputs = size
+    readout = None
+    if (scales := integer["readout"]) is not None:
+        readout = IntegerReadout(
+            take("integer.readout.weight", np.int8, (outputs, size)),
+            take("integer.readout.bias", np.int8, (outputs,)),
+            scales["fraction"],
+            scales["bias_operand"],
+        )
+    input_format = Format(VALUE_BITS, integer["input_fraction"])
+    return IntegerEGRU(tuple(layers), input_format, readout, integer["weight_bits"])
+
+
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Write ``data`` so that ``path`` holds the old or the new content, never a part."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
