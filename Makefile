@@ -38,6 +38,7 @@ help:
 	@echo 'PYTHON=$(PYTHON) is the Python that .venv is made with, 3.11 or later.'
 
 setup: $(full)
+	@echo '.venv is ready.'
 
 $(basic): pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh basic '$(PYTHON)'
