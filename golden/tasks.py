@@ -42,11 +42,11 @@ class Mnist1D:
         from mnist1d.data import get_dataset_args, make_dataset
 
         # The package seeds the global generators: leave them as they were.
-        numpy_state, python_state = np.random.get_state(), random.getstate()
+        numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
         try:
             return make_dataset(get_dataset_args())
         finally:
-            np.random.set_state(numpy_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
             random.setstate(python_state)
 
     def train(self) -> Sequences:
