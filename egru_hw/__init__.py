@@ -1,0 +1,1 @@
+"""An accelerator for event-based GRUs in Amaranth."""

@@ -1,0 +1,118 @@
+"""The arithmetic of one unit: gates, new state, threshold and reset, as a pipeline."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from egru_hw.shapes import delay, saturate, shape
+from golden import numerics
+from golden.integer import SUMS
+from golden.numerics import Format, round_shift
+
+SUMS_LAYOUT = data.StructLayout({name: shape(numerics.ACCUMULATOR) for name in SUMS})
+
+PARAMETERS_LAYOUT = data.StructLayout(
+    {
+        "bias": data.StructLayout({name: shape(numerics.BIAS) for name in SUMS}),
+        "threshold": shape(numerics.THRESHOLD),
+    }
+)
+"""What a unit has of its own, as it lies in ``Target.PARAMETERS``."""
+
+TABLE_INDEX = Format(numerics.TABLE_INDEX_BITS + 1, 0, symmetric=True)
+
+
+class Unit(wiring.Component):
+    """One step of a unit, as ``docs/numerics.md`` states it. One unit a cycle, never stalls.
+
+    * ``sums``, ``parameters``: inputs, LATENCY cycles before the outputs.
+    * ``state``: h of the step before, STATE_DELAY cycles after the other inputs.
+    * ``fired``, ``value``: whether there is an event, and its value (0 ... 255).
+    * ``new_state``: h after reset.
+    """
+
+    LATENCY = 13
+    STATE_DELAY = 8
+
+    sums: In(SUMS_LAYOUT)
+    parameters: In(PARAMETERS_LAYOUT)
+    state: In(shape(numerics.STATE))
+    fired: Out(1)
+    value: Out(numerics.EVENT.width)
+    new_state: Out(shape(numerics.STATE))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.table = table = memory.Memory(
+            shape=shape(numerics.TABLE),
+            depth=numerics.TABLE_MAX_INDEX + 1,
+            init=numerics.tanh_table(),
+        )
+
+        def tanh(raw, shift, name):
+            """The table at ``raw / 2**shift``, signed: three cycles."""
+            index = saturate(round_shift(raw, shift), TABLE_INDEX)
+            magnitude = Signal(numerics.TABLE_INDEX_BITS, name=f"{name}_index")
+            negative = Signal(name=f"{name}_negative")
+            m.d.sync += [magnitude.eq(Mux(index < 0, -index, index)), negative.eq(index < 0)]
+            port = table.read_port()
+            m.d.comb += port.addr.eq(magnitude)
+            looked_up = Signal(signed(numerics.TABLE.width + 1), name=f"{name}_tanh")
+            was_negative = delay(m, negative, 1, f"{name}_negative")
+            m.d.sync += looked_up.eq(Mux(was_negative, -port.data, port.data))
+            return looked_up
+
+        # 1: sums with their biases
+        biased = {name: Signal(signed(numerics.ACCUMULATOR.width + 1), name=name) for name in SUMS}
+        for name in SUMS:
+            bias = self.parameters.bias[name] << numerics.BIAS_SHIFT
+            m.d.sync += biased[name].eq(self.sums[name] + bias)
+
+        # 2 ... 4: gates r and z, positive numbers of 17 bits with their sign
+        half = 1 << (numerics.GATE.width - 1)
+        r = Signal(signed(numerics.GATE.width + 1))
+        z = Signal(signed(numerics.GATE.width + 1))
+        m.d.comb += [
+            r.eq(half + tanh(biased["r"], numerics.SIGMOID_SHIFT, "r")),
+            z.eq(half + tanh(biased["z"], numerics.SIGMOID_SHIFT, "z")),
+        ]
+        q = Signal(shape(numerics.RECURRENT_GATE_INPUT))
+        m.d.sync += q.eq(
+            saturate(biased["q"] >> numerics.RECURRENT_GATE_SHIFT, numerics.RECURRENT_GATE_INPUT)
+        )
+        q = delay(m, q, 2, "q")
+
+        # 5, 6: reset gate
+        reset_product = Signal(signed(len(r) + len(q)))
+        candidate = Signal(signed(numerics.ACCUMULATOR.width + 2))
+        m.d.sync += [
+            reset_product.eq(r * q),
+            candidate.eq(
+                delay(m, biased["p"], 4, "p") + (reset_product >> numerics.RESET_PRODUCT_SHIFT)
+            ),
+        ]
+
+        # 7 ... 9: candidate state
+        g = tanh(candidate, numerics.TANH_SHIFT, "g")
+        h = delay(m, self.state, 1, "h")
+
+        # 10 ... 12: c = g + z (h - g)
+        difference = Signal(signed(numerics.STATE.width + 1))
+        update_product = Signal(signed(len(z) + len(difference)))
+        c = Signal(shape(numerics.STATE))
+        m.d.sync += [
+            difference.eq(h - g),
+            update_product.eq(delay(m, z, 6, "z") * difference),
+            c.eq(delay(m, g, 2, "g") + round_shift(update_product, numerics.GATE.fraction)),
+        ]
+
+        # 13: threshold and reset
+        threshold = delay(m, self.parameters.threshold, 12, "threshold")
+        value = saturate(round_shift(c, numerics.EVENT_SHIFT), numerics.EVENT)
+        fired = (c > threshold) & (value != 0)
+        m.d.sync += [
+            self.fired.eq(fired),
+            self.value.eq(value),
+            self.new_state.eq(Mux(fired, c - threshold, c)),
+        ]
+        return m

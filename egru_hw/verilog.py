@@ -1,0 +1,39 @@
+"""The design as Verilog: ``python -m egru_hw.verilog`` writes every preset's to ``rtl/``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from amaranth.back import verilog
+
+from egru_hw.accelerator import Accelerator
+from egru_hw.config import Config, preset
+
+TOP = "egru"
+PUBLISHED = ("ulx3s-12f", "ulx3s-45f", "ulx3s-85f")
+
+
+def emit(config: Config) -> str:
+    """Verilog of the accelerator, its memories empty; the top module is ``egru``.
+
+    The text depends on the design alone, not on where or when it is emitted.
+    """
+    return verilog.convert(
+        Accelerator(config), name=TOP, emit_src=False, strip_internal_attrs=True
+    )
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("rtl"),
+    presets: Annotated[list[str], typer.Option("--preset", help="Presets.")] = list(PUBLISHED),
+) -> None:
+    """Write the Verilog of each preset to a file of its name."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in presets:
+        path = out / f"egru_{name.replace('-', '_')}.v"
+        path.write_text(emit(preset(name)))
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
