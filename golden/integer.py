@@ -232,7 +232,8 @@ class IntegerEGRU:
         object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers:
             raise ValueError("a model must have at least one layer")
-        if self.input_format != Format(VALUE_BITS, self.input_format.fraction):
+        fraction = self.input_format.fraction
+        if not isinstance(fraction, int) or self.input_format != Format(VALUE_BITS, fraction):
             raise ValueError(
                 f"input_format must be a signed format of {VALUE_BITS} bits, "
                 f"not {self.input_format!r}"

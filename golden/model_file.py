@@ -55,7 +55,12 @@ class ModelFile:
 
         from golden.network import Network
 
-        network = Network(**self.network_config)
+        try:
+            network = Network(**self.network_config)
+        except (TypeError, ValueError) as error:
+            raise ModelFileError(
+                f"{self.path}: its network cannot be built ({error}); train or copy the file again"
+            ) from None
         network.load_state_dict({k: torch.from_numpy(v) for k, v in self.parameters.items()})
         return network.eval()
 

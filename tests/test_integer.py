@@ -100,8 +100,9 @@ def test_table_is_tanh_correctly_rounded():
 
 @settings(max_examples=200, deadline=None)
 @given(
-    seed=seeds, inputs=st.integers(1, 4), hidden=st.lists(st.integers(1, 6), min_size=1, max_size=3),
-    outputs=st.integers(0, 3), bits=st.sampled_from([2, 4, 8]), threshold=thresholds,
+    seed=seeds, inputs=st.integers(1, 4),
+    hidden=st.lists(st.integers(1, 6), min_size=1, max_size=3), outputs=st.integers(0, 3),
+    bits=st.sampled_from([2, 4, 8]), threshold=thresholds,
     density=st.sampled_from([0.3, 1.0]), drive=drives, steps=st.integers(1, 8),
 )  # fmt: skip
 def test_equals_plain_python_integers(
@@ -184,16 +185,16 @@ def test_threshold_one_never_fires_and_zero_needs_half_an_event_step():
     for drive in ("mixed", "firing", "saturating"):
         model = random_model(rng, 2, (9,), threshold=2**15, drive=drive)
         assert model.run(x).activity == (0.0,)
-    for bias, fires in ((63, False), (64, True)):
-        # z = 1/2 holds h where g brings it: c = h = bias exactly.
+    for c, fires in ((63, False), (64, True)):
+        # With g = 0 and z = 1/2 h = 2 c falls to c.
         layer = IntegerLayer(
             np.zeros((3, 1), int), np.zeros((3, 1), int), np.zeros((4, 1), int), [0], 0, 0
         )
         model = IntegerEGRU((layer,), Format(9, 6))
-        y, h = np.zeros((1, 1), int), np.full((1, 1), 2 * bias)
+        y, h = np.zeros((1, 1), int), np.full((1, 1), 2 * c)
         result = model.run(np.zeros((1, 1, 1), int), ((y, h),))
         assert result.events[0][0, 0, 0] == fires
-        assert result.state[0][1][0, 0] == bias
+        assert result.state[0][1][0, 0] == c
 
 
 def test_inputs_are_rounded_half_to_even_and_saturated():
