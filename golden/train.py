@@ -27,7 +27,8 @@ from golden.training import CheckpointError, Epoch, Recipe, train
 CALIBRATION_SEQUENCES = 500
 DEFAULTS = Recipe()
 
-console = Console(stderr=True, highlight=False)
+app = typer.Typer(add_completion=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _task(name: str) -> Task:
@@ -36,6 +37,7 @@ def _task(name: str) -> Task:
     return TASKS[name]
 
 
+@app.command()
 def main(
     task: Annotated[str, typer.Argument(help=f"What to train on: {', '.join(TASKS)}.")],
     hidden: Annotated[int, typer.Option(min=1, help="Units of the EGRU layer.")] = DEFAULTS.hidden,
@@ -166,4 +168,4 @@ def _table(history: list[Epoch]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
