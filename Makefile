@@ -3,7 +3,7 @@
 
 PYTHON    ?= python3
 MODEL     ?= golden/models/mnist1d.safetensors
-SEQUENCES ?= 20
+SEQUENCES ?= 100
 SEED      ?= 1
 STALL     ?= 0
 WAVES     ?= 0

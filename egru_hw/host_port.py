@@ -116,7 +116,7 @@ class HostPort(wiring.Component):
                 with m.Elif(wait != READ_LATENCY):
                     m.d.sync += wait.eq(wait + 1)
                 with m.Else():
-                    m.d.comb += self.o.valid.eq(1)
+                    m.d.comb += [self.o.valid.eq(1), self.o.payload.code.eq(Reply.DATA)]
                     with m.If(self.o.ready):
                         m.d.sync += [
                             address.eq(address + 1),
@@ -124,11 +124,7 @@ class HostPort(wiring.Component):
                             wait.eq(0),
                         ]
 
-        m.d.comb += [
-            self.state_unit.eq(address),
-            self.o.payload.code.eq(Reply.DATA),
-            self.o.payload.index.eq(address),
-        ]
+        m.d.comb += [self.state_unit.eq(address), self.o.payload.index.eq(address)]
         with m.Switch(target):
             with m.Case(Target.STATE):
                 m.d.comb += self.o.payload.value.eq(self.state)

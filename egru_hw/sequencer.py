@@ -79,6 +79,7 @@ class Sequencer(wiring.Component):
         with m.If(accepted):
             m.d.sync += [self.o.valid.eq(offered), self.o.payload.eq(work)]
 
+        kind = Signal(Kind)
         source = Signal(Source)
         replayed = Signal(Source)
         value = Signal(signed(numerics.VALUE_BITS))
@@ -94,14 +95,15 @@ class Sequencer(wiring.Component):
             work.tag.source.eq(source),
             work.tag.first_of_job.eq(~any_input & ~any_recurrent),
             work.tag.first_of_source.eq(Mux(from_input, ~any_input, ~any_recurrent)),
-            work.fetch.eq(job.kind == Kind.EVENT),
+            work.fetch.eq(kind == Kind.EVENT),
+            job.kind.eq(kind),
             job.layer.eq(layer),
             job.bank.eq(bank),
             job.first.eq(first),
             job.any_input.eq(any_input),
             job.any_recurrent.eq(any_recurrent),
         ]
-        with m.If(offered & accepted & work.fetch):
+        with m.If(offered & accepted & (kind == Kind.EVENT)):
             m.d.sync += [
                 any_input.eq(any_input | from_input),
                 any_recurrent.eq(any_recurrent | ~from_input),
@@ -122,11 +124,11 @@ class Sequencer(wiring.Component):
                 ]
                 with m.Switch(command.code):
                     with m.Case(Command.EVENT):
-                        m.d.comb += job.kind.eq(Kind.EVENT)
+                        m.d.comb += kind.eq(Kind.EVENT)
                     with m.Case(Command.READOUT):
-                        m.d.comb += job.kind.eq(Kind.READOUT)
+                        m.d.comb += kind.eq(Kind.READOUT)
                     with m.Case(Command.RESET):
-                        m.d.comb += job.kind.eq(Kind.RESET)
+                        m.d.comb += kind.eq(Kind.RESET)
                         with m.If(self.i.valid & accepted):
                             m.d.sync += [first.eq(1), any_input.eq(0)]
                     with m.Case(Command.STEP):
@@ -147,7 +149,7 @@ class Sequencer(wiring.Component):
             with m.State("REPLAY"):
                 event = self.events.payload.event
                 m.d.comb += [
-                    job.kind.eq(Kind.EVENT),
+                    kind.eq(Kind.EVENT),
                     source.eq(replayed),
                     work.index.eq(event.unit),
                     value.eq(event.value),
@@ -159,7 +161,7 @@ class Sequencer(wiring.Component):
                     with m.If((replayed == Source.RECURRENT) & (layer != 0)):
                         m.next = "BELOW"
             with m.State("MARK"):
-                m.d.comb += [job.kind.eq(Kind.UPDATE), offered.eq(1)]
+                m.d.comb += [kind.eq(Kind.UPDATE), offered.eq(1)]
                 with m.If(accepted):
                     m.d.comb += self.open.valid.eq(1)
                     m.d.sync += [bank.eq(~bank), any_input.eq(0), any_recurrent.eq(0)]

@@ -1,0 +1,113 @@
+"""What ``make sim`` tells: a table, the same as JSON, and a raster of events."""
+
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from egru_hw.config import GATES
+from egru_hw.protocol import Counter
+from sim.simulation import Simulation
+
+
+def summary(simulation: Simulation) -> dict[str, Any]:
+    """Every figure of a simulation, ready for JSON."""
+    golden, counters = simulation.golden, simulation.hardware.counters
+    sequences, steps = golden.events[0].shape[:2]
+    total = sequences * steps
+    events = sum(int((layer != 0).sum()) for layer in golden.events)
+    first = simulation.comparison.first
+    return {
+        "sequences": sequences,
+        "steps_per_sequence": steps,
+        "events_per_step": events / total,
+        "activity_per_layer": list(golden.activity),
+        "cycles_per_step": simulation.cycles / total,
+        "bound_per_step": simulation.bound / total,
+        "cycles_over_bound": simulation.cycles / simulation.bound,
+        "lane_utilisation": simulation.lane_utilisation,
+        "macs_per_step": counters[Counter.MACS] / total,
+        "dense_macs_per_step": dense_macs(simulation),
+        "compared": simulation.comparison.compared,
+        "mismatches": simulation.comparison.mismatches,
+        "first_difference": str(first) if first else None,
+        "counters": {counter.name.lower(): value for counter, value in counters.items()},
+        "config": asdict(simulation.config),
+        "seconds": round(simulation.seconds, 2),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("amaranth", "cocotb", "numpy")},
+        },
+    }
+
+
+def dense_macs(simulation: Simulation) -> int:
+    """Multiply-accumulates a step if every input and every unit spoke."""
+    sizes = [events.shape[-1] for events in simulation.golden.events]
+    sources = [simulation.input_size, *sizes]
+    return sum(
+        GATES * units * (below + units) for below, units in zip(sources, sizes, strict=False)
+    )
+
+
+def print_table(report: dict[str, Any], console: Console) -> None:
+    """The short table."""
+    table = Table(title=f"{report['model']} on {report['preset']}", title_justify="left")
+    table.add_column("quantity")
+    table.add_column("value", justify="right")
+    activity = ", ".join(f"{100 * a:.1f} %" for a in report["activity_per_layer"])
+    share = report["macs_per_step"] / report["dense_macs_per_step"]
+    rows = [
+        ("sequences x steps", f"{report['sequences']} x {report['steps_per_sequence']}"),
+        ("events per step", f"{report['events_per_step']:.2f}"),
+        ("activity", activity),
+        ("multiply-accumulates per step", f"{report['macs_per_step']:.0f} ({share:.1%} of dense)"),
+        ("cycles per step", f"{report['cycles_per_step']:.1f}"),
+        ("lower bound", f"{report['bound_per_step']:.1f}"),
+        ("cycles / bound", f"{report['cycles_over_bound']:.3f}"),
+        ("lane utilisation", f"{report['lane_utilisation']:.1%}"),
+    ]
+    for name, accuracy in report.get("accuracy", {}).items():
+        rows.append((f"accuracy, {name}", f"{accuracy:.1%}"))
+    rows.append(("mismatches", f"{report['mismatches']} of {report['compared']}"))
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def write_json(report: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def plot_raster(simulation: Simulation, sequence: int, path: Path) -> None:
+    """Events of one sequence, golden as rings and hardware as dots: a ring without a dot, or
+    a dot without a ring, is a mismatch."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    layers = len(simulation.golden.events)
+    figure, axes = pyplot.subplots(layers, 1, figsize=(8, 4.5 * layers), squeeze=False)
+    for layer, axis in enumerate(axes[:, 0]):
+        for name, result, style in (
+            ("golden", simulation.golden, {"s": 22, "facecolors": "none", "edgecolors": "tab:blue"}),
+            ("RTL", simulation.hardware, {"s": 4, "color": "tab:red"}),
+        ):
+            steps, units = np.nonzero(result.events[layer][sequence])
+            axis.scatter(steps, units, label=f"{name}: {len(steps)} events", **style)
+        shape = simulation.golden.events[layer].shape
+        axis.set(xlabel="step", ylabel="unit", xlim=(-1, shape[1]), ylim=(-2, shape[2] + 1))
+        axis.set_title(f"layer {layer}, sequence {sequence}", loc="left")
+        axis.legend(loc="upper right", framealpha=1)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

@@ -1,0 +1,123 @@
+"""Simulation as a library function: tests, ``make sim`` and other tools call it alike."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from egru_hw import host
+from egru_hw.config import Config, preset
+from egru_hw.protocol import Counter
+from golden.integer import IntegerEGRU, IntegerResult
+from sim.amaranth_simulator import AmaranthTransport
+from sim.compare import Comparison, compare
+from sim.stimulus import Stimulus
+from sim.verilator import Progress, VerilatorTransport
+
+DEFAULT_PRESET = "ulx3s-85f"
+BUILD = Path("build/sim")
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What a simulation of N sequences of T steps found.
+
+    Attributes:
+        golden: the integer model's result.
+        hardware: the accelerator's.
+        comparison: of the two.
+        config: the hardware's size.
+        input_size: features a step.
+        bound: the fewest cycles for this work, see ``docs/architecture.md``.
+        seconds: wall time of the simulation, building included.
+    """
+
+    golden: IntegerResult
+    hardware: host.HardwareResult
+    comparison: Comparison
+    config: Config
+    input_size: int
+    bound: int
+    seconds: float
+
+    @property
+    def cycles(self) -> int:
+        return self.hardware.counters[Counter.CYCLES]
+
+    @property
+    def lane_utilisation(self) -> float:
+        """Multiply-accumulates on real units per lane and cycle."""
+        return self.hardware.counters[Counter.MACS] / max(1, self.cycles * self.config.lanes)
+
+
+def run(
+    model: IntegerEGRU,
+    inputs: np.ndarray,
+    *,
+    backend: Literal["verilator", "amaranth"] = "verilator",
+    waves: Path | None = None,
+    stall: float = 0.0,
+    seed: int = 0,
+    config: Config | None = None,
+    build: Path = BUILD,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Simulate ``model`` over ``inputs`` and compare with the integer model.
+
+    Args:
+        model: what to run; loaded over the host's stream.
+        inputs: (N, T, C): integers are raw values, real numbers are quantised.
+        backend: the emitted Verilog under Verilator and cocotb, or Amaranth's simulator.
+        waves: VCD file to record.
+        stall: probability of back-pressure on each stream and cycle.
+        seed: of the stalls.
+        config: size of the hardware; the ULX3S-85F preset if omitted.
+        build: folder for compiled simulations.
+        progress: told what is going on.
+
+    Raises:
+        ValueError: the model does not fit the configuration, or the inputs the model.
+        TransportError: the simulation broke down.
+    """
+    config = config or preset(DEFAULT_PRESET)
+    inputs = np.asarray(inputs)
+    raw = inputs if inputs.dtype.kind in "iu" else model.quantize_inputs(inputs)
+    stimulus = Stimulus(stall=stall, seed=seed, waves=waves)
+    transport: host.Transport
+    if backend == "verilator":
+        transport = VerilatorTransport(config, stimulus, build, progress)
+    elif backend == "amaranth":
+        transport = AmaranthTransport(config, stimulus)
+    else:
+        raise ValueError(f"backend must be 'verilator' or 'amaranth', not {backend!r}")
+    golden = model.run(raw)
+    begin = time.monotonic()
+    hardware = host.run(transport, config, model, raw)
+    seconds = time.monotonic() - begin
+    return Simulation(
+        golden=golden,
+        hardware=hardware,
+        comparison=compare(golden, hardware),
+        config=config,
+        input_size=model.input_size,
+        bound=bound(golden, config),
+        seconds=seconds,
+    )
+
+
+def bound(result: IntegerResult, config: Config) -> int:
+    """Cycles that the work of ``result`` takes at least, were nothing overlapped.
+
+    Per layer and step ``(input events + recurrent events) * ceil(3H / lanes)`` for the lanes
+    and ``ceil(H / units_per_cycle)`` for the unit update.
+    """
+    cycles = 0
+    for events, inputs, recurrent in zip(
+        result.events, result.input_events, result.recurrent_events, strict=True
+    ):
+        count, steps, units = events.shape
+        rows = int(inputs.sum() + recurrent.sum()) * config.pitch(units)
+        cycles += rows + count * steps * config.layer_groups(units)
+    return cycles
