@@ -67,7 +67,7 @@ class Accelerator(wiring.Component):
         m.submodules.store = store = OnChipWeightStore(
             width=config.row_bits, depth=config.weight_rows, init=image.words[Target.WEIGHTS]
         )
-        m.submodules.lanes = lanes = MacLanes(config, fetch.o.signature)
+        m.submodules.lanes = lanes = MacLanes(config)
         m.submodules.update = update = UnitUpdate(config)
         m.submodules.units = units = UnitGroup(config, image.words[Target.PARAMETERS])
         m.submodules.readout = readout = Readout(config, image.words[Target.READOUT])

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from egru_hw.config import GATES, Config, bits_for
 from egru_hw.shapes import shape
 from egru_hw.tokens import Kind, Source, job_layout, tag_layout
+from egru_hw.weight_fetch import fetched_layout
 from golden import numerics
 from golden.integer import SUMS
 
@@ -30,12 +31,17 @@ class MacLanes(wiring.Component):
     * ``busy``: a row is accepted. ``blocked``: a marker holds the door.
     """
 
-    def __init__(self, config: Config, fetched: stream.Signature):
+    def __init__(self, config: Config):
         self.config = config
         self.word_bits = bits_for(config.max_pitch)
+        fetched = fetched_layout(
+            row_bits=config.row_bits,
+            pitch_bits=bits_for(config.max_pitch + 1),
+            tag=tag_layout(config),
+        )
         super().__init__(
             {
-                "i": In(fetched),
+                "i": In(stream.Signature(fetched)),
                 "o": Out(stream.Signature(job_layout(config))),
                 "read_bank": In(1),
                 "read_word": In(self.word_bits),

@@ -47,7 +47,6 @@ class UnitGroup(wiring.Component):
     def __init__(self, config: Config, init=()):
         self.config, self.init = config, init
         self.group_bits = bits_for(config.groups)
-        self.parameters = data.ArrayLayout(PARAMETERS_LAYOUT, config.units_per_cycle)
         self.states = data.ArrayLayout(shape(numerics.STATE), config.units_per_cycle)
         super().__init__(
             {
@@ -81,7 +80,7 @@ class UnitGroup(wiring.Component):
         m.d.comb += address.eq(self.first_group + self.group)
 
         m.submodules.parameters = parameters = memory.Memory(
-            shape=self.parameters, depth=config.groups, init=self.init
+            shape=word_bits(config, Target.PARAMETERS), depth=config.groups, init=self.init
         )
         parameter_write, parameter_read = parameters.write_port(), parameters.read_port()
         m.d.comb += [
@@ -136,7 +135,7 @@ class UnitGroup(wiring.Component):
                     unit.sums[name].eq(Mux(touched[name], selected, 0)),
                 ]
             m.d.comb += [
-                unit.parameters.eq(parameter.as_value().word_select(lane, PARAMETERS_LAYOUT.size)),
+                unit.parameters.eq(parameter.word_select(lane, PARAMETERS_LAYOUT.size)),
                 unit.state.eq(Mux(self.job.first, 0, state_read.data[lane])),
                 state_write.data[lane].eq(unit.new_state),
                 outputs.fired[lane].eq(unit.fired),

@@ -10,6 +10,19 @@ from golden import numerics
 IN_FLIGHT = 8  # rows requested and not yet used; covers the latency of the store
 
 
+def fetched_layout(*, row_bits: int, pitch_bits: int, tag) -> data.StructLayout:
+    """A row (meaningless for markers), which of its event's it is, and what multiplies it."""
+    return data.StructLayout(
+        {
+            "fetch": 1,
+            "row": row_bits,
+            "word": pitch_bits,
+            "operand": shape(numerics.OPERAND),
+            "tag": tag,
+        }
+    )
+
+
 class WeightFetch(wiring.Component):
     """Turns events into rows of weights, each beside the operand it is multiplied by.
 
@@ -28,6 +41,7 @@ class WeightFetch(wiring.Component):
         self.pending_layout = data.StructLayout(
             {"fetch": 1, "word": pitch_bits, "operand": operand, "tag": tag}
         )
+        fetched = fetched_layout(row_bits=row_bits, pitch_bits=pitch_bits, tag=tag)
         super().__init__(
             {
                 "i": In(
@@ -46,19 +60,7 @@ class WeightFetch(wiring.Component):
                 ),
                 "request": Out(stream.Signature(address_bits)),
                 "row": In(stream.Signature(row_bits)),
-                "o": Out(
-                    stream.Signature(
-                        data.StructLayout(
-                            {
-                                "fetch": 1,
-                                "row": row_bits,
-                                "word": pitch_bits,
-                                "operand": operand,
-                                "tag": tag,
-                            }
-                        )
-                    )
-                ),
+                "o": Out(stream.Signature(fetched)),
                 "waiting": Out(1),
             }
         )
