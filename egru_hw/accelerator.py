@@ -1,7 +1,7 @@
 """The accelerator: the units of this folder, wired together."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import GATES, Config, bits_for
@@ -14,6 +14,7 @@ from egru_hw.protocol import PACKET, Reply, Target
 from egru_hw.readout import Readout
 from egru_hw.replies import Merge, Report
 from egru_hw.sequencer import Sequencer
+from egru_hw.streams import Queue, connect
 from egru_hw.tokens import Kind, Source, tag_layout
 from egru_hw.unit_group import UnitGroup
 from egru_hw.unit_update import UnitUpdate
@@ -50,10 +51,8 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, image = self.config, self.image
-        m.submodules.commands = commands = fifo.SyncFIFOBuffered(
-            width=PACKET.size, depth=QUEUE_DEPTH
-        )
-        m.submodules.replies = replies = fifo.SyncFIFOBuffered(width=PACKET.size, depth=QUEUE_DEPTH)
+        m.submodules.commands = commands = Queue(PACKET, QUEUE_DEPTH)
+        m.submodules.replies = replies = Queue(PACKET, QUEUE_DEPTH)
         m.submodules.host = host = HostPort(config, dict(enumerate(image.words[Target.REGISTERS])))
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.events = events = EventQueue(config)
@@ -75,18 +74,18 @@ class Accelerator(wiring.Component):
         registers = host.registers
 
         # Host to lanes, lanes to units: one path.
-        wiring.connect(m, wiring.flipped(self.i), commands.w_stream)
-        wiring.connect(m, commands.r_stream, host.i)
-        wiring.connect(m, host.commands, sequencer.i)
-        wiring.connect(m, sequencer.replay, events.replay)
-        wiring.connect(m, sequencer.events, events.o)
-        wiring.connect(m, sequencer.open, events.open)
-        wiring.connect(m, sequencer.o, fetch.i)
-        wiring.connect(m, fetch.request, store.request)
-        wiring.connect(m, fetch.row, store.row)
-        wiring.connect(m, fetch.o, lanes.i)
-        wiring.connect(m, lanes.o, update.i)
-        wiring.connect(m, units.o, update.fired)
+        connect(m, wiring.flipped(self.i), commands.i)
+        connect(m, commands.o, host.i)
+        connect(m, host.commands, sequencer.i)
+        connect(m, sequencer.replay, events.replay)
+        connect(m, sequencer.events, events.o)
+        connect(m, sequencer.open, events.open)
+        connect(m, sequencer.o, fetch.i)
+        connect(m, fetch.request, store.request)
+        connect(m, fetch.row, store.row)
+        connect(m, fetch.o, lanes.i)
+        connect(m, lanes.o, update.i)
+        connect(m, units.o, update.fired)
         m.d.comb += [
             units.issue.eq(update.issue),
             units.job.eq(update.job),
@@ -114,11 +113,11 @@ class Accelerator(wiring.Component):
             events.i.payload.event.unit.eq(spike.unit),
             events.i.payload.event.value.eq(spike.value),
         ]
-        wiring.connect(m, update.close, events.close)
+        connect(m, update.close, events.close)
 
         # Replies, the rarest first.
         m.submodules.replies_merge = merge = Merge(PACKET, 3)
-        wiring.connect(m, host.o, merge.i[0])
+        connect(m, host.o, merge.i[0])
         m.d.comb += [
             merge.i[1].payload.code.eq(Reply.OUTPUT),
             merge.i[1].payload.index.eq(readout.o.payload.index),
@@ -126,14 +125,14 @@ class Accelerator(wiring.Component):
             merge.i[1].valid.eq(readout.o.valid),
             readout.o.ready.eq(merge.i[1].ready),
         ]
-        wiring.connect(m, report.o, merge.i[2])
-        wiring.connect(m, merge.o, replies.w_stream)
-        wiring.connect(m, replies.r_stream, wiring.flipped(self.o))
+        connect(m, report.o, merge.i[2])
+        connect(m, merge.o, replies.i)
+        connect(m, replies.o, wiring.flipped(self.o))
 
         # Loading.
-        wiring.connect(m, host.write_weights, store.write)
-        wiring.connect(m, host.write_parameters, units.write)
-        wiring.connect(m, host.write_readout, readout.write)
+        connect(m, host.write_weights, store.write)
+        connect(m, host.write_parameters, units.write)
+        connect(m, host.write_readout, readout.write)
         m.d.comb += [
             units.state_unit.eq(host.state_unit),
             host.state.eq(units.state),

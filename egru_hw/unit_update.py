@@ -1,11 +1,12 @@
 """The unit update: walks a layer's units, a group a cycle, and sends their events on."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import Config, bits_for
 from egru_hw.protocol import layer_registers
+from egru_hw.streams import Queue
 from egru_hw.tokens import Kind, job_layout, spike_layout
 from egru_hw.unit_group import fired_layout
 
@@ -49,16 +50,14 @@ class UnitUpdate(wiring.Component):
         config = self.config
         layer = Signal(self.layer)
         # As deep as a layer has groups, so that the pipeline never stalls.
-        m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(
-            width=fired_layout(config).size, depth=config.groups
-        )
-        head = data.View(fired_layout(config), waiting.r_data)
+        m.submodules.waiting = waiting = Queue(fired_layout(config), config.groups)
+        head = waiting.o.payload
         sent = Signal(config.units_per_cycle)
         remaining = Signal(config.units_per_cycle)
         lowest = Signal(config.units_per_cycle)
         m.d.comb += [
-            waiting.w_data.eq(self.fired.payload),
-            waiting.w_en.eq(self.fired.valid),
+            waiting.i.payload.eq(self.fired.payload),
+            waiting.i.valid.eq(self.fired.valid),
             remaining.eq(head.fired & ~sent),
             lowest.eq(remaining & -remaining),
         ]
@@ -69,7 +68,7 @@ class UnitUpdate(wiring.Component):
         spike = Signal(spike_layout(config))
         m.d.comb += [
             free.eq(~self.o.valid | self.o.ready),
-            is_event.eq(waiting.r_rdy),
+            is_event.eq(waiting.o.valid),
             spike.layer.eq(self.job.layer),
             spike.kind.eq(Mux(is_event, Kind.EVENT, self.job.kind)),
         ]
@@ -82,7 +81,7 @@ class UnitUpdate(wiring.Component):
         with m.If(free):
             m.d.sync += [self.o.valid.eq(is_event | mark), self.o.payload.eq(spike)]
             with m.If(is_event & (remaining == lowest)):
-                m.d.comb += waiting.r_en.eq(1)
+                m.d.comb += waiting.o.ready.eq(1)
                 m.d.sync += sent.eq(0)
             with m.Elif(is_event):
                 m.d.sync += sent.eq(sent | lowest)

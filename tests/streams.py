@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from amaranth.hdl import ValueCastable
+from amaranth.hdl import ClockDomain, Module, ValueCastable
 from amaranth.sim import Simulator
 
 STALLS = pytest.mark.parametrize("stall", [0.0, 0.4])
@@ -18,7 +18,10 @@ def generator(seed: int) -> np.random.Generator:
 def simulate(design, *testbenches):
     """Run all ``testbenches`` to their ends."""
 
-    simulator = Simulator(design)
+    top = Module()
+    top.domains.sync = ClockDomain()  # also for designs without a register
+    top.submodules.design = design
+    simulator = Simulator(top)
     simulator.add_clock(1e-6)
     for testbench in testbenches:
         simulator.add_testbench(testbench)
