@@ -92,6 +92,7 @@ class Accelerator(wiring.Component):
             units.group.eq(update.group),
             units.first_group.eq(update.first_group),
             update.busy.eq(units.busy),
+            sequencer.taken.eq(update.i.valid & update.i.ready),
             lanes.read_bank.eq(update.job.bank),
             lanes.read_word.eq(units.read_word),
             units.read_sums.eq(lanes.read_sums),
@@ -183,7 +184,7 @@ class Accelerator(wiring.Component):
             counters.row.eq(lanes.busy),
             counters.output_waits.eq(update.o.valid & ~update.o.ready),
             counters.weights_wait.eq(fetch.waiting),
-            counters.update_waits.eq(events.waiting | lanes.blocked),
-            counters.input_waits.eq(sequencer.waiting),
+            counters.update_waits.eq(events.waiting | sequencer.waits_for_update),
+            counters.input_waits.eq(sequencer.waits_for_host),
         ]
         return m

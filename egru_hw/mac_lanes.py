@@ -24,11 +24,12 @@ class MacLanes(wiring.Component):
     There are two banks of accumulators: while one is read by the unit update, events of the
     next step (or layer) are summed in the other.
 
-    * ``i``: rows; one a cycle, summed three cycles later. A marker closes the door behind it
-      until ``o`` has been taken, so that no event meets a bank which is still being read.
-    * ``o``: markers, when everything before them has been summed.
-    * ``read``: combinational read port: ``word`` of ``bank`` to the sums of all columns.
-    * ``busy``: a row is accepted. ``blocked``: a marker holds the door.
+    * ``i``: rows, one a cycle, summed three cycles later. Never stalls: the sequencer sends
+      nothing behind a marker until that has been taken, which also keeps events away from a
+      bank that is still being read.
+    * ``o``: the marker, when everything before it has been summed.
+    * ``read_bank``, ``read_word``, ``read_sums``: a word of a bank, in the same cycle.
+    * ``busy``: a row is being taken.
     """
 
     def __init__(self, config: Config):
@@ -41,13 +42,12 @@ class MacLanes(wiring.Component):
         )
         super().__init__(
             {
-                "i": In(stream.Signature(fetched)),
+                "i": In(stream.Signature(fetched, always_ready=True)),
                 "o": Out(stream.Signature(job_layout(config))),
                 "read_bank": In(1),
                 "read_word": In(self.word_bits),
                 "read_sums": Out(sums_layout(config)),
                 "busy": Out(1),
-                "blocked": Out(1),
             }
         )
 
@@ -66,19 +66,10 @@ class MacLanes(wiring.Component):
 
         fetched = self.i.payload
         is_marker = fetched.tag.job.kind != Kind.EVENT
-        closed = Signal()
-        m.d.comb += [
-            self.i.ready.eq(~closed),
-            self.blocked.eq(closed & self.i.valid),
-            self.busy.eq(self.i.valid & self.i.ready & ~is_marker),
-        ]
-        with m.If(self.i.valid & self.i.ready & is_marker):
-            m.d.sync += closed.eq(1)
-        with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += closed.eq(0)
+        m.d.comb += self.busy.eq(self.i.valid & ~is_marker)
 
         m.d.sync += [
-            active[0].eq(self.i.valid & self.i.ready),
+            active[0].eq(self.i.valid),
             active[1].eq(active[0]),
             stages[0].word.eq(fetched.word),
             stages[0].tag.eq(fetched.tag),

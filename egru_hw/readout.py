@@ -92,7 +92,7 @@ class Readout(wiring.Component):
             wanted.fetch.eq(fetches),
             wanted.index.eq(Mux(is_event, spike.unit, self.units)),
             wanted.pitch.eq(self.pitch),
-            wanted.operand.eq(Mux(is_event, spike.value, self.bias_operand)),
+            wanted.value.eq(Mux(is_event, spike.value, self.bias_operand)),
             wanted.tag.kind.eq(spike.kind),
             wanted.tag.fresh.eq(fresh),
         ]

@@ -26,14 +26,16 @@ def random_work(rng, count):
             "base": int(rng.integers(0, 8)),
             "index": int(rng.integers(0, 8)),
             "pitch": int(rng.integers(1, 8)),
-            "operand": int(rng.integers(-(2**17), 2**17)),
+            "value": int(rng.integers(-(2**8), 2**8)),
+            "alignment": int(rng.integers(0, 10)),
             "tag": int(rng.integers(0, 32)),
         }
         work.append(event)
+        operand = event["value"] << event["alignment"]
         first = event["base"] + event["index"] * event["pitch"]
         for word in range(event["pitch"] if event["fetch"] else 1):
             row = (first + word) * 0x1357 % 2**ROW_BITS if event["fetch"] else None
-            expected.append((event["fetch"], row, word, event["operand"], event["tag"]))
+            expected.append((event["fetch"], row, word, operand, event["tag"]))
     return work, expected
 
 
