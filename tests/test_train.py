@@ -243,7 +243,7 @@ def test_shipped_model_does_what_its_file_claims():
     before, after = claims["accuracy"]
     assert (result.outputs.argmax(1) == labels).mean() == after
     assert result.activity[0] == claims["activity"][0][1]
-    assert before >= 0.965
+    assert before >= 0.97
     assert after >= before - 0.005
     assert result.activity[0] <= 0.2
     with torch.no_grad():
