@@ -51,7 +51,7 @@ def _build(board: str, variant: str, model: Path, seed: int, mhz: float, out: Pa
     start = time.monotonic()
 
     def progress(step: str) -> None:
-        console.print(f"{time.monotonic() - start:5.0f} s  {step}")
+        console.print(f"{time.monotonic() - start:5.0f} s  {step}", soft_wrap=True)
 
     target = _one_of(BOARDS, board, "board")
     platform = _one_of(target.PLATFORMS, variant, f"variant of {board}")

@@ -20,7 +20,7 @@ from boards.report import Report, Use, overfull
 from boards.tools import BuildError, Tools
 from egru_hw.config import preset
 from egru_hw.image import Image, build_image
-from tests.models import random_model
+from models import random_model
 
 ROOT = Path(__file__).parent.parent
 
