@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from egru_hw.config import GATES, Config, bits_for
+from egru_hw.config import Config, bits_for
 from egru_hw.counters import Counters
 from egru_hw.event_queue import EventQueue
 from egru_hw.host_port import HostPort
@@ -180,7 +180,7 @@ class Accelerator(wiring.Component):
             counters.step.eq(report.step),
             counters.input_event.eq(event_sent & (work.tag.source == Source.INPUT)),
             counters.recurrent_event.eq(event_sent & (work.tag.source == Source.RECURRENT)),
-            counters.macs.eq(Mux(event_sent, units_of_event * GATES, 0)),
+            counters.macs.eq(Mux(event_sent, (units_of_event << 1) + units_of_event, 0)),
             counters.row.eq(lanes.busy),
             counters.output_waits.eq(update.o.valid & ~update.o.ready),
             counters.weights_wait.eq(fetch.waiting),

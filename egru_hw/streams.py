@@ -25,9 +25,11 @@ def connect(m: Module, source, sink) -> None:
 
 
 class Queue(wiring.Component):
-    """A FIFO in block RAM for payloads of ``shape``; ``level`` of ``depth`` are waiting.
+    """A FIFO for payloads of ``shape``; ``level`` of ``depth + 1`` are waiting.
 
-    Two cycles from ``i`` to ``o``, one element a cycle.
+    In distributed memory, with a register behind it: block RAM answers late in the cycle, and
+    what a queue holds is looked at by much logic. Two cycles from ``i`` to ``o``, one element
+    a cycle.
     """
 
     def __init__(self, shape, depth: int):
@@ -36,21 +38,24 @@ class Queue(wiring.Component):
             {
                 "i": In(stream.Signature(shape)),
                 "o": Out(stream.Signature(shape)),
-                "level": Out(range(depth + 1)),
+                "level": Out(range(depth + 2)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         width = len(Value.cast(self.i.payload))
-        m.submodules.fifo = queue = fifo.SyncFIFOBuffered(width=width, depth=self.depth)
+        m.submodules.fifo = queue = fifo.SyncFIFO(width=width, depth=self.depth)
         m.d.comb += [
             queue.w_data.eq(self.i.payload),
             queue.w_en.eq(self.i.valid),
             self.i.ready.eq(queue.w_rdy),
-            Value.cast(self.o.payload).eq(queue.r_data),
-            self.o.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.o.ready),
-            self.level.eq(queue.level),
+            queue.r_en.eq(~self.o.valid | self.o.ready),
+            self.level.eq(queue.level + self.o.valid),
         ]
+        with m.If(queue.r_en):
+            m.d.sync += [
+                self.o.valid.eq(queue.r_rdy),
+                Value.cast(self.o.payload).eq(queue.r_data),
+            ]
         return m
