@@ -110,7 +110,7 @@ def _accuracies(
         with torch.no_grad():
             accuracies["float"] = share(file.network().eval()(torch.as_tensor(inputs)).numpy())
     else:
-        accuracies["float (whole test set, recorded)"] = file.config["results"]["float_accuracy"]
+        accuracies["float (recorded, whole test set)"] = file.config["results"]["accuracy"][0]
     accuracies["integer"] = share(simulation.golden.outputs)
     accuracies["RTL"] = share(simulation.hardware.outputs)
     return accuracies

@@ -147,6 +147,14 @@ def test_the_report_holds_what_the_table_shows(monkeypatch, tmp_path):
     assert f"{report['cycles_per_step']:.1f}" in result.output
 
 
+def test_without_torch_the_recorded_float_accuracy_is_shown_as_such(monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    _, report = report_of(simulate_tiny(), monkeypatch, tmp_path)
+    shipped = command.load(command.SHIPPED_MODEL)
+    recorded = report["accuracy"]["float (recorded, whole test set)"]
+    assert recorded == shipped.config["results"]["accuracy"][0] > 0.9
+
+
 def test_waves_are_recorded_where_asked(tmp_path):
     simulate_tiny(waves=tmp_path / "tiny.vcd")
     assert "$enddefinitions" in (tmp_path / "tiny.vcd").read_text()
