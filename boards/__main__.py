@@ -108,7 +108,7 @@ def _table(report: Report, title: str) -> Table:
         table.add_row(name, str(use.used), str(use.available), share)
     table.add_section()
     share = f"{report.demanded / report.achieved:.0%}"
-    table.add_row("clock, MHz", f"{report.demanded:g}", f"{report.achieved:.1f}", share)
+    table.add_row("MHz", f"{report.demanded:g}", f"{report.achieved:.1f}", share)
     return table
 
 
