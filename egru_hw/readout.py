@@ -78,17 +78,16 @@ class Readout(wiring.Component):
         connect(m, fetch.row, store.row)
         connect(m, wiring.flipped(self.write), store.write)
 
-        # Events of other layers are dropped here; their markers go along, to retire in order.
+        # Of other layers nothing is fetched; their markers go along, to retire in order.
         spike = queue.o.payload
         is_event = spike.kind == Kind.EVENT
         ours = spike.layer == self.last_layer
-        dropped = is_event & ~ours
         fetches = ours & (is_event | (spike.kind == Kind.UPDATE))
         fresh = Signal(init=1)  # no sum has been written since the last clear
         wanted = fetch.i.payload
         m.d.comb += [
-            fetch.i.valid.eq(queue.o.valid & ~dropped),
-            queue.o.ready.eq(fetch.i.ready | dropped),
+            fetch.i.valid.eq(queue.o.valid),
+            queue.o.ready.eq(fetch.i.ready),
             wanted.fetch.eq(fetches),
             wanted.index.eq(Mux(is_event, spike.unit, self.units)),
             wanted.pitch.eq(self.pitch),

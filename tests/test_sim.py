@@ -61,13 +61,17 @@ def test_a_single_wrong_number_is_found_and_named(where, place):
 def test_the_first_of_several_differences_is_the_earliest():
     simulation = simulate_tiny()
     events = [layer.copy() for layer in simulation.hardware.events]
-    events[1][0, 2, 0] += 1
-    events[0][0, 4, 0] += 1
-    events[0][1, 0, 0] += 1
+    for layer, place in ((1, (1, 2, 0)), (0, (1, 4, 0)), (0, (2, 0, 0))):
+        events[layer][place] += 1
     hardware = replace(simulation.hardware, events=tuple(events))
     comparison = compare(simulation.golden, hardware)
     assert comparison.mismatches == 3
-    assert (comparison.first.sequence, comparison.first.step, comparison.first.layer) == (0, 2, 1)
+    assert (comparison.first.sequence, comparison.first.step, comparison.first.layer) == (1, 2, 1)
+
+    states = [layer.copy() for layer in hardware.states]
+    states[1][0, 3] += 1  # at the end of a sequence, but of an earlier one
+    comparison = compare(simulation.golden, replace(hardware, states=tuple(states)))
+    assert (comparison.first.what, comparison.first.sequence) == ("final state", 0)
 
 
 def test_the_bound_counts_rows_of_events_and_groups_of_units():

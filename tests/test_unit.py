@@ -28,14 +28,23 @@ def stimuli(rng, kind):
     return sums, biases, thresholds, states
 
 
+def layer_of(biases, thresholds) -> IntegerLayer:
+    """COUNT units without weights."""
+    nothing = np.zeros((3 * COUNT, COUNT), np.int64)
+    return IntegerLayer(nothing[:, :1], nothing, biases, thresholds, 0, 0)
+
+
 @pytest.mark.parametrize("kind", ["ordinary", "extreme"])
 def test_unit_equals_the_integer_step_one_a_cycle_at_its_stated_latency(kind):
     rng = generator(11)
     sums, biases, thresholds, states = stimuli(rng, kind)
-    nothing = np.zeros((3 * COUNT, 1), np.int64)
-    layer = IntegerLayer(nothing, np.zeros((3 * COUNT, COUNT), np.int64), biases, thresholds, 0, 0)
-    values, new_states = step(layer, sums, states)
+    layer = layer_of(biases, np.full(COUNT, numerics.THRESHOLD_ONE))
+    _, c = step(layer, sums, states)  # before any reset
+    exactly = (c > 0) & (rng.random(COUNT) < 0.3)
+    thresholds[exactly] = (c - rng.integers(0, 2, COUNT))[exactly]  # on the edge
+    values, new_states = step(layer_of(biases, thresholds), sums, states)
     assert 0 < np.count_nonzero(values) < COUNT  # both outcomes are exercised
+    assert (c == thresholds).sum() > 5
 
     unit = Unit()
 
