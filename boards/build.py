@@ -12,6 +12,11 @@ from boards.report import Report, overfull
 from boards.tools import BuildError, Tools
 
 BITSTREAM = "egru.bit"
+# Each slice of the lanes has its own copy of what is broadcast to all, so that it can be placed
+# close to it. Yosys would merge the copies again if it could see into several slices at once.
+KEEP_SLICES = "setattr -mod -set keep_hierarchy 1 *.slice_*"
+# The default placer leaves the multipliers' nets twice as long.
+NEXTPNR_OPTIONS = ("--placer", "static")
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "packing"}
 
 
@@ -44,8 +49,15 @@ def build(
         top,
         "top",
         verbose=True,  # in the logs
-        # A missed clock is found in the report; else nextpnr would stop without writing one.
-        nextpnr_opts=["--seed", str(seed), "--report", "nextpnr.json", "--timing-allow-fail"],
+        script_after_read=KEEP_SLICES,
+        script_after_synth="flatten; opt_clean -purge",
+        nextpnr_opts=[
+            *NEXTPNR_OPTIONS,
+            *("--seed", str(seed)),
+            *("--report", "nextpnr.json"),
+            # A missed clock is found in the report; else nextpnr would stop without writing one.
+            "--timing-allow-fail",
+        ],
     )
     plan.extract(directory)
     synthesis, place_and_route, packing = json.loads(plan.files["build_top.json"])["commands"]

@@ -93,9 +93,8 @@ class Accelerator(wiring.Component):
             units.first_group.eq(update.first_group),
             update.busy.eq(units.busy),
             sequencer.taken.eq(update.i.valid & update.i.ready),
-            lanes.read_bank.eq(update.job.bank),
-            lanes.read_word.eq(units.read_word),
-            units.read_sums.eq(lanes.read_sums),
+            lanes.read.eq(units.read),
+            units.sums.eq(lanes.sums),
         ]
 
         # Spikes go three ways at once: back into the lists, to the read-out, to the host.

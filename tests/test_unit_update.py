@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from amaranth.hdl import Array, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 
 from egru_hw.config import Config, preset
 from egru_hw.image import build_image
-from egru_hw.mac_lanes import sums_layout
+from egru_hw.mac_lanes import MacLanes
 from egru_hw.protocol import Target
+from egru_hw.shapes import delay
 from egru_hw.tokens import Kind
+from egru_hw.unit import SUMS_LAYOUT
 from egru_hw.unit_group import UnitGroup
 from egru_hw.unit_update import UnitUpdate
 from golden.integer import SUMS, IntegerEGRU, step
@@ -39,8 +41,8 @@ class Bench:
         image = build_image(model, config)
         self.update = UnitUpdate(config)
         self.units = UnitGroup(config, image.words[Target.PARAMETERS])
-        # Accumulators: a word is read in the cycle in which it is asked for.
-        self.words = [Signal(sums_layout(config), name=f"word_{n}") for n in range(config.max_pitch)]
+        group = data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)
+        self.groups = [Signal(group, name=f"group_{n}") for n in range(config.groups)]
         self.module = m = Module()
         m.submodules.update, m.submodules.units = update, units = self.update, self.units
         wiring.connect(m, units.o, update.fired)
@@ -50,8 +52,11 @@ class Bench:
             units.group.eq(update.group),
             units.first_group.eq(update.first_group),
             update.busy.eq(units.busy),
-            units.read_sums.eq(Array(self.words)[units.read_word]),
         ]
+        # The accumulators, as late as the lanes are.
+        slots = config.columns // config.units_per_cycle
+        asked = units.read.word * slots + (units.read.slot if slots > 1 else 0)
+        m.d.comb += units.sums.eq(Array(self.groups)[delay(m, asked, MacLanes.READ_LATENCY)])
         groups = 0
         for number, layer in enumerate(model.layers):
             count = config.layer_groups(layer.hidden_size)
@@ -64,9 +69,9 @@ class Bench:
     def set_sums(self, ctx, sums):
         """Fill the accumulators with ``sums`` (4, max_units)."""
         for unit in range(self.config.max_units):
-            word, column = divmod(unit, self.config.columns)
+            group, lane = divmod(unit, self.config.units_per_cycle)
             for row, name in enumerate(SUMS):
-                ctx.set(self.words[word][name][column], int(sums[row, unit]))
+                ctx.set(self.groups[group][lane][name], int(sums[row, unit]))
 
 
 def job(layer, *, first=0, any_input=1, any_recurrent=1, kind=Kind.UPDATE):
@@ -98,7 +103,8 @@ def test_a_layers_step_equals_the_integer_model(size, units, stall):
         jobs.append((sums, job(0, first=first, any_input=any_input, any_recurrent=any_recurrent)))
         touched = np.array([any_input | any_recurrent] * 2 + [any_input, any_recurrent])
         h = np.zeros_like(h) if first else h
-        y, h = step(layer, sums[:, :units] * touched[:, None], h)
+        sums *= touched[:, None]  # the lanes read zero where no event has been
+        y, h = step(layer, sums[:, :units], h)
         expected.append([(int(u), int(y[u])) for u in np.nonzero(y)[0]])
     assert any(expected)
 
