@@ -56,9 +56,7 @@ class UnitGroup(wiring.Component):
                 "first_group": In(self.group_bits),
                 "read": Out(read_layout(config)),
                 "sums": In(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
-                "o": Out(
-                    stream.Signature(fired_layout(config), always_ready=True)
-                ),
+                "o": Out(stream.Signature(fired_layout(config), always_ready=True)),
                 "busy": Out(1),
                 "write": In(
                     stream.Signature(

@@ -11,9 +11,7 @@ from golden import numerics
 IN_FLIGHT = 8  # rows requested and not yet used; covers the latency of the store
 
 
-def work_layout(
-    *, address_bits: int, index_bits: int, pitch_bits: int, tag
-) -> data.StructLayout:
+def work_layout(*, address_bits: int, index_bits: int, pitch_bits: int, tag) -> data.StructLayout:
     """An event (``fetch`` set), its rows' place, and its value with the shift that aligns it;
     or a marker, of which only ``tag`` counts."""
     return data.StructLayout(

@@ -30,17 +30,13 @@ class OnChipWeightStore(wiring.Component):
             {
                 "request": In(stream.Signature(address_bits)),
                 "row": Out(stream.Signature(width)),
-                "write": In(
-                    stream.Signature(write_layout(address_bits, width), always_ready=True)
-                ),
+                "write": In(stream.Signature(write_layout(address_bits, width), always_ready=True)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.rows = rows = memory.Memory(
-            shape=self.width, depth=self.depth, init=self.init
-        )
+        m.submodules.rows = rows = memory.Memory(shape=self.width, depth=self.depth, init=self.init)
         write, read = rows.write_port(), rows.read_port()
         m.d.comb += [
             write.addr.eq(self.write.payload.address),
