@@ -19,7 +19,7 @@ from egru_hw.protocol import (
     word_bits,
     word_depth,
 )
-from egru_hw.shapes import shape
+from egru_hw.shapes import register, shape
 from egru_hw.weight_store import write_layout
 from golden import numerics
 
@@ -141,7 +141,7 @@ class HostPort(wiring.Component):
         m.d.comb += write.eq(self.i.valid & self.i.ready & (command.code == Command.WRITE))
 
         most = max(chunks(config, t) for t in LOADED)
-        gathered = Signal(most * VALUE_BITS)
+        gathered = register(most * VALUE_BITS)
         chunk = Signal(range(most))
         complete = Signal(len(Target))
         stored = Signal.like(address)
@@ -175,8 +175,8 @@ class HostPort(wiring.Component):
                 if isinstance(name, str)
                 else self.registers.layers[name[0]][name[1]]
             )
-            register = Signal(len(field), init=self.init.get(number, 0), name=f"register_{number}")
-            m.d.comb += field.eq(register)
+            held = Signal(len(field), init=self.init.get(number, 0), name=f"register_{number}")
+            m.d.comb += field.eq(held)
             with m.If(complete[Target.REGISTERS] & (stored == number)):
-                m.d.sync += register.eq(value)
+                m.d.sync += held.eq(value)
         return chunk
