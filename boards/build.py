@@ -55,7 +55,12 @@ def build(
             *NEXTPNR_OPTIONS,
             *("--seed", str(seed)),
             *("--report", "nextpnr.json"),
-            # A missed clock is found in the report; else nextpnr would stop without writing one.
+            # Each slice of the lanes keeps its copy of what is broadcast: equal registers would be
+        # merged, and one that drives everything is slow. (Also, without it, Yosys 0.70 stops at
+        # an assertion of its own on the largest preset.)
+        script_after_read="setattr -mod -set keep_hierarchy 1 *.slice_*",
+        script_after_synth="flatten; opt_clean -purge",
+        # A missed clock is found in the report; else nextpnr would stop without writing one.
             "--timing-allow-fail",
         ],
     )
@@ -98,5 +103,10 @@ def _run(
         needs = ", ".join(f"{use.used} of {use.available} {name}" for name, use in lacking.items())
         raise BuildError(f"the design does not fit: it needs {needs} (log: {log}).")
     errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
-    why = errors[-1].removeprefix("ERROR: ") if errors else f"{name} says no more"
+    if errors:
+        why = errors[-1].removeprefix("ERROR: ")
+    elif done.returncode < 0:
+        why = f"{name} was ended by signal {-done.returncode}"
+    else:
+        why = f"{name} does not say why"
     raise BuildError(f"{STEPS[name]} failed: {why} (log: {log}).")
