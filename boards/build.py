@@ -55,12 +55,7 @@ def build(
             *NEXTPNR_OPTIONS,
             *("--seed", str(seed)),
             *("--report", "nextpnr.json"),
-            # Each slice of the lanes keeps its copy of what is broadcast: equal registers would be
-        # merged, and one that drives everything is slow. (Also, without it, Yosys 0.70 stops at
-        # an assertion of its own on the largest preset.)
-        script_after_read="setattr -mod -set keep_hierarchy 1 *.slice_*",
-        script_after_synth="flatten; opt_clean -purge",
-        # A missed clock is found in the report; else nextpnr would stop without writing one.
+            # A missed clock is found in the report; else nextpnr would stop without writing one.
             "--timing-allow-fail",
         ],
     )
