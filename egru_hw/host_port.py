@@ -137,8 +137,13 @@ class HostPort(wiring.Component):
     def _writes(self, m: Module, target: Signal, address: Signal) -> Signal:
         """Gather WRITEs to words and store them; returns the count of gathered chunks."""
         config, command = self.config, self.i.payload
+        # A register in front of the wide one, whose every bit wants to know of a write.
         write = Signal()
-        m.d.comb += write.eq(self.i.valid & self.i.ready & (command.code == Command.WRITE))
+        value = register(VALUE_BITS)
+        m.d.sync += [
+            write.eq(self.i.valid & self.i.ready & (command.code == Command.WRITE)),
+            value.eq(command.value),
+        ]
 
         most = max(chunks(config, t) for t in LOADED)
         gathered = register(most * VALUE_BITS)
@@ -148,7 +153,7 @@ class HostPort(wiring.Component):
         m.d.sync += complete.eq(0)
         with m.If(write):
             m.d.sync += [
-                gathered.eq(Cat(gathered[VALUE_BITS:], command.value)),
+                gathered.eq(Cat(gathered[VALUE_BITS:], value)),
                 chunk.eq(chunk + 1),
             ]
             for t in Target:
@@ -168,7 +173,7 @@ class HostPort(wiring.Component):
             ]
         m.d.comb += self.clear_counters.eq(complete[Target.COUNTERS])
 
-        value = gathered[-VALUE_BITS:]
+        loaded = gathered[-VALUE_BITS:]
         for name, number in register_addresses(config).items():
             field = (
                 self.registers[name]
@@ -178,5 +183,5 @@ class HostPort(wiring.Component):
             held = Signal(len(field), init=self.init.get(number, 0), name=f"register_{number}")
             m.d.comb += field.eq(held)
             with m.If(complete[Target.REGISTERS] & (stored == number)):
-                m.d.sync += held.eq(value)
+                m.d.sync += held.eq(loaded)
         return chunk
