@@ -142,7 +142,7 @@ PRESETS = {
     # 72 multipliers, 108 block RAMs.
     "ulx3s-45f": Config(
         lanes=48,
-        units_per_cycle=4,
+        units_per_cycle=2,
         max_units=192,
         max_inputs=256,
         max_outputs=64,
@@ -153,7 +153,7 @@ PRESETS = {
     # 156 multipliers, 208 block RAMs.
     "ulx3s-85f": Config(
         lanes=96,
-        units_per_cycle=4,
+        units_per_cycle=2,
         max_units=256,
         max_inputs=256,
         max_outputs=64,

@@ -1,4 +1,4 @@
-"""A slice of the lanes: the columns of one group of units, with their accumulators."""
+"""A slice of the lanes: a few columns of units, with their accumulators."""
 
 from amaranth.hdl import Cat, Module, Mux, signed
 from amaranth.lib import data, memory, wiring
@@ -10,6 +10,11 @@ from egru_hw.tokens import Source
 from egru_hw.unit import SUMS_LAYOUT
 from golden import numerics
 from golden.integer import SUMS
+
+
+def slice_columns(config: Config) -> int:
+    """Columns of a slice: one group of units at least, and enough to select among on the spot."""
+    return min(config.columns, max(config.units_per_cycle, 4))
 
 
 def operation_layout(config: Config) -> data.StructLayout:
@@ -41,11 +46,11 @@ def read_layout(config: Config) -> data.StructLayout:
 
 
 class LaneSlice(wiring.Component):
-    """``units_per_cycle`` columns of lanes: what one group of units needs.
+    """``slice_columns`` columns of lanes, for one or more of the groups in a row.
 
     Slices share nothing but what is broadcast to them, and register that at their door. On
     an FPGA, each slice with its copies can then lie together; see ``boards.build``, which
-    keeps synthesis from merging the copies.
+    keeps synthesis from merging the copies. ``number`` counts slices from the first column.
 
     * ``operation``, ``row``: multiply this slice's part of a row of weights; summed three
       cycles later. One a cycle.
@@ -56,23 +61,23 @@ class LaneSlice(wiring.Component):
     LATENCY = 3
     READ_LATENCY = 2
 
-    def __init__(self, config: Config, slot: int):
-        self.config, self.slot = config, slot
-        columns = config.units_per_cycle
-        self.row_layout = data.ArrayLayout(signed(config.weight_bits), columns * GATES)
+    def __init__(self, config: Config, number: int):
+        self.config, self.number = config, number
+        self.columns = slice_columns(config)
+        self.row_layout = data.ArrayLayout(signed(config.weight_bits), self.columns * GATES)
         super().__init__(
             {
                 "operation": In(operation_layout(config)),
                 "row": In(self.row_layout),
                 "read": In(read_layout(config)),
-                "sums": Out(data.ArrayLayout(SUMS_LAYOUT, columns)),
+                "sums": Out(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         accumulator = shape(numerics.ACCUMULATOR)
-        columns = self.config.units_per_cycle
+        columns, per_cycle = self.columns, self.config.units_per_cycle
         operation = operation_layout(self.config)
         first, second = register(operation, "first"), register(operation, "second")
         row = register(self.row_layout)
@@ -83,14 +88,17 @@ class LaneSlice(wiring.Component):
 
         read = register(read_layout(self.config))
         m.d.sync += read.eq(self.read)
-        selected = read.slot == self.slot
+        groups = columns // per_cycle
+        inner_bits = (groups - 1).bit_length()
+        inner = read.slot[:inner_bits] if inner_bits else 0
+        selected = (read.slot >> inner_bits) == self.number
         touched = {
             "r": read.any_input | read.any_recurrent,
             "z": read.any_input | read.any_recurrent,
             "p": read.any_input,
             "q": read.any_recurrent,
         }
-        found = register(data.ArrayLayout(SUMS_LAYOUT, columns))
+        found = register(data.ArrayLayout(SUMS_LAYOUT, per_cycle))
         m.d.comb += self.sums.eq(found)
         word = data.ArrayLayout(accumulator, columns)
         for name in SUMS:
@@ -116,7 +124,9 @@ class LaneSlice(wiring.Component):
             for column in range(columns):
                 product = products[column * GATES + gate]
                 m.d.comb += new.data[column].eq(Mux(overwrite, 0, old.data[column]) + product)
-                m.d.sync += found[column][name].eq(
-                    Mux(selected & touched[name], out.data[column], 0)
+            group = out.data.as_value().word_select(inner, per_cycle * accumulator.width)
+            for unit in range(per_cycle):
+                m.d.sync += found[unit][name].eq(
+                    Mux(selected & touched[name], group.word_select(unit, accumulator.width), 0)
                 )
         return m

@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import Config, bits_for
-from egru_hw.lane_slice import LaneSlice, operation_layout, read_layout
+from egru_hw.lane_slice import LaneSlice, operation_layout, read_layout, slice_columns
 from egru_hw.shapes import delay, register
 from egru_hw.tokens import Kind, job_layout, tag_layout
 from egru_hw.unit import SUMS_LAYOUT
@@ -67,11 +67,11 @@ class MacLanes(wiring.Component):
         ]
 
         slices = []
-        for slot in range(self.config.columns // self.config.units_per_cycle):
-            m.submodules[f"slice_{slot}"] = part = LaneSlice(self.config, slot)
+        for number in range(self.config.columns // slice_columns(self.config)):
+            m.submodules[f"slice_{number}"] = part = LaneSlice(self.config, number)
             m.d.comb += [
                 part.operation.eq(operation),
-                part.row.eq(fetched.row.word_select(slot, part.row_layout.size)),
+                part.row.eq(fetched.row.word_select(number, part.row_layout.size)),
                 part.read.eq(self.read),
             ]
             slices.append(part)
