@@ -15,8 +15,8 @@ BITSTREAM = "egru.bit"
 # Each slice of the lanes has its own copy of what is broadcast to all, so that it can be placed
 # close to it. Yosys would merge the copies again if it could see into several slices at once.
 KEEP_SLICES = "setattr -mod -set keep_hierarchy 1 *.slice_*"
-# The default placer leaves nets twice as long, and the default router comes to no end on 85F.
-NEXTPNR_OPTIONS = ("--placer", "static", "--router", "router2")
+# The default placer leaves nets half as long again, and 85F then hardly routes.
+NEXTPNR_OPTIONS = ("--placer", "static")
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "packing"}
 
 
