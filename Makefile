@@ -4,7 +4,7 @@
 PYTHON    ?= python3
 MODEL     ?= golden/models/mnist1d.safetensors
 SEQUENCES ?= 100
-SEED      ?= 1
+SEED      ?= 2
 STALL     ?= 0
 WAVES     ?= 0
 BOARD     ?= ulx3s

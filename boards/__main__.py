@@ -32,7 +32,7 @@ def main(
     model: Annotated[
         Path, typer.Option(help="Model in the bitstream.", show_default="the shipped one")
     ] = SHIPPED_MODEL,
-    seed: Annotated[int, typer.Option(min=0, help="Of place and route.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of place and route.")] = 2,
     frequency: Annotated[float, typer.Option(min=1, help="Clock in MHz.")] = 80,
     out: Annotated[Path, typer.Option(help="Folder of all builds.")] = Path("build"),
 ) -> None:

@@ -29,7 +29,7 @@ console = Console()
 def main(
     model: Annotated[Path, typer.Option(help="Model file.")] = SHIPPED_MODEL,
     sequences: Annotated[int, typer.Option(min=1, help="Test sequences to run.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of the choice of sequences, and stalls.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the choice of sequences, and stalls.")] = 2,
     stall: Annotated[
         float, typer.Option(help="Probability of back-pressure per cycle, in [0, 1).")
     ] = 0.0,
