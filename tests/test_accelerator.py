@@ -106,6 +106,14 @@ def test_the_shipped_model_runs_bit_exact_on_the_board_preset_within_its_cycles(
     assert simulation.cycles <= 1.2 * simulation.bound
 
 
+def test_waves_of_the_verilog_are_recorded_where_asked(tmp_path):
+    rng = generator(10)
+    model = random_model(rng, 2, (5,))
+    waves = tmp_path / "egru.vcd"
+    check(sim.run(model, random_inputs(rng, 1, 2, 2), config=TINY, waves=waves))
+    assert "$enddefinitions" in waves.read_text()
+
+
 def test_both_simulators_agree_to_the_cycle():
     rng = generator(6)
     model = random_model(rng, 2, (5, 4), 3)
