@@ -5,7 +5,7 @@ fits (see ``egru_hw.uart``), and 3 that a damaged packet came in, both until pow
 """
 
 from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, Signal
-from amaranth.lib import io, wiring
+from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth_boards import ulx3s
 
@@ -14,6 +14,7 @@ from egru_hw import framing
 from egru_hw.accelerator import Accelerator
 from egru_hw.config import Config
 from egru_hw.image import Image
+from egru_hw.streams import connect
 from egru_hw.uart import PacketUART, divisor_for
 
 CRYSTAL_MHZ = 25
@@ -62,8 +63,8 @@ class Top(Elaboratable):
 
         m.submodules.accelerator = accelerator = Accelerator(self.config, self.image)
         m.submodules.uart = uart = PacketUART(divisor_for(self.mhz * 1e6, framing.BAUD))
-        wiring.connect(m, uart.o, accelerator.i)
-        wiring.connect(m, accelerator.o, uart.i)
+        connect(m, uart.o, accelerator.i)
+        connect(m, accelerator.o, uart.i)
 
         port = platform.request("uart", dir="-")
         m.d.comb += [uart.rx.eq(pin("i", port.rx)), pin("o", port.tx).eq(uart.tx)]

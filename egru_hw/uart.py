@@ -24,6 +24,7 @@ from amaranth.lib.wiring import In, Out
 
 from egru_hw import framing
 from egru_hw.protocol import PACKET
+from egru_hw.streams import connect
 
 DATA_BITS = 8
 MIN_DIVISOR = 8
@@ -230,7 +231,7 @@ class PacketUART(wiring.Component):
         m.submodules.transmitter = transmitter = UARTTransmitter(self.divisor)
 
         m.d.comb += receiver.rx.eq(self.rx)
-        wiring.connect(m, receiver.o, decoder.i)
+        connect(m, receiver.o, decoder.i)
         m.d.comb += [
             queue.w_data.eq(decoder.o.payload.as_value()),
             queue.w_en.eq(decoder.o.valid),
@@ -243,7 +244,7 @@ class PacketUART(wiring.Component):
         with m.If(decoder.lost):
             m.d.sync += self.lost.eq(1)
 
-        wiring.connect(m, wiring.flipped(self.i), encoder.i)
-        wiring.connect(m, encoder.o, transmitter.i)
+        connect(m, wiring.flipped(self.i), encoder.i)
+        connect(m, encoder.o, transmitter.i)
         m.d.comb += self.tx.eq(transmitter.tx)
         return m
