@@ -1,5 +1,7 @@
 """The lanes against sums written out, both banks, and the door behind a marker."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from egru_hw.config import GATES, preset
@@ -8,7 +10,7 @@ from egru_hw.tokens import Kind, Source
 from golden.integer import SUMS
 from streams import STALLS, generator, get, put, simulate
 
-CONFIG = preset("tiny")
+CONFIG = replace(preset("tiny"), lanes=24)  # two slices of four columns
 
 
 def packed(weights) -> int:
@@ -32,13 +34,13 @@ def element(kind, *, bank, source=Source.INPUT, weights=(), word=0, operand=0, f
     }
 
 
-def random_job(rng, bank, pitch, operand_limit):
+def random_job(rng, bank, pitch, operand_limit, inputs):
     """A job's elements, and the sums (word, column, r z p q) they should leave."""
     elements = []
     sums = np.zeros((pitch, CONFIG.columns, 4), np.int64)
     seen = set()
     for _ in range(int(rng.integers(1, 12))):
-        source = Source.INPUT if rng.random() < 0.5 else Source.RECURRENT
+        source = Source.INPUT if rng.random() < inputs else Source.RECURRENT
         operand = rng.integers(-operand_limit, operand_limit)
         for word in range(pitch):
             weights = rng.integers(-127, 128, CONFIG.lanes)
@@ -83,7 +85,7 @@ def test_lanes_sum_every_job_in_its_bank_and_start_afresh(stall):
     rng = generator(21)
     lanes = MacLanes(CONFIG)
     pitch = CONFIG.max_pitch
-    jobs = [random_job(rng, n % 2, pitch, 2**9) for n in range(8)]
+    jobs = [random_job(rng, n % 2, pitch, 2**9, inputs=[0.5, 0.5, 0, 1][n % 4]) for n in range(8)]
 
     taken = []
 
