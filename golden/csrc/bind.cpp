@@ -5,6 +5,10 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include <stdexcept>
 
 #include "dispatch.hpp"
@@ -29,12 +33,13 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
   def("forward", [](int64_t steps, int64_t count, int64_t units, Address weight, Address bias_ih,
                     Address bias_hh, Address theta, Address kept, double zoneout, double width,
                     Address p, Address y0, Address y, Address h, Address tape, Address near,
-                    Address nearby, Address q, Address scratch, int64_t step, bool given,
-                    int64_t limit, int threads) {
+                    Address nearby, Address q, Address packed, Address is_packed, Address scratch,
+                    int64_t step, bool given, int64_t limit, int threads) {
     const Forward<T> f{{steps, count, units, at<T>(weight), at<T>(bias_ih), at<T>(bias_hh),
                         at<T>(theta), nullptr, at<uint8_t>(kept), T(zoneout), T(0), T(width)},
                        at<T>(p), at<T>(y0), at<T>(y), at<T>(h), at<T>(tape), at<uint8_t>(near),
-                       at<int64_t>(nearby), at<T>(q), at<void>(scratch)};
+                       at<int64_t>(nearby), at<T>(q), at<T>(packed),
+                       at<bool>(is_packed), at<void>(scratch)};
     int64_t macs = 0;
     const int64_t next = target.functions<T>().forward(f, step, given, limit, threads, &macs);
     return std::pair(next, macs);
@@ -88,6 +93,15 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
 NB_MODULE(_core, m) {
   bind<float>(m, "float32");
   bind<double>(m, "float64");
+  m.def("packed_size", packed_size);
+  // Asks for large pages in memory that is about to be written for the first time.
+  m.def("large_pages", [](Address start, int64_t bytes) {
+    constexpr Address page = 1 << 21;
+    const Address first = (start + page - 1) / page * page, last = (start + bytes) / page * page;
+#ifdef MADV_HUGEPAGE
+    if (first < last) madvise(at<void>(first), last - first, MADV_HUGEPAGE);
+#endif
+  });
   m.def("targets", [] {
     std::vector<std::string> names;
     for (const Target& t : targets()) names.push_back(t.name);

@@ -5,19 +5,8 @@
 
 namespace egru::EGRU_TARGET {
 
-template <class T> inline Vec<T> get(const T* from, int64_t width) {
-  return width == lanes<T> ? load(from) : load_first(from, width);
-}
-
-template <class T> inline void put(T* to, Vec<T> v, int64_t width) {
-  if (width == lanes<T>)
-    store(to, v);
-  else
-    store_first(to, v, width);
-}
-
 template <class T> inline void add(T* to, Vec<T> v, int64_t width) {
-  put(to, get(to, width) + v, width);
+  store_upto(to, load_upto(to, width) + v, width);
 }
 
 // Share of the state before that a unit keeps: zoneout.
@@ -38,24 +27,24 @@ int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t n, int64_t u0, int6
   for (int64_t u = u0; u < u1; u += lanes<T>) {
     const int64_t w = u1 - u < lanes<T> ? u1 - u : lanes<T>;
     const auto input = [&](int gate) {
-      return get(p + gate * H + u, w) + get(f.bias_ih + gate * H + u, w);
+      return load_upto(p + gate * H + u, w) + load_upto(f.bias_ih + gate * H + u, w);
     };
-    const Vec<T> h = get(h_row + u, w), theta = get(f.theta + u, w);
-    const Vec<T> q_n = get(q + 2 * H + u, w);
-    const Vec<T> r = sigmoid<T>(input(0) + get(q + u, w));
-    const Vec<T> z = sigmoid<T>(input(1) + get(q + H + u, w));
+    const Vec<T> h = load_upto(h_row + u, w), theta = load_upto(f.theta + u, w);
+    const Vec<T> q_n = load_upto(q + 2 * H + u, w);
+    const Vec<T> r = sigmoid<T>(input(0) + load_upto(q + u, w));
+    const Vec<T> z = sigmoid<T>(input(1) + load_upto(q + H + u, w));
     const Vec<T> g = tanh<T>(input(2) + r * q_n);
     const Vec<T> k = keep(f, at + u, w);
     const Vec<T> c = k * h + (1 - k) * (z * h + (1 - z) * g);
     const Vec<T> o = c > theta ? splat<T>(1) : splat<T>(0);
-    put(y_row + u, o * c, w);
-    put(h_row + u, c - o * theta, w);
+    store_upto(y_row + u, o * c, w);
+    store_upto(h_row + u, c - o * theta, w);
     if (!f.tape) continue;
-    put(tape + u, r, w);
-    put(tape + H + u, z, w);
-    put(tape + 2 * H + u, g, w);
-    put(tape + 3 * H + u, q_n, w);
-    put(tape + 4 * H + u, c, w);
+    store_upto(tape + u, r, w);
+    store_upto(tape + H + u, z, w);
+    store_upto(tape + 2 * H + u, g, w);
+    store_upto(tape + 3 * H + u, q_n, w);
+    store_upto(tape + 4 * H + u, c, w);
     const Vec<T> is_near = c > theta || abs<T>(c - theta) < f.width ? splat<T>(1) : splat<T>(0);
     for (int64_t i = 0; i < w; ++i) {
       const bool near = is_near[i] != 0;
@@ -75,20 +64,20 @@ void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64
   T *dp = b.dp + 3 * at, *dh_row = b.dh + n * H;
   for (int64_t u = u0; u < u1; u += lanes<T>) {
     const int64_t w = u1 - u < lanes<T> ? u1 - u : lanes<T>;
-    const auto field = [&](int i) { return get(tape + i * H + u, w); };
+    const auto field = [&](int i) { return load_upto(tape + i * H + u, w); };
     const Vec<T> r = field(0), z = field(1), g = field(2), q_n = field(3), c = field(4);
-    const Vec<T> theta = get(b.theta + u, w), k = keep(b, at + u, w);
+    const Vec<T> theta = load_upto(b.theta + u, w), k = keep(b, at + u, w);
     const Vec<T> zero{};
     Vec<T> h;
     if (t == 0) {
-      h = get(b.h0 + n * H + u, w);
+      h = load_upto(b.h0 + n * H + u, w);
     } else {
-      const Vec<T> c_before = get(before + 4 * H + u, w);
+      const Vec<T> c_before = load_upto(before + 4 * H + u, w);
       h = c_before > theta ? c_before - theta : c_before;
     }
-    Vec<T> Y = get(b.ybar + n * H + u, w);
-    if (b.dy) Y += get(b.dy + at + u, w);
-    const Vec<T> D = get(dh_row + u, w);
+    Vec<T> Y = load_upto(b.ybar + n * H + u, w);
+    if (b.dy) Y += load_upto(b.dy + at + u, w);
+    const Vec<T> D = load_upto(dh_row + u, w);
     const Vec<T> slope = 1 - abs<T>(c - theta) / b.width;
     const Vec<T> e = b.height * (slope > 0 ? slope : zero) * (c * Y - theta * D);
     const Vec<T> a = (c > theta ? Y : zero) + e + D;
@@ -97,11 +86,11 @@ void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64
     const Vec<T> dp_z = z * (1 - z) * (h - g) * inner;
     const Vec<T> dp_r = r * (1 - r) * q_n * dp_n;
     const Vec<T> dq_n = r * dp_n;
-    put(dp + u, dp_r, w);
-    put(dp + H + u, dp_z, w);
-    put(dp + 2 * H + u, dp_n, w);
-    put(b.dq_n + at + u, dq_n, w);
-    put(dh_row + u, ((1 - k) * z + k) * a, w);
+    store_upto(dp + u, dp_r, w);
+    store_upto(dp + H + u, dp_z, w);
+    store_upto(dp + 2 * H + u, dp_n, w);
+    store_upto(b.dq_n + at + u, dq_n, w);
+    store_upto(dh_row + u, ((1 - k) * z + k) * a, w);
     add(b.dtheta + u, -(e + (c > theta ? D : zero)), w);
     add(b.dbias_ih + u, dp_r, w);
     add(b.dbias_ih + H + u, dp_z, w);

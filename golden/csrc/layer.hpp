@@ -29,6 +29,8 @@ template <class T> struct Forward : Layer<T> {
   uint8_t* near;    // [T, N, H] or null: units with an event or inside the surrogate's window
   int64_t* nearby;  // [T], zero at first: how many those are
   T* q;             // [N, 3H]: R y + bias_hh of the current step
+  T* packed;        // packed_size() aligned elements, or null: not worth it
+  bool* is_packed;  // false at first
   void* scratch;    // forward_scratch() bytes
 };
 
@@ -73,11 +75,12 @@ template <class T> struct Functions {
                int64_t M, int64_t K, int64_t J, int threads, int64_t* macs);
 };
 
-// Bytes for the events of two steps, as lists per sequence and block of at most 64 units.
-constexpr int64_t block_rows = 64;
+// Bytes for the events of two steps, as a list per sequence and thread.
 inline int64_t forward_scratch(int64_t count, int64_t units, int threads, int64_t item) {
-  const int64_t blocks = units / block_rows + 1 + threads;
-  return 2 * (count * blocks * 2 * 8 + (count * units + 1) * (item + 4));
+  return 2 * (count * threads * 2 * 8 + (count * units + 1) * (item + 4));
 }
+
+// Elements of the weights when packed: as many as there are, and a vector more of every row.
+inline int64_t packed_size(int64_t units) { return 3 * units * (units + 16); }
 
 }  // namespace egru

@@ -2,7 +2,11 @@
 // extension: AVX-512, AVX2 with FMA or the baseline give 64, 32 or 16 bytes, from one source.
 #pragma once
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
@@ -44,7 +48,7 @@ template <class T> inline Vec<T> load(const T* from) {
 
 template <class T> inline void store(T* to, Vec<T> v) { std::memcpy(to, &v, sizeof v); }
 
-// The first n < lanes elements; the other lanes are 0.
+// The first n elements; the other lanes are 0.
 template <class T> inline Vec<T> load_first(const T* from, int64_t n) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4)
@@ -68,6 +72,36 @@ template <class T> inline void store_first(T* to, Vec<T> v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = v[i];
 #endif
 }
+
+template <class T> inline Vec<T> load_upto(const T* from, int64_t width) {
+  return width == lanes<T> ? load(from) : load_first(from, width);
+}
+
+template <class T> inline void store_upto(T* to, Vec<T> v, int64_t width) {
+  if (width == lanes<T>)
+    store(to, v);
+  else
+    store_first(to, v, width);
+}
+
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Memory that vectors may be in. Where much is used at random, large pages save the look-up of
+// small ones.
+template <class U> struct Array {
+  U* data;
+  explicit Array(int64_t size) {
+    const size_t bytes = size * sizeof(U), page = bytes < (1 << 19) ? 64 : 1 << 21;
+    data = static_cast<U*>(std::aligned_alloc(page, (bytes / page + 1) * page));
+    if (!data) std::abort();
+#ifdef MADV_HUGEPAGE
+    if (page > 64) madvise(data, (bytes / page + 1) * page, MADV_HUGEPAGE);
+#endif
+  }
+  Array(const Array&) = delete;
+  ~Array() { std::free(data); }
+  U& operator[](int64_t i) { return data[i]; }
+};
 
 template <class T> inline T sum(Vec<T> v) {
   T parts[lanes<T>];
