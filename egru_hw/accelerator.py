@@ -1,10 +1,10 @@
 """The accelerator: the units of this folder, wired together."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from egru_hw.config import GATES, Config, bits_for
+from egru_hw.config import Config, bits_for
 from egru_hw.counters import Counters
 from egru_hw.event_queue import EventQueue
 from egru_hw.host_port import HostPort
@@ -14,6 +14,7 @@ from egru_hw.protocol import PACKET, Reply, Target
 from egru_hw.readout import Readout
 from egru_hw.replies import Merge, Report
 from egru_hw.sequencer import Sequencer
+from egru_hw.streams import Queue, connect
 from egru_hw.tokens import Kind, Source, tag_layout
 from egru_hw.unit_group import UnitGroup
 from egru_hw.unit_update import UnitUpdate
@@ -50,10 +51,8 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, image = self.config, self.image
-        m.submodules.commands = commands = fifo.SyncFIFOBuffered(
-            width=PACKET.size, depth=QUEUE_DEPTH
-        )
-        m.submodules.replies = replies = fifo.SyncFIFOBuffered(width=PACKET.size, depth=QUEUE_DEPTH)
+        m.submodules.commands = commands = Queue(PACKET, QUEUE_DEPTH)
+        m.submodules.replies = replies = Queue(PACKET, QUEUE_DEPTH)
         m.submodules.host = host = HostPort(config, dict(enumerate(image.words[Target.REGISTERS])))
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.events = events = EventQueue(config)
@@ -67,7 +66,7 @@ class Accelerator(wiring.Component):
         m.submodules.store = store = OnChipWeightStore(
             width=config.row_bits, depth=config.weight_rows, init=image.words[Target.WEIGHTS]
         )
-        m.submodules.lanes = lanes = MacLanes(config, fetch.o.signature)
+        m.submodules.lanes = lanes = MacLanes(config)
         m.submodules.update = update = UnitUpdate(config)
         m.submodules.units = units = UnitGroup(config, image.words[Target.PARAMETERS])
         m.submodules.readout = readout = Readout(config, image.words[Target.READOUT])
@@ -75,27 +74,27 @@ class Accelerator(wiring.Component):
         registers = host.registers
 
         # Host to lanes, lanes to units: one path.
-        wiring.connect(m, wiring.flipped(self.i), commands.w_stream)
-        wiring.connect(m, commands.r_stream, host.i)
-        wiring.connect(m, host.commands, sequencer.i)
-        wiring.connect(m, sequencer.replay, events.replay)
-        wiring.connect(m, sequencer.events, events.o)
-        wiring.connect(m, sequencer.open, events.open)
-        wiring.connect(m, sequencer.o, fetch.i)
-        wiring.connect(m, fetch.request, store.request)
-        wiring.connect(m, fetch.row, store.row)
-        wiring.connect(m, fetch.o, lanes.i)
-        wiring.connect(m, lanes.o, update.i)
-        wiring.connect(m, units.o, update.fired)
+        connect(m, wiring.flipped(self.i), commands.i)
+        connect(m, commands.o, host.i)
+        connect(m, host.commands, sequencer.i)
+        connect(m, sequencer.replay, events.replay)
+        connect(m, sequencer.events, events.o)
+        connect(m, sequencer.open, events.open)
+        connect(m, sequencer.o, fetch.i)
+        connect(m, fetch.request, store.request)
+        connect(m, fetch.row, store.row)
+        connect(m, fetch.o, lanes.i)
+        connect(m, lanes.o, update.i)
+        connect(m, units.o, update.fired)
         m.d.comb += [
             units.issue.eq(update.issue),
             units.job.eq(update.job),
             units.group.eq(update.group),
             units.first_group.eq(update.first_group),
             update.busy.eq(units.busy),
-            lanes.read_bank.eq(update.job.bank),
-            lanes.read_word.eq(units.read_word),
-            units.read_sums.eq(lanes.read_sums),
+            sequencer.taken.eq(update.i.valid & update.i.ready),
+            lanes.read.eq(units.read),
+            units.sums.eq(lanes.sums),
         ]
 
         # Spikes go three ways at once: back into the lists, to the read-out, to the host.
@@ -114,11 +113,11 @@ class Accelerator(wiring.Component):
             events.i.payload.event.unit.eq(spike.unit),
             events.i.payload.event.value.eq(spike.value),
         ]
-        wiring.connect(m, update.close, events.close)
+        connect(m, update.close, events.close)
 
         # Replies, the rarest first.
         m.submodules.replies_merge = merge = Merge(PACKET, 3)
-        wiring.connect(m, host.o, merge.i[0])
+        connect(m, host.o, merge.i[0])
         m.d.comb += [
             merge.i[1].payload.code.eq(Reply.OUTPUT),
             merge.i[1].payload.index.eq(readout.o.payload.index),
@@ -126,14 +125,14 @@ class Accelerator(wiring.Component):
             merge.i[1].valid.eq(readout.o.valid),
             readout.o.ready.eq(merge.i[1].ready),
         ]
-        wiring.connect(m, report.o, merge.i[2])
-        wiring.connect(m, merge.o, replies.w_stream)
-        wiring.connect(m, replies.r_stream, wiring.flipped(self.o))
+        connect(m, report.o, merge.i[2])
+        connect(m, merge.o, replies.i)
+        connect(m, replies.o, wiring.flipped(self.o))
 
         # Loading.
-        wiring.connect(m, host.write_weights, store.write)
-        wiring.connect(m, host.write_parameters, units.write)
-        wiring.connect(m, host.write_readout, readout.write)
+        connect(m, host.write_weights, store.write)
+        connect(m, host.write_parameters, units.write)
+        connect(m, host.write_readout, readout.write)
         m.d.comb += [
             units.state_unit.eq(host.state_unit),
             host.state.eq(units.state),
@@ -180,11 +179,11 @@ class Accelerator(wiring.Component):
             counters.step.eq(report.step),
             counters.input_event.eq(event_sent & (work.tag.source == Source.INPUT)),
             counters.recurrent_event.eq(event_sent & (work.tag.source == Source.RECURRENT)),
-            counters.macs.eq(Mux(event_sent, units_of_event * GATES, 0)),
+            counters.macs.eq(Mux(event_sent, (units_of_event << 1) + units_of_event, 0)),
             counters.row.eq(lanes.busy),
             counters.output_waits.eq(update.o.valid & ~update.o.ready),
             counters.weights_wait.eq(fetch.waiting),
-            counters.update_waits.eq(events.waiting | lanes.blocked),
-            counters.input_waits.eq(sequencer.waiting),
+            counters.update_waits.eq(events.waiting | sequencer.waits_for_update),
+            counters.input_waits.eq(sequencer.waits_for_host),
         ]
         return m

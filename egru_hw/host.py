@@ -106,7 +106,7 @@ def run(
     }
     told = (codes == Reply.EVENT) | (codes == Reply.STEP)
     units = _unit_slices(model, config)
-    events = _events(codes[told], indices[told], values[told], count * steps, read_units)
+    events = decode_events(codes[told], indices[told], values[told], count * steps, read_units)
     return HardwareResult(
         tuple(events[:, u].reshape(count, steps, -1) for u in units),
         tuple(states[:, u] for u in units),
@@ -158,7 +158,7 @@ def _padded_units(model: IntegerEGRU, config: Config) -> int:
     return sum(config.layer_groups(h) * config.units_per_cycle for h in model.hidden_sizes)
 
 
-def _events(codes, indices, values, steps: int, units: int) -> np.ndarray:
+def decode_events(codes, indices, values, steps: int, units: int) -> np.ndarray:
     """(steps, units) event values from EVENT and STEP replies in order."""
     events = np.zeros((steps, units), np.int64)
     is_event = codes == Reply.EVENT

@@ -1,19 +1,18 @@
 """The multiply-accumulate lanes and their accumulators."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, memory, stream, wiring
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from egru_hw.config import GATES, Config, bits_for
-from egru_hw.shapes import shape
-from egru_hw.tokens import Kind, Source, job_layout, tag_layout
-from golden import numerics
-from golden.integer import SUMS
-
-def sums_layout(config: Config) -> data.StructLayout:
-    """A word of the accumulators: the sums of ``columns`` units."""
-    columns = data.ArrayLayout(shape(numerics.ACCUMULATOR), config.columns)
-    return data.StructLayout({name: columns for name in SUMS})
+from egru_hw.config import Config, bits_for
+from egru_hw.lane_slice import LaneSlice, operation_layout, read_layout
+from egru_hw.shapes import delay
+from egru_hw.tokens import Kind, job_layout, tag_layout
+from egru_hw.unit import SUMS_LAYOUT
+from egru_hw.weight_fetch import fetched_layout
 
 
 class MacLanes(wiring.Component):
@@ -23,97 +22,67 @@ class MacLanes(wiring.Component):
     There are two banks of accumulators: while one is read by the unit update, events of the
     next step (or layer) are summed in the other.
 
-    * ``i``: rows; one a cycle, summed three cycles later. A marker closes the door behind it
-      until ``o`` has been taken, so that no event meets a bank which is still being read.
-    * ``o``: markers, when everything before them has been summed.
-    * ``read``: combinational read port: ``word`` of ``bank`` to the sums of all columns.
-    * ``busy``: a row is accepted. ``blocked``: a marker holds the door.
+    * ``i``: rows, one a cycle, summed LaneSlice.LATENCY cycles later. Never stalls: the
+      sequencer sends nothing behind a marker until that has been taken, which also keeps
+      events away from a bank that is still being read.
+    * ``o``: the marker, when everything before it has been summed.
+    * ``read``: asks for the sums of a group of units; ``sums`` has them READ_LATENCY later.
+    * ``busy``: a row is being taken.
     """
 
-    def __init__(self, config: Config, fetched: stream.Signature):
+    READ_LATENCY = LaneSlice.READ_LATENCY + 1
+
+    def __init__(self, config: Config):
         self.config = config
-        self.word_bits = bits_for(config.max_pitch)
+        fetched = fetched_layout(
+            row_bits=config.row_bits,
+            pitch_bits=bits_for(config.max_pitch + 1),
+            tag=tag_layout(config),
+        )
+        self.sums_layout = data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)
         super().__init__(
             {
-                "i": In(fetched),
+                "i": In(stream.Signature(fetched, always_ready=True)),
                 "o": Out(stream.Signature(job_layout(config))),
-                "read_bank": In(1),
-                "read_word": In(self.word_bits),
-                "read_sums": Out(sums_layout(config)),
+                "read": In(read_layout(config)),
+                "sums": Out(self.sums_layout),
                 "busy": Out(1),
-                "blocked": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        config = self.config
-        weights = data.ArrayLayout(signed(config.weight_bits), config.lanes)
-        stages = [
-            Signal(data.StructLayout({"word": self.word_bits, "tag": tag_layout(config)}))
-            for _ in range(2)
-        ]
-        active = [Signal(name=f"active_{n}") for n in range(2)]
-        row = Signal(weights)
-        operand = Signal(shape(numerics.OPERAND))
-        products = Signal(data.ArrayLayout(shape(numerics.ACCUMULATOR), config.lanes))
-
         fetched = self.i.payload
-        is_marker = fetched.tag.job.kind != Kind.EVENT
-        closed = Signal()
+        tag = fetched.tag
+        operation = Signal(operation_layout(self.config))
         m.d.comb += [
-            self.i.ready.eq(~closed),
-            self.blocked.eq(closed & self.i.valid),
-            self.busy.eq(self.i.valid & self.i.ready & ~is_marker),
+            self.busy.eq(self.i.valid & (tag.job.kind == Kind.EVENT)),
+            operation.active.eq(self.busy),
+            operation.word.eq(fetched.word),
+            operation.bank.eq(tag.job.bank),
+            operation.operand.eq(fetched.operand),
+            operation.source.eq(tag.source),
+            operation.first_of_job.eq(tag.first_of_job),
+            operation.first_of_source.eq(tag.first_of_source),
         ]
-        with m.If(self.i.valid & self.i.ready & is_marker):
-            m.d.sync += closed.eq(1)
-        with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += closed.eq(0)
 
-        m.d.sync += [
-            active[0].eq(self.i.valid & self.i.ready),
-            active[1].eq(active[0]),
-            stages[0].word.eq(fetched.word),
-            stages[0].tag.eq(fetched.tag),
-            stages[1].eq(stages[0]),
-            row.eq(fetched.row),
-            operand.eq(fetched.operand),
-        ]
-        for lane in range(config.lanes):
-            m.d.sync += products[lane].eq(row[lane] * operand)
+        slices = []
+        for slot in range(self.config.columns // self.config.units_per_cycle):
+            m.submodules[f"slice_{slot}"] = part = LaneSlice(self.config, slot)
+            m.d.comb += [
+                part.operation.eq(operation),
+                part.row.eq(fetched.row.word_select(slot, part.row_layout.size)),
+                part.read.eq(self.read),
+            ]
+            slices.append(part)
+        # All but the slice that was asked are silent.
+        m.d.sync += self.sums.eq(reduce(or_, (part.sums.as_value() for part in slices)))
 
-        word, tag = stages[1].word, stages[1].tag
-        add = active[1] & (tag.job.kind == Kind.EVENT)
-        with m.If(active[1] & (tag.job.kind != Kind.EVENT)):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(tag.job)]
+        marker = self.i.valid & (tag.job.kind != Kind.EVENT)
+        with m.If(delay(m, marker, LaneSlice.LATENCY - 1, "marker")):
+            m.d.sync += self.o.valid.eq(1)
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-
-        for name in SUMS:
-            gate = min(SUMS.index(name), GATES - 1)
-            m.submodules[name] = sums = memory.Memory(
-                shape=sums_layout(config)[name].shape, depth=2 << self.word_bits, init=[]
-            )
-            # Registered read ports would cost a cycle in the sum's loop; at these depths the
-            # asynchronous read is a look-up table.
-            old, read = sums.read_port(domain="comb"), sums.read_port(domain="comb")
-            new = sums.write_port()
-            address = Cat(word, tag.job.bank)
-            overwrite = tag.first_of_job if name in "rz" else tag.first_of_source
-            enable = {
-                "p": tag.source == Source.INPUT,
-                "q": tag.source == Source.RECURRENT,
-            }.get(name, 1)
-            m.d.comb += [
-                old.addr.eq(address),
-                new.addr.eq(address),
-                new.en.eq(add & enable),
-                read.addr.eq(Cat(self.read_word, self.read_bank)),
-                self.read_sums[name].eq(read.data),
-            ]
-            for column in range(config.columns):
-                m.d.comb += new.data[column].eq(
-                    Mux(overwrite, 0, old.data[column]) + products[column * GATES + gate]
-                )
+        with m.If(marker):
+            m.d.sync += self.o.payload.eq(tag.job)
         return m

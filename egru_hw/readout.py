@@ -1,11 +1,12 @@
 """The read-out: a linear map of the last layer's events, summed over the steps of a sequence."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import Config, bits_for
 from egru_hw.shapes import shape
+from egru_hw.streams import Queue, connect
 from egru_hw.tokens import Kind, spike_layout
 from egru_hw.weight_fetch import WeightFetch
 from egru_hw.weight_store import OnChipWeightStore, write_layout
@@ -61,9 +62,7 @@ class Readout(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(
-            width=spike_layout(config).size, depth=QUEUE_DEPTH
-        )
+        m.submodules.queue = queue = Queue(spike_layout(config), QUEUE_DEPTH)
         m.submodules.fetch = fetch = WeightFetch(
             address_bits=self.address_bits,
             row_bits=self.row_bits,
@@ -74,28 +73,25 @@ class Readout(wiring.Component):
         m.submodules.store = store = OnChipWeightStore(
             width=self.row_bits, depth=config.readout_rows, init=self.init
         )
-        wiring.connect(m, fetch.request, store.request)
-        wiring.connect(m, fetch.row, store.row)
-        wiring.connect(m, wiring.flipped(self.write), store.write)
+        connect(m, wiring.flipped(self.i), queue.i)
+        connect(m, fetch.request, store.request)
+        connect(m, fetch.row, store.row)
+        connect(m, wiring.flipped(self.write), store.write)
 
-        # Events of other layers are dropped here; their markers go along, to retire in order.
-        spike = data.View(spike_layout(config), queue.r_data)
+        # Of other layers nothing is fetched; their markers go along, to retire in order.
+        spike = queue.o.payload
         is_event = spike.kind == Kind.EVENT
         ours = spike.layer == self.last_layer
-        dropped = is_event & ~ours
         fetches = ours & (is_event | (spike.kind == Kind.UPDATE))
         fresh = Signal(init=1)  # no sum has been written since the last clear
         wanted = fetch.i.payload
         m.d.comb += [
-            queue.w_data.eq(self.i.payload),
-            queue.w_en.eq(self.i.valid),
-            self.i.ready.eq(queue.w_rdy),
-            fetch.i.valid.eq(queue.r_rdy & ~dropped),
-            queue.r_en.eq(fetch.i.ready | dropped),
+            fetch.i.valid.eq(queue.o.valid),
+            queue.o.ready.eq(fetch.i.ready),
             wanted.fetch.eq(fetches),
             wanted.index.eq(Mux(is_event, spike.unit, self.units)),
             wanted.pitch.eq(self.pitch),
-            wanted.operand.eq(Mux(is_event, spike.value, self.bias_operand)),
+            wanted.value.eq(Mux(is_event, spike.value, self.bias_operand)),
             wanted.tag.kind.eq(spike.kind),
             wanted.tag.fresh.eq(fresh),
         ]

@@ -7,23 +7,9 @@ from amaranth.lib.wiring import In, Out
 from egru_hw.config import Config, bits_for
 from egru_hw.event_queue import replayed_layout
 from egru_hw.protocol import PACKET, Command, layer_registers
-from egru_hw.shapes import shape
 from egru_hw.tokens import Kind, Source, tag_layout
+from egru_hw.weight_fetch import work_layout
 from golden import numerics
-
-
-def work_layout(config: Config) -> data.StructLayout:
-    """What the sequencer asks of the weight fetch; see ``WeightFetch.i``."""
-    return data.StructLayout(
-        {
-            "fetch": 1,
-            "base": bits_for(config.weight_rows),
-            "index": bits_for(max(config.max_inputs, config.max_units)),
-            "pitch": bits_for(config.max_pitch + 1),
-            "operand": shape(numerics.OPERAND),
-            "tag": tag_layout(config),
-        }
-    )
 
 
 class Sequencer(wiring.Component):
@@ -37,12 +23,19 @@ class Sequencer(wiring.Component):
     * ``o``: events with their weights' address, operand and accumulators, and markers.
     * ``replay``, ``events``, ``open``: to the event queue. A list is opened when the marker
       that will fill it is sent, so that its readers wait.
+    * ``taken``: the unit update has taken a marker. Until then nothing is sent behind one.
     * ``in_step``: events of an unfinished step have been taken.
-    * ``waiting``: for the host, within a step.
+    * ``waits_for_host``: within a step. ``waits_for_update``: behind a marker.
     """
 
     def __init__(self, config: Config):
         self.config = config
+        self.work = work_layout(
+            address_bits=bits_for(config.weight_rows),
+            index_bits=bits_for(max(config.max_inputs, config.max_units)),
+            pitch_bits=bits_for(config.max_pitch + 1),
+            tag=tag_layout(config),
+        )
         layer_bits = bits_for(config.max_layers)
         super().__init__(
             {
@@ -51,12 +44,14 @@ class Sequencer(wiring.Component):
                 ),
                 "last_layer": In(layer_bits),
                 "i": In(stream.Signature(PACKET)),
-                "o": Out(stream.Signature(work_layout(config))),
+                "o": Out(stream.Signature(self.work)),
                 "replay": Out(stream.Signature(layer_bits)),
                 "events": In(stream.Signature(replayed_layout(config))),
                 "open": Out(stream.Signature(layer_bits, always_ready=True)),
+                "taken": In(1),
                 "in_step": Out(1),
-                "waiting": Out(1),
+                "waits_for_host": Out(1),
+                "waits_for_update": Out(1),
             }
         )
 
@@ -72,14 +67,22 @@ class Sequencer(wiring.Component):
         m.d.comb += registers.eq(Array(self.layers)[layer])
 
         # One register stage in front of the weight fetch.
-        work = Signal(work_layout(config))
+        kind = Signal(Kind)
+        work = Signal(self.work)
         offered = Signal()
         accepted = Signal()
-        m.d.comb += accepted.eq(~self.o.valid | self.o.ready)
-        with m.If(accepted):
-            m.d.sync += [self.o.valid.eq(offered), self.o.payload.eq(work)]
+        marked = Signal()
+        m.d.comb += [
+            accepted.eq((~self.o.valid | self.o.ready) & ~marked),
+            self.waits_for_update.eq(marked),
+        ]
+        with m.If(self.taken):
+            m.d.sync += marked.eq(0)
+        with m.Elif(offered & accepted & (kind != Kind.EVENT)):
+            m.d.sync += marked.eq(1)
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += [self.o.valid.eq(offered & ~marked), self.o.payload.eq(work)]
 
-        kind = Signal(Kind)
         source = Signal(Source)
         replayed = Signal(Source)
         value = Signal(signed(numerics.VALUE_BITS))
@@ -88,9 +91,9 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             work.base.eq(Mux(from_input, registers.input_base, registers.recurrent_base)),
             work.pitch.eq(registers.pitch),
-            work.operand.eq(
-                value
-                << Mux(from_input, registers.input_alignment, registers.recurrent_alignment)
+            work.value.eq(value),
+            work.alignment.eq(
+                Mux(from_input, registers.input_alignment, registers.recurrent_alignment)
             ),
             work.tag.source.eq(source),
             work.tag.first_of_job.eq(~any_input & ~any_recurrent),
@@ -118,7 +121,7 @@ class Sequencer(wiring.Component):
                     work.index.eq(command.index),
                     value.eq(command.value),
                     self.in_step.eq(any_input),
-                    self.waiting.eq(any_input & ~self.i.valid),
+                    self.waits_for_host.eq(any_input & ~self.i.valid),
                     self.i.ready.eq(accepted),
                     offered.eq(self.i.valid & (command.code != Command.STEP)),
                 ]

@@ -22,6 +22,9 @@ PARAMETERS_LAYOUT = data.StructLayout(
 TABLE_INDEX = Format(numerics.TABLE_INDEX_BITS + 1, 0, symmetric=True)
 
 
+TANH_LATENCY = 5
+
+
 class Unit(wiring.Component):
     """One step of a unit, as ``docs/numerics.md`` states it. One unit a cycle, never stalls.
 
@@ -31,8 +34,8 @@ class Unit(wiring.Component):
     * ``new_state``: h after reset.
     """
 
-    LATENCY = 13
-    STATE_DELAY = 8
+    LATENCY = 7 + 2 * TANH_LATENCY
+    STATE_DELAY = 2 + 2 * TANH_LATENCY
 
     sums: In(SUMS_LAYOUT)
     parameters: In(PARAMETERS_LAYOUT)
@@ -50,25 +53,31 @@ class Unit(wiring.Component):
         )
 
         def tanh(raw, shift, name):
-            """The table at ``raw / 2**shift``, signed: three cycles."""
-            index = saturate(round_shift(raw, shift), TABLE_INDEX)
-            magnitude = Signal(numerics.TABLE_INDEX_BITS, name=f"{name}_index")
-            negative = Signal(name=f"{name}_negative")
-            m.d.sync += [magnitude.eq(Mux(index < 0, -index, index)), negative.eq(index < 0)]
+            """The table at ``raw / 2**shift``, signed: TANH_LATENCY cycles."""
+            rounded = round_shift(raw, shift)
+            index = Signal.like(rounded, name=f"{name}_index")
+            limited = saturate(index, TABLE_INDEX)
+            magnitude = Signal(numerics.TABLE_INDEX_BITS, name=f"{name}_magnitude")
+            m.d.sync += [
+                index.eq(rounded),
+                magnitude.eq(Mux(index < 0, -limited, limited)),
+            ]
             port = table.read_port()
             m.d.comb += port.addr.eq(magnitude)
+            # The memory is slow: nothing but a register behind it.
+            entry = delay(m, port.data, 1, f"{name}_entry")
+            negative = delay(m, index < 0, TANH_LATENCY - 2, f"{name}_negative")
             looked_up = Signal(signed(numerics.TABLE.width + 1), name=f"{name}_tanh")
-            was_negative = delay(m, negative, 1, f"{name}_negative")
-            m.d.sync += looked_up.eq(Mux(was_negative, -port.data, port.data))
+            m.d.sync += looked_up.eq(Mux(negative, -entry, entry))
             return looked_up
 
-        # 1: sums with their biases
+        # cycle 1: sums with their biases
         biased = {name: Signal(signed(numerics.ACCUMULATOR.width + 1), name=name) for name in SUMS}
         for name in SUMS:
             bias = self.parameters.bias[name] << numerics.BIAS_SHIFT
             m.d.sync += biased[name].eq(self.sums[name] + bias)
 
-        # 2 ... 4: gates r and z, positive numbers of 17 bits with their sign
+        # to 1 + TANH_LATENCY: gates r and z, positive numbers of 17 bits with their sign
         half = 1 << (numerics.GATE.width - 1)
         r = Signal(signed(numerics.GATE.width + 1))
         z = Signal(signed(numerics.GATE.width + 1))
@@ -80,34 +89,35 @@ class Unit(wiring.Component):
         m.d.sync += q.eq(
             saturate(biased["q"] >> numerics.RECURRENT_GATE_SHIFT, numerics.RECURRENT_GATE_INPUT)
         )
-        q = delay(m, q, 2, "q")
+        q = delay(m, q, TANH_LATENCY - 1, "q")
 
-        # 5, 6: reset gate
+        # 2 more: reset gate
         reset_product = Signal(signed(len(r) + len(q)))
         candidate = Signal(signed(numerics.ACCUMULATOR.width + 2))
         m.d.sync += [
             reset_product.eq(r * q),
             candidate.eq(
-                delay(m, biased["p"], 4, "p") + (reset_product >> numerics.RESET_PRODUCT_SHIFT)
+                delay(m, biased["p"], TANH_LATENCY + 1, "p")
+                + (reset_product >> numerics.RESET_PRODUCT_SHIFT)
             ),
         ]
 
-        # 7 ... 9: candidate state
+        # TANH_LATENCY more: candidate state
         g = tanh(candidate, numerics.TANH_SHIFT, "g")
         h = delay(m, self.state, 1, "h")
 
-        # 10 ... 12: c = g + z (h - g)
+        # 3 more: c = g + z (h - g)
         difference = Signal(signed(numerics.STATE.width + 1))
         update_product = Signal(signed(len(z) + len(difference)))
         c = Signal(shape(numerics.STATE))
         m.d.sync += [
             difference.eq(h - g),
-            update_product.eq(delay(m, z, 6, "z") * difference),
+            update_product.eq(delay(m, z, TANH_LATENCY + 3, "z") * difference),
             c.eq(delay(m, g, 2, "g") + round_shift(update_product, numerics.GATE.fraction)),
         ]
 
-        # 13: threshold and reset
-        threshold = delay(m, self.parameters.threshold, 12, "threshold")
+        # the last: threshold and reset
+        threshold = delay(m, self.parameters.threshold, self.LATENCY - 1, "threshold")
         value = saturate(round_shift(c, numerics.EVENT_SHIFT), numerics.EVENT)
         fired = (c > threshold) & (value != 0)
         m.d.sync += [

@@ -5,16 +5,16 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import Config, bits_for
-from egru_hw.mac_lanes import sums_layout
+from egru_hw.lane_slice import read_layout
+from egru_hw.mac_lanes import MacLanes
 from egru_hw.protocol import Target, word_bits
 from egru_hw.shapes import delay, shape
 from egru_hw.tokens import job_layout
-from egru_hw.unit import PARAMETERS_LAYOUT, Unit
+from egru_hw.unit import PARAMETERS_LAYOUT, SUMS_LAYOUT, Unit
 from egru_hw.weight_store import write_layout
 from golden import numerics
-from golden.integer import SUMS
 
-SUMS_DELAY = 2  # cycles from ``group`` to the units' inputs
+SUMS_DELAY = MacLanes.READ_LATENCY  # cycles from ``group`` to the units' inputs
 
 
 def fired_layout(config: Config) -> data.StructLayout:
@@ -34,7 +34,7 @@ class UnitGroup(wiring.Component):
     * ``issue``: update ``group`` of the layer whose groups begin at ``first_group``. ``job``
       says which accumulators hold its sums; it and ``first_group`` stay constant until
       ``busy`` falls.
-    * ``read_word``, ``read_sums``: to the accumulators, same cycle.
+    * ``read``, ``sums``: to the lanes.
     * ``o``: the group's events, LATENCY cycles after ``issue``; only if there are any.
     * ``busy``: groups are in the pipeline.
     * ``write``: stores the parameters of a group. ``init``: their contents at power-up.
@@ -47,7 +47,6 @@ class UnitGroup(wiring.Component):
     def __init__(self, config: Config, init=()):
         self.config, self.init = config, init
         self.group_bits = bits_for(config.groups)
-        self.parameters = data.ArrayLayout(PARAMETERS_LAYOUT, config.units_per_cycle)
         self.states = data.ArrayLayout(shape(numerics.STATE), config.units_per_cycle)
         super().__init__(
             {
@@ -55,8 +54,8 @@ class UnitGroup(wiring.Component):
                 "job": In(job_layout(config)),
                 "group": In(self.group_bits),
                 "first_group": In(self.group_bits),
-                "read_word": Out(bits_for(config.max_pitch)),
-                "read_sums": In(sums_layout(config)),
+                "read": Out(read_layout(config)),
+                "sums": In(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
                 "o": Out(
                     stream.Signature(fired_layout(config), always_ready=True)
                 ),
@@ -81,7 +80,7 @@ class UnitGroup(wiring.Component):
         m.d.comb += address.eq(self.first_group + self.group)
 
         m.submodules.parameters = parameters = memory.Memory(
-            shape=self.parameters, depth=config.groups, init=self.init
+            shape=word_bits(config, Target.PARAMETERS), depth=config.groups, init=self.init
         )
         parameter_write, parameter_read = parameters.write_port(), parameters.read_port()
         m.d.comb += [
@@ -115,28 +114,20 @@ class UnitGroup(wiring.Component):
         ]
         m.d.sync += self.state.eq(state_read.data[host_lane] if lane_bits else state_read.data[0])
 
-        # Select the group's columns, then blank sums that no event has touched.
-        slot = self.group[: bits_for(slots)] if slots > 1 else 0
-        m.d.comb += self.read_word.eq(self.group[bits_for(slots) :] if slots > 1 else self.group)
-        touched = {
-            "r": self.job.any_input | self.job.any_recurrent,
-            "z": self.job.any_input | self.job.any_recurrent,
-            "p": self.job.any_input,
-            "q": self.job.any_recurrent,
-        }
+        slot_bits = (slots - 1).bit_length()
+        m.d.comb += [
+            self.read.word.eq(self.group[slot_bits:]),
+            self.read.slot.eq(self.group[:slot_bits]),
+            self.read.bank.eq(self.job.bank),
+            self.read.any_input.eq(self.job.any_input),
+            self.read.any_recurrent.eq(self.job.any_recurrent),
+        ]
         outputs = self.o.payload
         for lane in range(per_cycle):
             m.submodules[f"unit_{lane}"] = unit = Unit()
-            for name in SUMS:
-                width = len(unit.sums[name])
-                columns = self.read_sums[name].as_value()[lane * width :]
-                selected = Signal(width, name=f"{name}_{lane}")
-                m.d.sync += [
-                    selected.eq(columns.word_select(slot * per_cycle, width)),
-                    unit.sums[name].eq(Mux(touched[name], selected, 0)),
-                ]
             m.d.comb += [
-                unit.parameters.eq(parameter.as_value().word_select(lane, PARAMETERS_LAYOUT.size)),
+                unit.sums.eq(self.sums[lane]),
+                unit.parameters.eq(parameter.word_select(lane, PARAMETERS_LAYOUT.size)),
                 unit.state.eq(Mux(self.job.first, 0, state_read.data[lane])),
                 state_write.data[lane].eq(unit.new_state),
                 outputs.fired[lane].eq(unit.fired),

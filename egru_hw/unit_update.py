@@ -1,11 +1,12 @@
 """The unit update: walks a layer's units, a group a cycle, and sends their events on."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import Config, bits_for
 from egru_hw.protocol import layer_registers
+from egru_hw.streams import Queue
 from egru_hw.tokens import Kind, job_layout, spike_layout
 from egru_hw.unit_group import fired_layout
 
@@ -49,19 +50,14 @@ class UnitUpdate(wiring.Component):
         config = self.config
         layer = Signal(self.layer)
         # As deep as a layer has groups, so that the pipeline never stalls.
-        m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(
-            width=fired_layout(config).size, depth=config.groups
-        )
-        head = data.View(fired_layout(config), waiting.r_data)
-        sent = Signal(config.units_per_cycle)
-        remaining = Signal(config.units_per_cycle)
-        lowest = Signal(config.units_per_cycle)
+        m.submodules.waiting = waiting = Queue(fired_layout(config), config.groups)
         m.d.comb += [
-            waiting.w_data.eq(self.fired.payload),
-            waiting.w_en.eq(self.fired.valid),
-            remaining.eq(head.fired & ~sent),
-            lowest.eq(remaining & -remaining),
+            waiting.i.payload.eq(self.fired.payload),
+            waiting.i.valid.eq(self.fired.valid),
         ]
+        head = Signal(fired_layout(config))  # its events yet to be sent
+        lowest = Signal(config.units_per_cycle)
+        m.d.comb += lowest.eq(head.fired & -head.fired)
 
         free = Signal()
         is_event = Signal()
@@ -69,7 +65,7 @@ class UnitUpdate(wiring.Component):
         spike = Signal(spike_layout(config))
         m.d.comb += [
             free.eq(~self.o.valid | self.o.ready),
-            is_event.eq(waiting.r_rdy),
+            is_event.eq(head.fired.any()),
             spike.layer.eq(self.job.layer),
             spike.kind.eq(Mux(is_event, Kind.EVENT, self.job.kind)),
         ]
@@ -81,11 +77,10 @@ class UnitUpdate(wiring.Component):
                 ]
         with m.If(free):
             m.d.sync += [self.o.valid.eq(is_event | mark), self.o.payload.eq(spike)]
-            with m.If(is_event & (remaining == lowest)):
-                m.d.comb += waiting.r_en.eq(1)
-                m.d.sync += sent.eq(0)
-            with m.Elif(is_event):
-                m.d.sync += sent.eq(sent | lowest)
+            m.d.sync += head.fired.eq(head.fired & ~lowest)
+        m.d.comb += waiting.o.ready.eq(~is_event | (free & (head.fired == lowest)))
+        with m.If(waiting.o.valid & waiting.o.ready):
+            m.d.sync += head.eq(waiting.o.payload)
 
         m.d.comb += [self.first_group.eq(layer.first_group), self.close.payload.eq(self.job.layer)]
         with m.FSM():
@@ -106,7 +101,7 @@ class UnitUpdate(wiring.Component):
                 with m.If(self.group == layer.last_group):
                     m.next = "DRAIN"
             with m.State("DRAIN"):
-                with m.If(~self.busy & (waiting.level == 0)):
+                with m.If(~self.busy & (waiting.level == 0) & ~is_event):
                     m.next = "MARK"
             with m.State("MARK"):
                 m.d.comb += mark.eq(1)

@@ -23,6 +23,11 @@ def emit(config: Config) -> str:
     )
 
 
+def file_name(preset_name: str) -> str:
+    """Where the Verilog of a preset lies in ``rtl/``."""
+    return f"{TOP}_{preset_name.replace('-', '_')}.v"
+
+
 def main(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("rtl"),
     presets: Annotated[list[str], typer.Option("--preset", help="Presets.")] = list(PUBLISHED),
@@ -30,7 +35,7 @@ def main(
     """Write the Verilog of each preset to a file of its name."""
     out.mkdir(parents=True, exist_ok=True)
     for name in presets:
-        path = out / f"egru_{name.replace('-', '_')}.v"
+        path = out / file_name(name)
         path.write_text(emit(preset(name)))
         print(f"wrote {path}")
 

@@ -4,17 +4,49 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from egru_hw.config import bits_for
 from egru_hw.shapes import multiple, shape
 from golden import numerics
 
 IN_FLIGHT = 8  # rows requested and not yet used; covers the latency of the store
 
 
+def work_layout(
+    *, address_bits: int, index_bits: int, pitch_bits: int, tag
+) -> data.StructLayout:
+    """An event (``fetch`` set), its rows' place, and its value with the shift that aligns it;
+    or a marker, of which only ``tag`` counts."""
+    return data.StructLayout(
+        {
+            "fetch": 1,
+            "base": address_bits,
+            "index": index_bits,
+            "pitch": pitch_bits,
+            "value": shape(numerics.OPERAND),
+            "alignment": bits_for(numerics.MAX_ALIGNMENT + 1),
+            "tag": tag,
+        }
+    )
+
+
+def fetched_layout(*, row_bits: int, pitch_bits: int, tag) -> data.StructLayout:
+    """A row (meaningless for markers), which of its event's it is, and what multiplies it."""
+    return data.StructLayout(
+        {
+            "fetch": 1,
+            "row": row_bits,
+            "word": pitch_bits,
+            "operand": shape(numerics.OPERAND),
+            "tag": tag,
+        }
+    )
+
+
 class WeightFetch(wiring.Component):
     """Turns events into rows of weights, each beside the operand it is multiplied by.
 
-    * ``i``: an event (``fetch`` set), which wants the rows ``base + index * pitch`` and the
-      following, ``pitch`` in all; or a marker, which wants none. ``tag`` is handed through.
+    * ``i``: an event, which wants the rows ``base + index * pitch`` and the following,
+      ``pitch`` in all; or a marker, which wants none.
     * ``request``, ``row``: to a weight store.
     * ``o``: for an event ``pitch`` elements, counted by ``word``; for a marker one element.
       In order, one a cycle while the store keeps up; four cycles from ``i`` with the on-chip
@@ -28,51 +60,31 @@ class WeightFetch(wiring.Component):
         self.pending_layout = data.StructLayout(
             {"fetch": 1, "word": pitch_bits, "operand": operand, "tag": tag}
         )
+        work = work_layout(
+            address_bits=address_bits, index_bits=index_bits, pitch_bits=pitch_bits, tag=tag
+        )
+        fetched = fetched_layout(row_bits=row_bits, pitch_bits=pitch_bits, tag=tag)
         super().__init__(
             {
-                "i": In(
-                    stream.Signature(
-                        data.StructLayout(
-                            {
-                                "fetch": 1,
-                                "base": address_bits,
-                                "index": index_bits,
-                                "pitch": pitch_bits,
-                                "operand": operand,
-                                "tag": tag,
-                            }
-                        )
-                    )
-                ),
+                "i": In(stream.Signature(work)),
                 "request": Out(stream.Signature(address_bits)),
                 "row": In(stream.Signature(row_bits)),
-                "o": Out(
-                    stream.Signature(
-                        data.StructLayout(
-                            {
-                                "fetch": 1,
-                                "row": row_bits,
-                                "word": pitch_bits,
-                                "operand": operand,
-                                "tag": tag,
-                            }
-                        )
-                    )
-                ),
+                "o": Out(stream.Signature(fetched)),
                 "waiting": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        # Three pipeline registers (locate, offset, walk), each handing over when the next is
-        # free, then the queue of what was requested.
+        # Two pipeline registers, each handing over when the next is free: where an event's rows
+        # lie, and the walk along them. Then the queue of what was requested.
         m.submodules.pending = pending = fifo.SyncFIFO(
             width=self.pending_layout.size, depth=IN_FLIGHT
         )
 
         event = Signal.like(self.i.payload)
         offset = Signal(self.address_bits)
+        operand = Signal(shape(numerics.OPERAND))
         located = Signal()
         walk = Signal(self.pending_layout)
         address = Signal(self.address_bits)
@@ -96,6 +108,7 @@ class WeightFetch(wiring.Component):
                 located.eq(self.i.valid),
                 event.eq(self.i.payload),
                 offset.eq(multiple(self.i.payload.index, self.i.payload.pitch)),
+                operand.eq(self.i.payload.value << self.i.payload.alignment),
             ]
         with m.If(take):
             m.d.sync += [
@@ -104,7 +117,7 @@ class WeightFetch(wiring.Component):
                 last_word.eq(event.pitch - 1),
                 walk.fetch.eq(event.fetch),
                 walk.word.eq(0),
-                walk.operand.eq(event.operand),
+                walk.operand.eq(operand),
                 walk.tag.eq(event.tag),
             ]
         with m.Elif(stepped):

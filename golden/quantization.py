@@ -102,6 +102,11 @@ def quantize(
         raise ValueError(
             f"calibration inputs must have the shape (N, T, {egru.input_size}), not {x.shape}"
         )
+    if not np.isfinite(x).all():
+        raise ValueError("calibration inputs must be finite, but some are NaN or infinite")
+    for name, parameter in network.named_parameters():
+        if not parameter.isfinite().all():
+            raise ValueError(f"{name} of the network has values that are NaN or infinite")
 
     input_format = Format(VALUE_BITS, _input_fraction(x))
     events = _layer_events(egru, x)

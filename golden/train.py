@@ -22,7 +22,7 @@ from golden import model_file
 from golden.network import Network
 from golden.quantization import compare, quantize
 from golden.tasks import TASKS, Task
-from golden.training import CheckpointError, Epoch, Recipe, train
+from golden.training import Epoch, Recipe, train
 
 CALIBRATION_SEQUENCES = 500
 DEFAULTS = Recipe()
@@ -70,7 +70,7 @@ def main(
     except KeyboardInterrupt:
         console.print(f"stopped; go on with --resume, from {_checkpoint(out)}")
         raise typer.Exit(130) from None
-    except (CheckpointError, OSError) as error:
+    except (ValueError, OSError) as error:
         console.print(f"error: {error}")
         raise typer.Exit(1) from None
 

@@ -37,12 +37,12 @@ class Recipe:
     """
 
     hidden: int = 128
-    epochs: int = 300
+    epochs: int = 360
     seed: int = 0
     batch: int = 100
     rate: float = 6e-3
     weight_decay: float = 1e-2
-    target_activity: float = 0.16
+    target_activity: float = 0.18
     activity_price: float = 2.0
     surrogate_height: float = 1.0
     surrogate_width: float = 0.5

@@ -21,9 +21,11 @@ from sim.tools import ToolError
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "golden" / "models" / "mnist1d.safetensors"
 
+app = typer.Typer(add_completion=False)
 console = Console()
 
 
+@app.command()
 def main(
     model: Annotated[Path, typer.Option(help="Model file.")] = SHIPPED_MODEL,
     sequences: Annotated[int, typer.Option(min=1, help="Test sequences to run.")] = 100,
@@ -108,7 +110,7 @@ def _accuracies(
         with torch.no_grad():
             accuracies["float"] = share(file.network().eval()(torch.as_tensor(inputs)).numpy())
     else:
-        accuracies["float (whole test set, recorded)"] = file.config["results"]["float_accuracy"]
+        accuracies["float (recorded, whole test set)"] = file.config["results"]["accuracy"][0]
     accuracies["integer"] = share(simulation.golden.outputs)
     accuracies["RTL"] = share(simulation.hardware.outputs)
     return accuracies
@@ -139,4 +141,4 @@ def _progress() -> Iterator[Callable[[str, float | None], None]]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -8,18 +8,20 @@ from amaranth.sim import Simulator
 from egru_hw.accelerator import Accelerator
 from egru_hw.config import Config
 from egru_hw.host import TransportError
+from egru_hw.image import Image
 from egru_hw.protocol import PACKET, Reply
 from sim.stimulus import PATIENCE, Stimulus, silence
 
 
 class AmaranthTransport:
-    """Each exchange simulates from power-up. For small configurations."""
+    """Each exchange simulates from power-up, with ``image`` in the memories. For small
+    configurations."""
 
-    def __init__(self, config: Config, stimulus: Stimulus):
-        self.config, self.stimulus = config, stimulus
+    def __init__(self, config: Config, stimulus: Stimulus, image: Image | None = None):
+        self.config, self.stimulus, self.image = config, stimulus, image
 
     def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
-        accelerator = Accelerator(self.config)
+        accelerator = Accelerator(self.config, self.image)
         rng = np.random.default_rng(self.stimulus.seed)
         stall = self.stimulus.stall
         received: list[int] = []

@@ -105,8 +105,8 @@ def plot_raster(simulation: Simulation, sequence: int, path: Path) -> None:
             axis.scatter(steps, units, label=f"{name}: {len(steps)} events", **style)
         shape = simulation.golden.events[layer].shape
         axis.set(xlabel="step", ylabel="unit", xlim=(-1, shape[1]), ylim=(-2, shape[2] + 1))
-        axis.set_title(f"layer {layer}, sequence {sequence}", loc="left")
-        axis.legend(loc="upper right", framealpha=1)
+        axis.set_title(f"events of layer {layer}, sequence {sequence}", loc="left")
+        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

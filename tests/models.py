@@ -26,15 +26,15 @@ def random_model(
     density: float = 1.0,
     drive: str = "mixed",
 ) -> IntegerEGRU:
-    """A valid model with weights over their full range and alignments as large as they may be.
+    """A valid model with weights over their full range.
 
     Args:
         threshold: one raw threshold for every unit (0 ... 2**15); drawn at random if omitted.
         density: share of weights that are not zero.
-        drive: "mixed" for biases of up to ±1; "silent" for a model that never fires; "firing"
-            for one whose units all fire at every step (thresholds drawn up to 1/2);
-            "saturating" for the largest weights and biases there are, which drive indices
-            beyond both ends of the table.
+        drive: "mixed" for biases of up to ±1 and any alignment that fits; "silent" for a model
+            that never fires; "firing" for one whose units all fire at every step (thresholds
+            drawn up to 1/2); "saturating" for the largest weights, biases and alignments there
+            are, which drive indices beyond both ends of the table.
     """
     layers = []
     inputs, largest = input_size, 1 << (VALUE_BITS - 1)
@@ -98,17 +98,17 @@ def _random_layer(rng, inputs, size, largest, bits, threshold, density, drive) -
 
     # Half of the room (less the bias) to each matrix: r and z add both.
     room = (ACCUMULATOR.max - (int(np.abs(bias).max()) << BIAS_SHIFT)) // 2
+    input_alignment = _largest_alignment(weight_input, largest, room)
+    recurrent_alignment = _largest_alignment(weight_recurrent, EVENT.max, room)
+    if drive == "mixed":
+        input_alignment = int(rng.integers(input_alignment + 1))
+        recurrent_alignment = int(rng.integers(recurrent_alignment + 1))
     return IntegerLayer(
-        weight_input,
-        weight_recurrent,
-        bias,
-        thresholds,
-        _alignment(weight_input, largest, room),
-        _alignment(weight_recurrent, EVENT.max, room),
+        weight_input, weight_recurrent, bias, thresholds, input_alignment, recurrent_alignment
     )
 
 
-def _alignment(weight: np.ndarray, largest: int, room: int) -> int:
+def _largest_alignment(weight: np.ndarray, largest: int, room: int) -> int:
     reach = int(np.abs(weight).sum(1).max(initial=0)) * largest
     if reach > room:
         raise ValueError("too many inputs for an accumulator: lower the density")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from golden.egru import EGRU
-from golden.surrogate import unit_interval
+from golden.surrogate import threshold_event, unit_interval
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 6)
@@ -213,6 +213,14 @@ def test_events_are_zero_or_above_the_threshold_and_states_bounded():
     assert 0 < above.double().mean() < 1
     assert y.max() < 1
     assert h.abs().max() < 1
+
+
+def test_a_unit_at_its_threshold_is_silent_and_outside_the_window_has_no_gradient():
+    s = torch.tensor([0.0, 0.25, -0.25, 0.5, -0.6], requires_grad=True)
+    events = threshold_event(s, height=0.8, width=0.5)
+    assert events.tolist() == [0, 1, 0, 1, 0]
+    events.sum().backward()
+    assert s.grad.tolist() == [0.8, 0.4, 0.4, 0, 0]
 
 
 def test_thresholds_are_clamped_but_may_return_into_the_interval():

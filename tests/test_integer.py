@@ -179,22 +179,34 @@ def test_drives_reach_the_corners_they_name(hidden):
     assert set(random_model(rng, 3, hidden, drive="firing").run(x).activity) == {1.0}
 
 
-def test_threshold_one_never_fires_and_zero_needs_half_an_event_step():
+def test_threshold_one_never_fires():
     rng = np.random.default_rng(3)
     x = random_inputs(rng, 8, 30, 2)
     for drive in ("mixed", "firing", "saturating"):
         model = random_model(rng, 2, (9,), threshold=2**15, drive=drive)
         assert model.run(x).activity == (0.0,)
-    for c, fires in ((63, False), (64, True)):
-        # With g = 0 and z = 1/2 h = 2 c falls to c.
-        layer = IntegerLayer(
-            np.zeros((3, 1), int), np.zeros((3, 1), int), np.zeros((4, 1), int), [0], 0, 0
-        )
-        model = IntegerEGRU((layer,), Format(9, 6))
-        y, h = np.zeros((1, 1), int), np.full((1, 1), 2 * c)
-        result = model.run(np.zeros((1, 1, 1), int), ((y, h),))
-        assert result.events[0][0, 0, 0] == fires
-        assert result.state[0][1][0, 0] == c
+
+
+@pytest.mark.parametrize(
+    ("c", "theta", "event", "after"),
+    [
+        (63, 0, 0, 63),  # a value that rounds to 0 is no event ...
+        (63, 1, 0, 63),  # ... and resets nothing
+        (64, 0, 1, 64),
+        (64, 1, 1, 63),
+        (1000, 1000, 0, 1000),  # at its threshold a unit is silent
+        (1000, 999, 8, 1),
+    ],
+)
+def test_an_event_needs_more_than_its_threshold_and_half_an_event_step(c, theta, event, after):
+    zeros = np.zeros((3, 1), int)
+    layer = IntegerLayer(zeros, zeros, np.zeros((4, 1), int), [theta], 0, 0)
+    model = IntegerEGRU((layer,), Format(9, 6))
+    # With g = 0 and z = 1/2, h = 2 c falls to c.
+    state = ((np.zeros((1, 1), int), np.full((1, 1), 2 * c)),)
+    result = model.run(np.zeros((1, 1, 1), int), state)
+    assert result.events[0].item() == event
+    assert result.state[0][1].item() == after
 
 
 def test_inputs_are_rounded_half_to_even_and_saturated():
@@ -293,29 +305,33 @@ def test_bad_models_rejected(changes, words):
 
 
 @pytest.mark.parametrize("row", range(4))
-def test_sums_that_could_overflow_rejected_by_layer_gate_and_unit(row):
+@pytest.mark.parametrize("index", [0, 1])
+def test_sums_that_could_overflow_rejected_by_layer_gate_and_unit(index, row):
     """One unit's accumulator reaches exactly the bound, then one step of a bias beyond it."""
+    below = IntegerLayer(
+        np.ones((9, 3), int), np.ones((9, 3), int), np.zeros((4, 3), int), [0] * 3, 0, 0
+    )
     gate = [0, 1, 2, 2][row]
-    recurrent = row == 3
     weights = {
         "weight_input": np.zeros((6, 3), int),
         "weight_recurrent": np.zeros((6, 2), int),
     }
-    name = "weight_recurrent" if recurrent else "weight_input"
+    name = "weight_recurrent" if row == 3 else "weight_input"
     weights[name][2 * gate + 1, :2] = [100, -26]
-    alignments = {"input_alignment": 8, "recurrent_alignment": 8}
-    # Largest sum: 126 * 256 * (256 or 255), which leaves this much for the bias.
-    room = (2**23 - 1 - 126 * (255 if recurrent else 256) * 256) // 32
+    # Inputs may be -256, events 255; what that leaves is for the bias.
+    largest = 256 if name == "weight_input" and index == 0 else 255
+    room = (2**23 - 1 - (126 * largest << 8)) // 32
     for excess in (0, 1):
         bias = np.zeros((4, 2), int)
         bias[row, 1] = -(room + excess)
-        layer = layer_with(**weights, **alignments, bias=bias)
+        layer = layer_with(**weights, input_alignment=8, recurrent_alignment=8, bias=bias)
+        layers = (layer,) if index == 0 else (below, layer)
         if excess:
-            match = rf"layer 0, accumulator {'rzpq'[row]} of unit 1 could reach"
+            match = rf"layer {index}, accumulator {'rzpq'[row]} of unit 1 could reach"
             with pytest.raises(ValueError, match=match):
-                IntegerEGRU((layer,), Format(9, 6))
+                IntegerEGRU(layers, Format(9, 6))
         else:
-            IntegerEGRU((layer,), Format(9, 6))
+            IntegerEGRU(layers, Format(9, 6))
 
 
 def test_sequences_that_could_overflow_the_readout_rejected():

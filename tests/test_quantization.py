@@ -114,3 +114,13 @@ def test_weights_that_could_overflow_rejected():
 def test_calibration_inputs_of_another_shape_rejected():
     with pytest.raises(ValueError, match=r"shape \(N, T, 2\), not \(1, 4, 3\)"):
         quantize(EGRU(2, 3), np.zeros((1, 4, 3)))
+
+
+def test_values_that_are_no_numbers_rejected():
+    network, x = make(10, 2, 3, 1)
+    with pytest.raises(ValueError, match="calibration inputs must be finite"):
+        quantize(network, np.full((1, 4, 2), np.nan))
+    with torch.no_grad():
+        network.readout.bias[1] = torch.inf
+    with pytest.raises(ValueError, match=r"readout\.bias of the network has values that are NaN"):
+        quantize(network, x)

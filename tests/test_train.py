@@ -97,6 +97,10 @@ def test_writes_a_model_a_report_and_the_course_of_the_training(tmp_path):
     assert report["results"]["accuracy"][0] == (logits.argmax(1).numpy() == labels).mean()
 
 
+def test_the_smallest_training_there_is_works(tmp_path):
+    assert toy_run(tmp_path / "a", "--epochs", 1, "--hidden", 1, "--limit", 1)[0] == 0
+
+
 def test_same_seed_gives_the_same_file_and_another_seed_another(tmp_path):
     files = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -141,7 +145,7 @@ def test_activity_above_its_target_is_priced_away(tmp_path):
     for price in (0.0, 5.0):
         recipe = Recipe(hidden=10, epochs=60, activity_price=price, target_activity=0.05)
         activity.append(train(Toy(), recipe, tmp_path / "c")[1][-1].activity)
-    assert activity[1] < 0.5 * activity[0]
+    assert activity[1] < 0.75 * activity[0]
 
 
 @pytest.mark.parametrize(

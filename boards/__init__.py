@@ -1,0 +1,1 @@
+"""The accelerator on boards: pins and clocks, and the way to a bitstream."""

@@ -1,0 +1,55 @@
+"""What place and route says of a design: does it fit, is it fast enough."""
+
+import json
+import re
+from dataclasses import dataclass
+
+# nextpnr's cells, and what people call them.
+RESOURCES = {
+    "TRELLIS_COMB": "LUTs",
+    "TRELLIS_FF": "flip-flops",
+    "DP16KD": "block RAMs",
+    "MULT18X18D": "multipliers",
+}
+
+
+@dataclass(frozen=True)
+class Use:
+    """How many of a resource a design uses, and the device has."""
+
+    used: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Clocks in MHz; resources by the names in ``RESOURCES``."""
+
+    achieved: float
+    demanded: float
+    resources: dict[str, Use]
+
+    @classmethod
+    def parse(cls, text: str, mhz: float) -> "Report":
+        """From nextpnr's JSON report on a design whose clock is to be ``mhz``.
+
+        ``ValueError`` if no clock was held to that: the result would say nothing.
+        """
+        report = json.loads(text)
+        clocks = [
+            (clock["achieved"], clock["constraint"])
+            for clock in report["fmax"].values()
+            if abs(clock["constraint"] / mhz - 1) < 2e-3  # the PLL's tolerance, and rounded to ps
+        ]
+        if not clocks:
+            raise ValueError(f"place and route knew of no clock of {mhz:g} MHz")
+        resources = {name: Use(**report["utilization"][cell]) for cell, name in RESOURCES.items()}
+        return cls(*min(clocks), resources)
+
+
+def overfull(log: str) -> dict[str, Use]:
+    """The resources of which the design needs more than there are, from nextpnr's log."""
+    _, _, table = log.partition("Device utilisation:")
+    rows = re.findall(r"(\w+): +(\d+)/ *(\d+) +\d+%", table)
+    uses = {RESOURCES.get(cell, cell): Use(int(used), int(limit)) for cell, used, limit in rows}
+    return {name: use for name, use in uses.items() if use.used > use.available}
