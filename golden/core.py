@@ -15,6 +15,8 @@ from torch import Tensor
 
 from golden import _core
 
+targets, use = _core.targets, _core.use  # vector extensions of this machine, and to choose one
+
 # "auto" follows the cost model; "dense" and "sparse" are for tests and benchmarks.
 policy = "auto"
 # Multiply-accumulates done in products since the last clear(), by product.

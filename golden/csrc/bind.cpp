@@ -83,6 +83,9 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
                                threads, &macs);
     return macs;
   });
+  def("read", [](Address from, int64_t size, int64_t times) {
+    return target.functions<T>().read(at<T>(from), size, times);
+  });
   def("forward_scratch", [](int64_t count, int64_t units, int threads) {
     return forward_scratch(count, units, threads, sizeof(T));
   });

@@ -73,6 +73,7 @@ template <class T> struct Functions {
   // out [M, K] = columns [M, J] times w [K, J] transposed, where `wanted` [M, K]; else untouched
   void (*dots)(T* out, const uint8_t* wanted, const Columns<T>* columns, int parts, const T* w,
                int64_t M, int64_t K, int64_t J, int threads, int64_t* macs);
+  T (*read)(const T* from, int64_t size, int64_t times);
 };
 
 // Bytes for the events of two steps, as a list per sequence and thread.
