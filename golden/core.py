@@ -45,9 +45,9 @@ def _limit(count: int, units: int) -> int:
     return int(dense_from(count) * count * units)
 
 
-def _threads(work: int) -> int:
+def _threads(work: float) -> int:
     """Threads for that many multiply-accumulates between two meetings of threads."""
-    return max(1, min(torch.get_num_threads(), work // 500_000))
+    return max(1, min(torch.get_num_threads(), int(work / 500_000)))
 
 
 def _call(name: str, like: Tensor):
@@ -80,13 +80,14 @@ def product(x: Tensor, weight: Tensor, wanted: Tensor | None = None) -> Tensor:
     """``x @ weight.T``. Where ``wanted`` (uint8, as ``x``) is 0 the gradient of x is not needed."""
     x, by_input = x.contiguous(), weight.t().contiguous()
     rows, inputs = x.shape
-    if dense_wins(rows, _density(x)):
+    density = _density(x)
+    if dense_wins(rows, density):
         macs["W x"] += rows * weight.numel()
         return torch.mm(x, by_input)
     out = _empty(x, rows, len(weight))
     macs["W x"] += _call("product", x)(
         *map(_address, (out, x, by_input)), rows, inputs, len(weight),
-        _threads(rows * weight.numel()),
+        _threads(density * rows * weight.numel()),
     )  # fmt: skip
     return out
 
@@ -138,7 +139,8 @@ def _add_outer(out: Tensor, x: Tensor, first: Tensor, second: Tensor | None, nam
     if rows == 0:
         return
     parts = [first] if second is None else [first, second]
-    if dense_wins(rows, _density(x)):
+    density = _density(x)
+    if dense_wins(rows, density):
         macs[name] += rows * out.numel()
         for part, to in zip(parts, out.split([p.shape[1] for p in parts], 1), strict=True):
             to.addmm_(x.t(), part)
@@ -147,7 +149,7 @@ def _add_outer(out: Tensor, x: Tensor, first: Tensor, second: Tensor | None, nam
         out.data_ptr(), x.data_ptr(),
         *(v for p in parts for v in (p.data_ptr(), p.stride(0), p.shape[1])),
         *(() if second is not None else (0, 0, 0)),
-        rows, inputs, _threads(rows * out.numel()),
+        rows, inputs, _threads(density * rows * out.numel()),
     )  # fmt: skip
 
 

@@ -277,13 +277,14 @@ class EGRU(nn.Module):
         gradient of the events is needed: uint8 like x and the events, or None for everywhere.
         """
         weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
-        weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
+        if self.drop_connect:
+            weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
         size, grad = self.hidden_size, torch.is_grad_enabled()
         zoneout, kept = self.zoneout, None
         if zoneout and self.training:
             kept = (torch.rand(*x.shape[:2], size, dtype=x.dtype) < zoneout).byte()
         near = None if near is None else near.flatten(0, 1)
-        p = core.product(x.flatten(0, 1), weight_ih, near).unflatten(0, x.shape[:2])
+        p = core.product(x.flatten(0, 1), weight_ih, near).view(*x.shape[:2], 3 * size)
         y, h, _, near, _ = core.recurrence(
             p, weight_hh, bias_ih, bias_hh, unit_interval(threshold), y, h, kept, zoneout,
             self.surrogate_height, self.surrogate_width, grad,

@@ -71,6 +71,7 @@ void dots_strip(const Wanted& wanted, int64_t units, const Vec<T>* d, const T* w
                 int64_t width, Vec<T>* sums) {
   constexpr int64_t L = lanes<T>;
   for (int64_t i = 0; i < units; ++i, w += stride) {
+    if (wanted.first[i] == wanted.first[i + 1]) continue;
     Vec<T> weights[V];
     for (int v = 0; v < V; ++v) {
       weights[v] = v < V - 1 ? load(w + v * L) : load_upto(w + v * L, width);

@@ -78,7 +78,7 @@ void outer(T* out, const T* x, const Columns<T>* columns, int parts, int64_t M, 
           value[at] = values[i];
         }
       }
-    Array<Vec<T>> buffer(K < fewest_to_pack ? 0 : outer_rows * widest_panel);
+    Array<Vec<T>> buffer(K < fewest_to_pack ? 0 : smaller(M, outer_rows) * widest_panel);
 #pragma omp for schedule(static, 1)
     for (int part = 0; part < threads; ++part)
       for (const Columns<T>* c = columns; c < columns + parts; ++c) {
@@ -104,7 +104,7 @@ void wanted_dots(T* out, const uint8_t* wanted, const Columns<T>* columns, int p
   const Strips<T> strips{columns, parts};
 #pragma omp parallel num_threads(threads) reduction(+ : done)
   {
-    Array<Vec<T>> packed(dots_group * strips.vectors());
+    Array<Vec<T>> packed(smaller(M, dots_group) * strips.vectors());
 #pragma omp for schedule(static, 1)
     for (int part = 0; part < threads; ++part) {
       const Range units = share<T>(K, part, threads);

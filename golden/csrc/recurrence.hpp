@@ -166,7 +166,7 @@ int64_t backward(const Backward<T>& b, int64_t step, bool given, int64_t limit, 
 #pragma omp parallel num_threads(threads) reduction(+ : done)
   {
     const int first = omp_get_thread_num(), team = omp_get_num_threads();
-    Array<Vec<T>> packed(dots_group * (3 * H / lanes<T> + 2));
+    Array<Vec<T>> packed(smaller(N, dots_group) * (3 * H / lanes<T> + 2));
     bool have_ybar = given;
     int64_t t = step;
     while (t >= 0 && (have_ybar || b.nearby[t] <= limit)) {

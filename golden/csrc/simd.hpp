@@ -104,11 +104,16 @@ template <class U> struct Array {
 };
 
 template <class T> inline T sum(Vec<T> v) {
-  T parts[lanes<T>];
-  std::memcpy(parts, &v, sizeof v);
-  for (int64_t width = lanes<T> / 2; width; width /= 2)
-    for (int64_t i = 0; i < width; ++i) parts[i] += parts[i + width];
-  return parts[0];
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return _mm512_reduce_add_ps((__m512)v);
+  else
+    return _mm512_reduce_add_pd((__m512d)v);
+#else
+  T total = v[0];
+  for (int64_t i = 1; i < lanes<T>; ++i) total += v[i];
+  return total;
+#endif
 }
 
 template <class T> inline Vec<T> abs(Vec<T> v) { return v < 0 ? -v : v; }
