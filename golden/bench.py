@@ -185,8 +185,20 @@ def cases(shapes, speed, console: Console):
         steps, count, inputs, _ = shape
         for kind in ("events", "dense"):
             table = Table(title=f"T, N, C, H = {shape}, {kind} as inputs: milliseconds")
-            for column in ("activity", "near", "pass", "core", "core, dense", "PyTorch operations",
-                           "torch.nn.GRU", "GRU / core", "at most", "done", "needed", "dense"):
+            for column in (
+                "activity",
+                "near",
+                "pass",
+                "core",
+                "core, dense",
+                "PyTorch operations",
+                "torch.nn.GRU",
+                "GRU / core",
+                "at most",
+                "done",
+                "needed",
+                "dense",
+            ):
                 table.add_column(column, justify="right")  # fmt: skip
             for activity in ACTIVITIES:
                 torch.manual_seed(1)
@@ -231,11 +243,9 @@ def plot(results: list[dict], path: Path) -> None:
             for name in chosen[0]["seconds"]:
                 ax.plot(activity, [1e3 * c["seconds"][name] for c in chosen], "o-", label=name)
             full = chosen[0]["seconds"]["core, dense"]
-            shares = [
-                sum(m[1] for m in c["macs"].values()) / max(1, sum(m[2] for m in c["macs"].values()))
-                for c in chosen
-            ]
-            ax.plot(activity, [1e3 * full * s for s in shares], "k--", label="ideal")
+            totals = [[sum(m[i] for m in c["macs"].values()) for i in (1, 2)] for c in chosen]
+            ideal = [1e3 * full * needed / max(1, dense) for needed, dense in totals]
+            ax.plot(activity, ideal, "k--", label="ideal")
             ax.set(xscale="log", yscale="log", xlabel="activity", ylabel="ms")
             ax.set_title(f"{', '.join(map(str, shape))}: {title}", fontsize=9)
     grid[0][0].legend(fontsize=7)

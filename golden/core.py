@@ -2,12 +2,11 @@
 
 Two differentiable operators make a layer: ``product`` is the input's part, W x over all steps at
 once, ``recurrence`` the steps. Both skip exactly what is zero; where so little is zero that a
-dense product is faster they call ``torch.mm`` instead (:func:`dense_wins`). Weights are wanted
+dense product is faster they call ``torch.mm`` instead. Weights are wanted
 transposed in memory, strides (1, rows), and copied if they are not: an event then reads one row.
 docs/performance.md has the rules, the cost model and measurements.
 """
 
-import math
 from collections import Counter
 
 import torch
@@ -23,26 +22,23 @@ policy = "auto"
 macs: Counter[str] = Counter()
 
 
-def dense_wins(rows: int, density: float) -> bool:
-    """Whether a dense product of ``rows`` rows beats one that skips zeros.
+def gather_dense_from(rows: int) -> float:
+    """Share of events from which a dense product of ``rows`` rows is faster: R y, W x, dR, dW.
 
-    Dense products read a weight once for all rows, in registers; those with events read it again
-    for every event. The density from which dense is faster therefore falls with the rows.
+    A dense product keeps a weight in a register for many rows, one with events reads it from
+    the second-level cache for every event; for few rows both read every weight they use once.
     """
-    if policy != "auto":
-        return policy == "dense"
-    return density > dense_from(rows)
+    return 1.0 if rows < 4 else 0.33
 
 
-def dense_from(rows: int) -> float:
-    return max(0.4, 1.2 - 0.13 * math.log2(rows))
+def dots_dense_from(rows: int) -> float:
+    """The same for products of which only some elements are wanted: transposed R dq, dx."""
+    return 0.65 if rows <= 64 else 0.4
 
 
-def _limit(count: int, units: int) -> int:
-    """Events of a step above which its recurrent product is a dense one."""
-    if policy != "auto":
-        return -1 if policy == "dense" else count * units
-    return int(dense_from(count) * count * units)
+def _most(dense_from: float) -> float:
+    """Share of non-zeros above which to use a dense product."""
+    return {"auto": dense_from, "dense": -1.0, "sparse": 1.0}[policy]
 
 
 def _threads(work: float) -> int:
@@ -81,7 +77,7 @@ def product(x: Tensor, weight: Tensor, wanted: Tensor | None = None) -> Tensor:
     x, by_input = x.contiguous(), weight.t().contiguous()
     rows, inputs = x.shape
     density = _density(x)
-    if dense_wins(rows, density):
+    if density > _most(gather_dense_from(rows)):
         macs["W x"] += rows * weight.numel()
         return torch.mm(x, by_input)
     out = _empty(x, rows, len(weight))
@@ -102,7 +98,7 @@ def product_dx(grad: Tensor, weight: Tensor, wanted: Tensor | None) -> Tensor:
     """Gradient of x [M, K] from that of the product [M, J]."""
     grad, by_input = grad.contiguous(), weight.t().contiguous()
     inputs, outputs = by_input.shape
-    if wanted is None or dense_wins(len(grad), _density(wanted)):
+    if wanted is None or _density(wanted) > _most(dots_dense_from(len(grad))):
         macs["dx"] += len(grad) * weight.numel()
         return torch.mm(grad, by_input.t())
     dx = grad.new_zeros(len(grad), inputs)
@@ -140,7 +136,7 @@ def _add_outer(out: Tensor, x: Tensor, first: Tensor, second: Tensor | None, nam
         return
     parts = [first] if second is None else [first, second]
     density = _density(x)
-    if dense_wins(rows, density):
+    if density > _most(gather_dense_from(rows)):
         macs[name] += rows * out.numel()
         for part, to in zip(parts, out.split([p.shape[1] for p in parts], 1), strict=True):
             to.addmm_(x.t(), part)
@@ -203,7 +199,7 @@ def recurrence(
         width, *map(_address, (p, y0, y, h, states if tape else None, near, nearby)),
         *map(_address, (q, packed, is_packed, scratch)),
     )  # fmt: skip
-    run, limit = _call("forward", p), _limit(count, size)
+    run, limit = _call("forward", p), int(_most(gather_dense_from(count)) * count * size)
     step, given = 0, False
     while True:
         step, done = run(*arguments, step, given, limit, threads)
@@ -249,7 +245,8 @@ def recurrence_backward(
         steps, count, size, *map(_address, (by_unit, theta, h0, kept)), zoneout, height, width,
         *map(_address, (tape, near, nearby, dy, dh0, ybar, dp, dq_n, dtheta, dbias_ih, dbias_hh)),
     )  # fmt: skip
-    run, limit, threads = _call("backward", y), _limit(count, size), _threads(count * size * size)
+    limit = int(_most(dots_dense_from(count)) * count * size)
+    run, threads = _call("backward", y), _threads(count * weight.numel())
 
     def recurrent_gradient(step: int) -> None:
         torch.mm(dp[step, :, : 2 * size], by_unit[:, : 2 * size].t(), out=ybar)

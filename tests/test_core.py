@@ -103,9 +103,7 @@ def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
         state.append(events(rng, (count, hidden), 1))
     if batch_first:
         x = x.transpose(0, 1)
-    found, expected = (
-        outputs_and_gradients(egru.train(training), x, state, seed) for egru in pair
-    )
+    found, expected = (outputs_and_gradients(egru.train(training), x, state, seed) for egru in pair)
     assert_equal(found, expected)
 
 
@@ -169,27 +167,22 @@ def test_multiply_accumulates_done_are_those_that_the_exact_rules_need():
     y, last = egru(x)
     torch.autograd.backward([y, *last], [torch.randn_like(t) for t in (y, *last)])
 
-    needed, values, columns = core.Counter(), x.detach(), 3 * 50
-    with torch.no_grad():
-        for layer in range(2):
-            zero = torch.zeros(8, 50, dtype=torch.float64)
-            weight, theta = egru.layer_parameters(layer)[0], egru.layer_parameters(layer)[4]
-            y, *_ = egru.run_layer(layer, values, zero, zero)
-            parameters = [p.numpy() for p in egru.layer_parameters(layer)]
-            tape = reference.forward(
-                reference.Parameters(*parameters), values.numpy(), zero.numpy(), zero.numpy()
-            )[2]
-            c = torch.from_numpy(np.stack([step[7] for step in tape]))
-            near = (c > theta) | ((c - theta).abs() < 0.2)
-            needed["W x"] += columns * values.count_nonzero().item()
-            needed["dW"] += columns * values.count_nonzero().item()
-            needed["R y"] += columns * y[:-1].count_nonzero().item()
-            needed["dR"] += columns * y[:-1].count_nonzero().item()
-            needed["Rt dq"] += columns * near[:-1].count_nonzero().item()
-            # Everywhere for the input's sake, where it can matter to the layer below for that's.
-            needed["dx"] += columns * (below.count_nonzero().item() if layer else x.numel())
-            below, values = near, y
-            assert weight.shape[0] == columns
+    # The same from the reference: zeros at the start, so no events before the first step.
+    needed, columns, zero = core.Counter(), 3 * 50, np.zeros((8, 50))
+    values, below = x.detach().numpy(), None
+    for layer in range(2):
+        par = reference.Parameters(*(p.detach().numpy() for p in egru.layer_parameters(layer)))
+        y, _, tape = reference.forward(par, values, zero, zero)
+        s = np.stack([step[7] for step in tape]) - par.threshold
+        near = (s > 0) | (np.abs(s) < 0.2)
+        needed["W x"] += columns * np.count_nonzero(values)
+        needed["dW"] += columns * np.count_nonzero(values)
+        needed["R y"] += columns * np.count_nonzero(y[:-1])
+        needed["dR"] += columns * np.count_nonzero(y[:-1])
+        needed["Rt dq"] += columns * np.count_nonzero(near[:-1])
+        # The user's inputs want all of their gradient, a layer what can matter to it.
+        needed["dx"] += columns * (values.size if below is None else np.count_nonzero(below))
+        values, below = y, near
     assert {n: c for n, c in core.macs.items() if c} == dict(needed)
 
 
@@ -221,7 +214,11 @@ def test_gradients_are_true_derivatives_where_no_event_comes_or_goes(policy):
     torch.manual_seed(3)
     x = torch.randn(4, 3, 2, dtype=torch.float64, requires_grad=True)
     state = [torch.rand(2, 3, 5, dtype=torch.float64, requires_grad=True) for _ in range(2)]
-    run = lambda x, y, h, *_: (lambda out: (out[0], *out[1]))(egru(x, (y, h)))  # noqa: E731
+
+    def run(x, y, h, *_):
+        out, last = egru(x, (y, h))
+        return out, *last
+
     assert torch.autograd.gradcheck(run, (x, *state, *egru.parameters()))
     assert 0 < (egru(x)[0] != 0).double().mean() < 1
 
