@@ -15,8 +15,8 @@ BITSTREAM = "egru.bit"
 # Each slice of the lanes has its own copy of what is broadcast to all, so that it can be placed
 # close to it. Yosys would merge the copies again if it could see into several slices at once.
 KEEP_SLICES = "setattr -mod -set keep_hierarchy 1 *.slice_*"
-# The default placer leaves the multipliers' nets twice as long.
-NEXTPNR_OPTIONS = ("--placer", "static")
+# The default placer leaves nets twice as long, and the default router comes to no end on 85F.
+NEXTPNR_OPTIONS = ("--placer", "static", "--router", "router2")
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "packing"}
 
 
@@ -98,5 +98,10 @@ def _run(
         needs = ", ".join(f"{use.used} of {use.available} {name}" for name, use in lacking.items())
         raise BuildError(f"the design does not fit: it needs {needs} (log: {log}).")
     errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
-    why = errors[-1].removeprefix("ERROR: ") if errors else f"{name} says no more"
+    if errors:
+        why = errors[-1].removeprefix("ERROR: ")
+    elif done.returncode < 0:
+        why = f"{name} was ended by signal {-done.returncode}"
+    else:
+        why = f"{name} does not say why"
     raise BuildError(f"{STEPS[name]} failed: {why} (log: {log}).")

@@ -1,4 +1,4 @@
-"""The size of an accelerator: one frozen object that the hardware, the host and the boards share."""
+"""The size of an accelerator: one frozen object for hardware, host and boards."""
 
 import json
 import zlib

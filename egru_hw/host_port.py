@@ -19,7 +19,7 @@ from egru_hw.protocol import (
     word_bits,
     word_depth,
 )
-from egru_hw.shapes import shape
+from egru_hw.shapes import register, shape
 from egru_hw.weight_store import write_layout
 from golden import numerics
 
@@ -137,18 +137,23 @@ class HostPort(wiring.Component):
     def _writes(self, m: Module, target: Signal, address: Signal) -> Signal:
         """Gather WRITEs to words and store them; returns the count of gathered chunks."""
         config, command = self.config, self.i.payload
+        # A register in front of the wide one, whose every bit wants to know of a write.
         write = Signal()
-        m.d.comb += write.eq(self.i.valid & self.i.ready & (command.code == Command.WRITE))
+        value = register(VALUE_BITS)
+        m.d.sync += [
+            write.eq(self.i.valid & self.i.ready & (command.code == Command.WRITE)),
+            value.eq(command.value),
+        ]
 
         most = max(chunks(config, t) for t in LOADED)
-        gathered = Signal(most * VALUE_BITS)
+        gathered = register(most * VALUE_BITS)
         chunk = Signal(range(most))
         complete = Signal(len(Target))
         stored = Signal.like(address)
         m.d.sync += complete.eq(0)
         with m.If(write):
             m.d.sync += [
-                gathered.eq(Cat(gathered[VALUE_BITS:], command.value)),
+                gathered.eq(Cat(gathered[VALUE_BITS:], value)),
                 chunk.eq(chunk + 1),
             ]
             for t in Target:
@@ -168,15 +173,15 @@ class HostPort(wiring.Component):
             ]
         m.d.comb += self.clear_counters.eq(complete[Target.COUNTERS])
 
-        value = gathered[-VALUE_BITS:]
+        loaded = gathered[-VALUE_BITS:]
         for name, number in register_addresses(config).items():
             field = (
                 self.registers[name]
                 if isinstance(name, str)
                 else self.registers.layers[name[0]][name[1]]
             )
-            register = Signal(len(field), init=self.init.get(number, 0), name=f"register_{number}")
-            m.d.comb += field.eq(register)
+            held = Signal(len(field), init=self.init.get(number, 0), name=f"register_{number}")
+            m.d.comb += field.eq(held)
             with m.If(complete[Target.REGISTERS] & (stored == number)):
-                m.d.sync += register.eq(value)
+                m.d.sync += held.eq(loaded)
         return chunk

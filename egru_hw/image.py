@@ -12,7 +12,6 @@ from egru_hw.protocol import Target, register_addresses
 from golden import numerics
 from golden.integer import IntegerEGRU, IntegerLayer
 
-
 LOADABLE = (Target.REGISTERS, Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
 
 

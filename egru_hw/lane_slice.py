@@ -1,11 +1,11 @@
 """A slice of the lanes: the columns of one group of units, with their accumulators."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import GATES, Config, bits_for
-from egru_hw.shapes import shape
+from egru_hw.shapes import register, shape
 from egru_hw.tokens import Source
 from egru_hw.unit import SUMS_LAYOUT
 from golden import numerics
@@ -73,15 +73,15 @@ class LaneSlice(wiring.Component):
         m = Module()
         accumulator = shape(numerics.ACCUMULATOR)
         columns = self.config.units_per_cycle
-        first = Signal.like(self.operation)
-        second = Signal.like(self.operation)
-        row = Signal(self.row_layout)
-        products = Signal(data.ArrayLayout(accumulator, columns * GATES))
+        operation = operation_layout(self.config)
+        first, second = register(operation, "first"), register(operation, "second")
+        row = register(self.row_layout)
+        products = register(data.ArrayLayout(accumulator, columns * GATES))
         m.d.sync += [first.eq(self.operation), second.eq(first), row.eq(self.row)]
         for lane in range(columns * GATES):
             m.d.sync += products[lane].eq(row[lane] * first.operand)
 
-        read = Signal.like(self.read)
+        read = register(read_layout(self.config))
         m.d.sync += read.eq(self.read)
         selected = read.slot == self.slot
         touched = {
@@ -90,6 +90,8 @@ class LaneSlice(wiring.Component):
             "p": read.any_input,
             "q": read.any_recurrent,
         }
+        found = register(data.ArrayLayout(SUMS_LAYOUT, columns))
+        m.d.comb += self.sums.eq(found)
         word = data.ArrayLayout(accumulator, columns)
         for name in SUMS:
             gate = min(SUMS.index(name), GATES - 1)
@@ -114,7 +116,7 @@ class LaneSlice(wiring.Component):
             for column in range(columns):
                 product = products[column * GATES + gate]
                 m.d.comb += new.data[column].eq(Mux(overwrite, 0, old.data[column]) + product)
-                m.d.sync += self.sums[column][name].eq(
+                m.d.sync += found[column][name].eq(
                     Mux(selected & touched[name], out.data[column], 0)
                 )
         return m

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import Config, bits_for
 from egru_hw.lane_slice import LaneSlice, operation_layout, read_layout
-from egru_hw.shapes import delay
+from egru_hw.shapes import delay, register
 from egru_hw.tokens import Kind, job_layout, tag_layout
 from egru_hw.unit import SUMS_LAYOUT
 from egru_hw.weight_fetch import fetched_layout
@@ -76,7 +76,9 @@ class MacLanes(wiring.Component):
             ]
             slices.append(part)
         # All but the slice that was asked are silent.
-        m.d.sync += self.sums.eq(reduce(or_, (part.sums.as_value() for part in slices)))
+        found = register(self.sums_layout)
+        m.d.sync += found.eq(reduce(or_, (part.sums.as_value() for part in slices)))
+        m.d.comb += self.sums.eq(found)
 
         marker = self.i.valid & (tag.job.kind != Kind.EVENT)
         with m.If(delay(m, marker, LaneSlice.LATENCY - 1, "marker")):

@@ -32,7 +32,9 @@ def unpack(packets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Codes, indices and signed values of packets, as int64."""
     raw = np.asarray(packets, dtype=np.uint64)
     fields = {
-        name: ((raw >> np.uint64(field.offset)) & np.uint64((1 << field.width) - 1)).astype(np.int64)
+        name: ((raw >> np.uint64(field.offset)) & np.uint64((1 << field.width) - 1)).astype(
+            np.int64
+        )
         for name, field in PACKET
     }
     return fields["code"], fields["index"], fields["value"].astype(np.int32).astype(np.int64)

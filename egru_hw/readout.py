@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import Config, bits_for
-from egru_hw.shapes import shape
+from egru_hw.shapes import register, shape
 from egru_hw.streams import Queue, connect
 from egru_hw.tokens import Kind, spike_layout
 from egru_hw.weight_fetch import WeightFetch
@@ -105,9 +105,9 @@ class Readout(wiring.Component):
         fetched = fetch.o.payload
         accept = Signal()
         active = Signal(2)
-        row = Signal(data.ArrayLayout(signed(config.weight_bits), config.readout_lanes))
-        operand = Signal(shape(numerics.OPERAND))
-        products = Signal(data.ArrayLayout(self.accumulator, config.readout_lanes))
+        row = register(data.ArrayLayout(signed(config.weight_bits), config.readout_lanes))
+        operand = register(shape(numerics.OPERAND))
+        products = register(data.ArrayLayout(self.accumulator, config.readout_lanes))
         word = [Signal(self.pitch_bits, name=f"word_{n}") for n in range(2)]
         overwrite = [Signal(name=f"overwrite_{n}") for n in range(2)]
         m.d.comb += accept.eq(fetch.o.valid & fetch.o.ready & fetched.fetch)

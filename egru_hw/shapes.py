@@ -23,6 +23,15 @@ def multiple(value: Value, factor: Value) -> Value:
     )
 
 
+def register(shape, name: str | None = None) -> Signal:
+    """A register for data, which no reset reaches.
+
+    Valid bits say whether data mean anything, and only those need a reset: one that goes to
+    every register of the datapath takes more routing than an FPGA has.
+    """
+    return Signal(shape, name=name, reset_less=True, src_loc_at=1)
+
+
 def delay(m: Module, value: Value, cycles: int, name: str = "delayed") -> Value:
     """``value`` as it was ``cycles`` clock cycles ago."""
     for cycle in range(cycles):

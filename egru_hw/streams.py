@@ -4,6 +4,8 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from egru_hw.shapes import register
+
 
 def payload_format(port):
     """What the payload of a stream means: a layout, or the shape of a plain value."""
@@ -46,16 +48,15 @@ class Queue(wiring.Component):
         m = Module()
         width = len(Value.cast(self.i.payload))
         m.submodules.fifo = queue = fifo.SyncFIFO(width=width, depth=self.depth)
+        head = register(width)
         m.d.comb += [
             queue.w_data.eq(self.i.payload),
             queue.w_en.eq(self.i.valid),
             self.i.ready.eq(queue.w_rdy),
             queue.r_en.eq(~self.o.valid | self.o.ready),
+            Value.cast(self.o.payload).eq(head),
             self.level.eq(queue.level + self.o.valid),
         ]
         with m.If(queue.r_en):
-            m.d.sync += [
-                self.o.valid.eq(queue.r_rdy),
-                Value.cast(self.o.payload).eq(queue.r_data),
-            ]
+            m.d.sync += [self.o.valid.eq(queue.r_rdy), head.eq(queue.r_data)]
         return m

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from egru_hw.shapes import delay, saturate, shape
+from egru_hw.shapes import delay, register, saturate, shape
 from golden import numerics
 from golden.integer import SUMS
 from golden.numerics import Format, round_shift
@@ -55,9 +55,9 @@ class Unit(wiring.Component):
         def tanh(raw, shift, name):
             """The table at ``raw / 2**shift``, signed: TANH_LATENCY cycles."""
             rounded = round_shift(raw, shift)
-            index = Signal.like(rounded, name=f"{name}_index")
+            index = Signal.like(rounded, name=f"{name}_index", reset_less=True)
             limited = saturate(index, TABLE_INDEX)
-            magnitude = Signal(numerics.TABLE_INDEX_BITS, name=f"{name}_magnitude")
+            magnitude = register(numerics.TABLE_INDEX_BITS, f"{name}_magnitude")
             m.d.sync += [
                 index.eq(rounded),
                 magnitude.eq(Mux(index < 0, -limited, limited)),
@@ -67,12 +67,12 @@ class Unit(wiring.Component):
             # The memory is slow: nothing but a register behind it.
             entry = delay(m, port.data, 1, f"{name}_entry")
             negative = delay(m, index < 0, TANH_LATENCY - 2, f"{name}_negative")
-            looked_up = Signal(signed(numerics.TABLE.width + 1), name=f"{name}_tanh")
+            looked_up = register(signed(numerics.TABLE.width + 1), f"{name}_tanh")
             m.d.sync += looked_up.eq(Mux(negative, -entry, entry))
             return looked_up
 
         # cycle 1: sums with their biases
-        biased = {name: Signal(signed(numerics.ACCUMULATOR.width + 1), name=name) for name in SUMS}
+        biased = {name: register(signed(numerics.ACCUMULATOR.width + 1), name) for name in SUMS}
         for name in SUMS:
             bias = self.parameters.bias[name] << numerics.BIAS_SHIFT
             m.d.sync += biased[name].eq(self.sums[name] + bias)
@@ -85,15 +85,15 @@ class Unit(wiring.Component):
             r.eq(half + tanh(biased["r"], numerics.SIGMOID_SHIFT, "r")),
             z.eq(half + tanh(biased["z"], numerics.SIGMOID_SHIFT, "z")),
         ]
-        q = Signal(shape(numerics.RECURRENT_GATE_INPUT))
+        q = register(shape(numerics.RECURRENT_GATE_INPUT))
         m.d.sync += q.eq(
             saturate(biased["q"] >> numerics.RECURRENT_GATE_SHIFT, numerics.RECURRENT_GATE_INPUT)
         )
         q = delay(m, q, TANH_LATENCY - 1, "q")
 
         # 2 more: reset gate
-        reset_product = Signal(signed(len(r) + len(q)))
-        candidate = Signal(signed(numerics.ACCUMULATOR.width + 2))
+        reset_product = register(signed(len(r) + len(q)))
+        candidate = register(signed(numerics.ACCUMULATOR.width + 2))
         m.d.sync += [
             reset_product.eq(r * q),
             candidate.eq(
@@ -107,9 +107,9 @@ class Unit(wiring.Component):
         h = delay(m, self.state, 1, "h")
 
         # 3 more: c = g + z (h - g)
-        difference = Signal(signed(numerics.STATE.width + 1))
-        update_product = Signal(signed(len(z) + len(difference)))
-        c = Signal(shape(numerics.STATE))
+        difference = register(signed(numerics.STATE.width + 1))
+        update_product = register(signed(len(z) + len(difference)))
+        c = register(shape(numerics.STATE))
         m.d.sync += [
             difference.eq(h - g),
             update_product.eq(delay(m, z, TANH_LATENCY + 3, "z") * difference),
@@ -120,9 +120,9 @@ class Unit(wiring.Component):
         threshold = delay(m, self.parameters.threshold, self.LATENCY - 1, "threshold")
         value = saturate(round_shift(c, numerics.EVENT_SHIFT), numerics.EVENT)
         fired = (c > threshold) & (value != 0)
-        m.d.sync += [
-            self.fired.eq(fired),
-            self.value.eq(value),
-            self.new_state.eq(Mux(fired, c - threshold, c)),
+        m.d.comb += [
+            self.fired.eq(delay(m, fired, 1, "fired")),
+            self.value.eq(delay(m, value, 1, "value")),
+            self.new_state.eq(delay(m, Mux(fired, c - threshold, c), 1, "new_state")),
         ]
         return m

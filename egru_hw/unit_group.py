@@ -8,7 +8,7 @@ from egru_hw.config import Config, bits_for
 from egru_hw.lane_slice import read_layout
 from egru_hw.mac_lanes import MacLanes
 from egru_hw.protocol import Target, word_bits
-from egru_hw.shapes import delay, shape
+from egru_hw.shapes import delay, register, shape
 from egru_hw.tokens import job_layout
 from egru_hw.unit import PARAMETERS_LAYOUT, SUMS_LAYOUT, Unit
 from egru_hw.weight_store import write_layout
@@ -56,9 +56,7 @@ class UnitGroup(wiring.Component):
                 "first_group": In(self.group_bits),
                 "read": Out(read_layout(config)),
                 "sums": In(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
-                "o": Out(
-                    stream.Signature(fired_layout(config), always_ready=True)
-                ),
+                "o": Out(stream.Signature(fired_layout(config), always_ready=True)),
                 "busy": Out(1),
                 "write": In(
                     stream.Signature(
@@ -82,14 +80,18 @@ class UnitGroup(wiring.Component):
         m.submodules.parameters = parameters = memory.Memory(
             shape=word_bits(config, Target.PARAMETERS), depth=config.groups, init=self.init
         )
-        parameter_write, parameter_read = parameters.write_port(), parameters.read_port()
+        parameter_write = parameters.write_port()
+        parameter_read = parameters.read_port(domain="comb")
+        parameter = register(word_bits(config, Target.PARAMETERS))
         m.d.comb += [
             parameter_write.addr.eq(self.write.payload.address),
             parameter_write.data.eq(self.write.payload.data),
             parameter_write.en.eq(self.write.valid),
             parameter_read.addr.eq(address),
         ]
-        parameter = delay(m, parameter_read.data, SUMS_DELAY - 1, "parameter")
+        with m.If(~self.write.valid):  # as in OnChipWeightStore
+            m.d.sync += parameter.eq(parameter_read.data)
+        parameter = delay(m, parameter, SUMS_DELAY - 1, "parameter")
 
         # The host reads states through the port that is idle then.
         m.submodules.states = states = memory.Memory(

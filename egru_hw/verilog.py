@@ -18,9 +18,7 @@ def emit(config: Config) -> str:
 
     The text depends on the design alone, not on where or when it is emitted.
     """
-    return verilog.convert(
-        Accelerator(config), name=TOP, emit_src=False, strip_internal_attrs=True
-    )
+    return verilog.convert(Accelerator(config), name=TOP, emit_src=False, strip_internal_attrs=True)
 
 
 def file_name(preset_name: str) -> str:
@@ -30,11 +28,10 @@ def file_name(preset_name: str) -> str:
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("rtl"),
-    presets: Annotated[list[str], typer.Option("--preset", help="Presets.")] = list(PUBLISHED),
 ) -> None:
-    """Write the Verilog of each preset to a file of its name."""
+    """Write the Verilog of each board's preset to a file of its name."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in presets:
+    for name in PUBLISHED:
         path = out / file_name(name)
         path.write_text(emit(preset(name)))
         print(f"wrote {path}")

@@ -5,15 +5,13 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import bits_for
-from egru_hw.shapes import multiple, shape
+from egru_hw.shapes import multiple, register, shape
 from golden import numerics
 
 IN_FLIGHT = 8  # rows requested and not yet used; covers the latency of the store
 
 
-def work_layout(
-    *, address_bits: int, index_bits: int, pitch_bits: int, tag
-) -> data.StructLayout:
+def work_layout(*, address_bits: int, index_bits: int, pitch_bits: int, tag) -> data.StructLayout:
     """An event (``fetch`` set), its rows' place, and its value with the shift that aligns it;
     or a marker, of which only ``tag`` counts."""
     return data.StructLayout(
@@ -82,13 +80,13 @@ class WeightFetch(wiring.Component):
             width=self.pending_layout.size, depth=IN_FLIGHT
         )
 
-        event = Signal.like(self.i.payload)
-        offset = Signal(self.address_bits)
-        operand = Signal(shape(numerics.OPERAND))
+        event = register(self.i.payload.shape())
+        offset = register(self.address_bits)
+        operand = register(shape(numerics.OPERAND))
         located = Signal()
-        walk = Signal(self.pending_layout)
-        address = Signal(self.address_bits)
-        last_word = Signal(self.pitch_bits)
+        walk = register(self.pending_layout)
+        address = register(self.address_bits)
+        last_word = register(self.pitch_bits)
         walking = Signal()
 
         stepped = Signal()  # an element leaves for the queue

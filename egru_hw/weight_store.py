@@ -5,6 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.config import bits_for
+from egru_hw.shapes import register
 
 
 def write_layout(address_bits: int, width: int) -> data.StructLayout:
@@ -20,7 +21,7 @@ class OnChipWeightStore(wiring.Component):
 
     * ``request``: address of a row.
     * ``row``: its bits, one cycle later; one row a cycle.
-    * ``write``: store a row. Never stalls.
+    * ``write``: store a row. Never stalls; requests wait meanwhile.
     """
 
     def __init__(self, *, width: int, depth: int, init=()):
@@ -30,27 +31,27 @@ class OnChipWeightStore(wiring.Component):
             {
                 "request": In(stream.Signature(address_bits)),
                 "row": Out(stream.Signature(width)),
-                "write": In(
-                    stream.Signature(write_layout(address_bits, width), always_ready=True)
-                ),
+                "write": In(stream.Signature(write_layout(address_bits, width), always_ready=True)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.rows = rows = memory.Memory(
-            shape=self.width, depth=self.depth, init=self.init
-        )
-        write, read = rows.write_port(), rows.read_port()
+        m.submodules.rows = rows = memory.Memory(shape=self.width, depth=self.depth, init=self.init)
+        write, read = rows.write_port(), rows.read_port(domain="comb")
+        row = register(self.width)
         m.d.comb += [
             write.addr.eq(self.write.payload.address),
             write.data.eq(self.write.payload.data),
             write.en.eq(self.write.valid),
             read.addr.eq(self.request.payload),
-            read.en.eq(self.request.ready),
-            self.row.payload.eq(read.data),
-            self.request.ready.eq(~self.row.valid | self.row.ready),
+            self.row.payload.eq(row),
+            self.request.ready.eq((~self.row.valid | self.row.ready) & ~self.write.valid),
         ]
+        # Block RAM. Reading never meets writing, and is written such that synthesis sees it:
+        # a memory that must answer with the old row then costs a register for each of its bits.
         with m.If(self.request.ready):
-            m.d.sync += self.row.valid.eq(self.request.valid)
+            m.d.sync += row.eq(read.data)
+        with m.If(~self.row.valid | self.row.ready):
+            m.d.sync += self.row.valid.eq(self.request.valid & self.request.ready)
         return m

@@ -98,7 +98,11 @@ def plot_raster(simulation: Simulation, sequence: int, path: Path) -> None:
     figure, axes = pyplot.subplots(layers, 1, figsize=(8, 4.5 * layers), squeeze=False)
     for layer, axis in enumerate(axes[:, 0]):
         for name, result, style in (
-            ("golden", simulation.golden, {"s": 22, "facecolors": "none", "edgecolors": "tab:blue"}),
+            (
+                "golden",
+                simulation.golden,
+                {"s": 22, "facecolors": "none", "edgecolors": "tab:blue"},
+            ),
             ("RTL", simulation.hardware, {"s": 4, "color": "tab:red"}),
         ):
             steps, units = np.nonzero(result.events[layer][sequence])

@@ -101,6 +101,8 @@ class VerilatorTransport:
         (folder / "settings.json").write_text(json.dumps(settings))
         log = self.build / "simulation.log"
         with self._watched(folder / "progress"):
+            broken: Exception | SystemExit | None = None
+            tests = failures = 0
             try:
                 verdict = Verilator().test(
                     test_module="sim.bench",
@@ -114,17 +116,14 @@ class VerilatorTransport:
                 )
                 tests, failures = get_results(verdict)
             except (SystemExit, RuntimeError) as error:
-                tests, failures = 0, 0
-                cause = error
-            else:
-                cause = None
+                broken = error
         if self.stimulus.waves and (folder / "dump.vcd").exists():
             self.stimulus.waves.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(folder / "dump.vcd", self.stimulus.waves)
         if (folder / "outstanding").exists():
             raise TransportError(silence(int((folder / "outstanding").read_text()), replies))
         if tests != 1 or failures:
-            raise TransportError(f"the simulation broke off; see {log}") from cause
+            raise TransportError(f"the simulation broke off; see {log}") from broken
         return np.load(folder / "replies.npy")
 
     @contextmanager

@@ -161,9 +161,9 @@ def test_the_hardware_says_which_configuration_it_was_built_for():
     rng = generator(9)
     model = random_model(rng, 2, (5,))
     transport = AmaranthTransport(TINY, Stimulus())
+    other, inputs = replace(TINY, max_inputs=TINY.max_inputs - 1), random_inputs(rng, 1, 2, 2)
     with pytest.raises(host.TransportError, match="another configuration"):
-        other = replace(TINY, max_inputs=TINY.max_inputs - 1)
-        host.run(transport, other, model, random_inputs(rng, 1, 2, 2))
+        host.run(transport, other, model, inputs)
 
 
 def test_an_accelerator_that_falls_silent_is_reported(monkeypatch):

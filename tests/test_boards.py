@@ -236,6 +236,19 @@ def test_tool_that_fails_is_named_with_its_last_error(run, tools):
     assert not run.bitstream.exists()
 
 
+def test_tool_that_was_ended_is_named(run, tools):
+    tools.write("nextpnr-ecp5", "kill -TERM $$")
+    assert "place and route failed: nextpnr-ecp5 was ended by signal 15 (" in sentence(run())
+    assert not run.bitstream.exists()
+
+
+def test_synthesis_does_not_merge_the_slices_of_the_lanes(run):
+    assert run().exit_code == 0
+    script = run.bitstream.with_name("top.ys").read_text()
+    assert script.index("keep_hierarchy 1 *.slice_*") < script.index("synth_ecp5")
+    assert script.index("synth_ecp5") < script.index("flatten")
+
+
 def test_tool_that_does_not_start_is_named(run, tools):
     (tools.folder / "ecppack").write_text("#!/bin/sh\necho no such library >&2; exit 127\n")
     assert "ecppack does not start: no such library" in sentence(run())

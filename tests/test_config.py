@@ -49,13 +49,11 @@ def test_impossible_configurations_rejected(change, sentence):
 
 
 def test_unknown_preset_rejected():
-    with pytest.raises(ValueError, match="no preset 'ulx3s-99f'; there are .*ulx3s-85f"):
+    with pytest.raises(ValueError, match=r"no preset 'ulx3s-99f'; there are .*ulx3s-85f"):
         preset("ulx3s-99f")
 
 
-@given(
-    st.integers(0, 15), st.integers(0, 2**12 - 1), st.integers(-(2**31), 2**31 - 1)
-)
+@given(st.integers(0, 15), st.integers(0, 2**12 - 1), st.integers(-(2**31), 2**31 - 1))
 def test_packets_keep_their_fields_and_lie_as_the_hardware_sees_them(code, index, value):
     packet = pack(code, index, value)
     assert tuple(int(field) for field in unpack(packet)) == (code, index, value)

@@ -5,11 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-import reference
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import reference
 from golden import core
 from golden.egru import EGRU
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import random_inputs, random_model
 
 from golden import numerics
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.numerics import Format
+from models import random_inputs, random_model
 
 seeds = st.integers(0, 2**32 - 1)
 drives = st.sampled_from(["mixed", "silent", "firing", "saturating"])

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from models import random_inputs, random_model
 from safetensors.numpy import load_file, save_file
 
 from golden import load_model, model_file, save_model
 from golden.model_file import KEY, ModelFileError
 from golden.network import Network
+from models import random_inputs, random_model
 
 CONFIG = {"task": "none", "training": {"seed": 3}, "results": {"accuracy": 0.5}}
 
