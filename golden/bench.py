@@ -37,11 +37,12 @@ def network(shape, x: Tensor, activity: float) -> EGRU:
     egru = EGRU(inputs, size, backend="core")
     low, high = -3.0, 1.0
     with torch.no_grad():
-        egru.weight_ih_l0.mul_(3)
+        weight_ih, _, bias_ih, _, threshold = egru.layer_parameters(0)
+        weight_ih.mul_(3)
         for _ in range(14):
             level = (low + high) / 2
-            egru.threshold_l0.fill_(max(level, 0.0))
-            egru.bias_ih_l0[2 * size :] = -4 * min(level, 0.0)
+            threshold.fill_(max(level, 0.0))
+            bias_ih[2 * size :] = -4 * min(level, 0.0)
             found = (egru(x)[0] != 0).double().mean().item()
             low, high = (level, high) if found > activity else (low, level)
     return egru
@@ -57,7 +58,7 @@ def states(egru: EGRU, x: Tensor) -> Tensor:
 
 def set_window(egru: EGRU, x: Tensor, share: float) -> Tensor:
     """Chooses the surrogate's width so that a share of the units is near; returns which."""
-    s = states(egru, x) - egru.threshold_l0.detach()
+    s = states(egru, x) - egru.layer_parameters(0)[4].detach()
     distance = torch.where(s > 0, 0, s.abs()).flatten()
     if share == 1:
         egru.surrogate_width = 2.0

@@ -25,7 +25,7 @@ from golden.surrogate import threshold_event, unit_interval
 try:
     from golden import core
 except ImportError as error:
-    core = None
+    core = None  # type: ignore[assignment]
     core_missing = error
 
 TRACE_DECAY = 0.9
