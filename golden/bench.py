@@ -217,7 +217,7 @@ def cases(shapes, speed, console: Console):
                         "bound": None if window else bound(shape, macs, speed),
                     }  # fmt: skip
                     ratio = seconds["torch.nn.GRU"] / seconds["core"]
-                    most = f"{seconds['torch.nn.GRU'] / case['bound']:.1f}" if not window else ""
+                    most = f"{seconds['torch.nn.GRU'] / case['bound']:.1f}" if case["bound"] else ""
                     table.add_row(
                         f"{activity:.0%}", f"{case['near']:.0%}" if window else "",
                         "both" if window else "forward",
