@@ -16,7 +16,7 @@ basic := .venv/ready-basic
 full  := .venv/ready-full
 bitstream = build/$(BOARD)-$(shell echo $(VARIANT) | tr A-Z a-z)/egru.bit
 
-.PHONY: help setup sim test lint rtl bitstream train program clean
+.PHONY: help setup sim test sanitize bench-train lint rtl bitstream train program clean
 
 help:
 	@echo 'make TARGET [KNOB=value ...]'
@@ -26,6 +26,8 @@ help:
 	@echo '             MODEL=$(MODEL) SEQUENCES=$(SEQUENCES)'
 	@echo '             SEED=$(SEED) STALL=$(STALL) WAVES=$(WAVES)'
 	@echo '  test       run the test suite'
+	@echo '  sanitize   run the C++ tests of the training core under sanitizers'
+	@echo '  bench-train  time the training core against dense networks: build/bench-train/'
 	@echo '  lint       check style and types'
 	@echo '  rtl        write the Verilog of every preset to rtl/'
 	@echo '  bitstream  build build/$(BOARD)-VARIANT/egru.bit and report.json'
@@ -43,7 +45,7 @@ setup: $(full)
 $(basic): pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh basic '$(PYTHON)'
 
-$(full): $(basic)
+$(full): $(basic) CMakeLists.txt $(wildcard golden/csrc/*)
 	@tools/setup.sh full '$(PYTHON)'
 
 sim: $(basic)
@@ -52,6 +54,14 @@ sim: $(basic)
 
 test: $(full)
 	$(python) -m pytest -n 2
+
+sanitize: $(full)
+	PATH="$$PWD/.venv/bin:$$PATH" cmake -S . -B build/sanitize -G Ninja -DSANITIZE=ON
+	PATH="$$PWD/.venv/bin:$$PATH" cmake --build build/sanitize
+	build/sanitize/core_test
+
+bench-train: $(full)
+	$(python) -m golden.bench
 
 lint: $(full)
 	$(python) -m ruff check

@@ -12,13 +12,21 @@ back-propagation through time*, ICLR 2023. Per layer and step, with ``torch.nn.G
     h = c - o * threshold                           ... and is reset softly
 """
 
+import warnings
 from collections.abc import Iterable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from golden.surrogate import threshold_event, unit_interval
+
+try:
+    from golden import core
+except ImportError as error:
+    core = None  # type: ignore[assignment]
+    core_missing = error
 
 TRACE_DECAY = 0.9
 
@@ -48,6 +56,12 @@ class EGRU(nn.Module):
             drawn from, in (0, 1).
         trace: also return the exponential trace of the last layer's events,
             ``trace = 0.9 trace + 0.1 y``.
+        backend: "core" computes with the C++ core, whose cost is that of the events; "torch"
+            with PyTorch's operations, the readable reference; "auto" with the core where it can:
+            on the CPU, in float32 and float64, for first derivatives. Results are the same.
+
+    Weights have the shapes of torch.nn.GRU's but are stored transposed (not contiguous), so that
+    the core finds what belongs to one event in one place.
     """
 
     def __init__(
@@ -63,6 +77,7 @@ class EGRU(nn.Module):
         surrogate_width: float = 1.0,
         threshold_mean: float = 0.3,
         trace: bool = False,
+        backend: str = "auto",
         device=None,
         dtype=None,
     ):
@@ -88,6 +103,13 @@ class EGRU(nn.Module):
         if not 0 < threshold_mean < 1:
             raise ValueError(f"threshold_mean must lie in (0, 1), not {threshold_mean!r}")
 
+        if backend not in ("auto", "core", "torch"):
+            raise ValueError(f"backend must be 'auto', 'core' or 'torch', not {backend!r}")
+        if core is None and backend == "core":
+            raise ValueError(f"backend 'core' is not there: {core_missing}")
+        if core is None and backend == "auto":
+            _say_that_the_core_is_missing()
+
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -99,6 +121,7 @@ class EGRU(nn.Module):
         self.surrogate_width = surrogate_width
         self.threshold_mean = threshold_mean
         self.trace = trace
+        self.backend = backend
 
         for layer in range(num_layers):
             inputs = input_size if layer == 0 else hidden_size
@@ -109,8 +132,9 @@ class EGRU(nn.Module):
                 ("bias_hh", (3 * hidden_size,)),
                 ("threshold", (hidden_size,)),
             ):
-                parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                self.register_parameter(f"{name}_l{layer}", parameter)
+                # Transposed in memory, as the core reads weights.
+                parameter = torch.empty(shape[::-1], device=device, dtype=dtype).t()
+                self.register_parameter(f"{name}_l{layer}", nn.Parameter(parameter))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -122,7 +146,8 @@ class EGRU(nn.Module):
                 weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
                 for weight in (weight_ih, weight_hh):
                     for gate in weight.chunk(3):
-                        nn.init.xavier_normal_(gate)
+                        # Drawn row by row, whatever the layout of the parameter.
+                        gate.copy_(nn.init.xavier_normal_(torch.empty_like(gate.contiguous())))
                 bias_ih.zero_()
                 bias_hh.zero_()
                 threshold.copy_(beta.sample(threshold.shape))
@@ -141,6 +166,7 @@ class EGRU(nn.Module):
             ("zoneout", 0.0),
             ("drop_connect", 0.0),
             ("trace", False),
+            ("backend", "auto"),
         ):
             if (value := getattr(self, name)) != default:
                 text += f", {name}={value}"
@@ -174,11 +200,15 @@ class EGRU(nn.Module):
             raise ValueError("EGRU expects at least one step")
         y0, h0, *trace0 = self._initial_state(x, state)
 
-        last_y, last_h = [], []
+        on_core = self._on_core(x, y0, h0)
+        last_y, last_h, near = [], [], None
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = F.dropout(x, self.dropout, self.training)
-            x, y, h = self.run_layer(layer, x, y0[layer], h0[layer])
+            if on_core:
+                x, y, h, near = self._run_layer_on_core(layer, x, y0[layer], h0[layer], near)
+            else:
+                x, y, h = self.run_layer(layer, x, y0[layer], h0[layer])
             last_y.append(y)
             last_h.append(h)
         state = (torch.stack(last_y), torch.stack(last_h))
@@ -230,6 +260,37 @@ class EGRU(nn.Module):
             outputs.append(y)
         return torch.stack(outputs), y, h
 
+    def _on_core(self, *inputs: Tensor) -> bool:
+        if self.backend == "torch" or core is None:
+            return False
+        tensors = (*inputs, *self.parameters())
+        dtype = tensors[0].dtype
+        fit = dtype in (torch.float32, torch.float64) and all(
+            t.dtype == dtype and t.device.type == "cpu" for t in tensors
+        )
+        if self.backend == "core" and not fit:
+            raise ValueError("backend 'core' needs float32 or float64 throughout, on the CPU")
+        return fit
+
+    def _run_layer_on_core(self, layer: int, x: Tensor, y: Tensor, h: Tensor, near: Tensor | None):
+        """As :meth:`run_layer`. Also takes, from the layer that made ``x``, and returns where a
+        gradient of the events is needed: uint8 like x and the events, or None for everywhere.
+        """
+        weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
+        if self.drop_connect:
+            weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
+        size, grad = self.hidden_size, torch.is_grad_enabled()
+        zoneout, kept = self.zoneout, None
+        if zoneout and self.training:
+            kept = (torch.rand(*x.shape[:2], size, dtype=x.dtype) < zoneout).byte()
+        near = None if near is None else near.flatten(0, 1)
+        p = core.product(x.flatten(0, 1), weight_ih, near).view(*x.shape[:2], 3 * size)
+        y, h, _, near, _ = core.recurrence(
+            p, weight_hh, bias_ih, bias_hh, unit_interval(threshold), y, h, kept, zoneout,
+            self.surrogate_height, self.surrogate_width, grad,
+        )  # fmt: skip
+        return y, y[-1], h, near if grad else None
+
     def _zoneout(self, c: Tensor, h: Tensor) -> Tensor:
         if self.training:
             return torch.where(torch.rand_like(c) < self.zoneout, h, c)
@@ -280,6 +341,14 @@ def _copy_parameters(source: nn.Module, target: nn.Module, names: Iterable[str])
     with torch.no_grad():
         for name in names:
             getattr(target, name).copy_(getattr(source, name))
+
+
+@cache
+def _say_that_the_core_is_missing() -> None:
+    warnings.warn(
+        f"egru-hw: the C++ core is not there ({core_missing}); using backend='torch'",
+        stacklevel=3,
+    )
 
 
 def _trace(y: Tensor, trace: Tensor) -> tuple[Tensor, Tensor]:

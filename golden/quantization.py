@@ -153,7 +153,7 @@ def compare(network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None) 
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().double().numpy()
+    return tensor.detach().cpu().double().contiguous().numpy()
 
 
 def _layer_events(egru: EGRU, x: np.ndarray) -> list[np.ndarray]:

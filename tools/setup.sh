@@ -37,8 +37,9 @@ basic)
     echo "egru-hw: making .venv with Python $version; this takes a few minutes, once."
     "$python" -m venv --clear .venv ||
         fail "Python's venv module does not work: '$python -m venv' failed as shown above."
-    install setuptools # pinned, as --no-build-isolation takes it from here
-    install --no-build-isolation --editable '.[sim,boards]'
+    # What builds the package, pinned, as --no-build-isolation takes it from here.
+    install cmake nanobind ninja scikit-build-core
+    install --no-build-isolation --config-settings=wheel.cmake=false --editable '.[sim,boards]'
     ;;
 full)
     echo "egru-hw: adding PyTorch and the test tools to .venv; this takes a few minutes, once."

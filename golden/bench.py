@@ -1,0 +1,289 @@
+"""Time the training core against dense networks: ``python -m golden.bench [T,N,C,H ...]``.
+
+One process, all contestants in turn, medians. Writes bench.json and bench.png to
+build/bench-train/. docs/performance.md reads the result.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import matplotlib
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from golden import _core, core
+from golden.egru import EGRU
+
+SHAPES = [(70, 64, 750, 1350), (70, 64, 1350, 1350), (100, 32, 64, 512), (100, 1, 64, 256),
+          (1, 1, 750, 1350)]  # fmt: skip
+ACTIVITIES = [1.0, 0.5, 0.2, 0.1, 0.05, 0.02]
+WINDOWS = [0.4, 1.0]  # share of units with an event or inside the surrogate's window
+ROUNDS = 5
+PATIENCE = 20  # seconds, after which a case gets no further round beyond the third
+OUT = Path("build/bench-train")
+
+
+def network(shape, x: Tensor, activity: float) -> EGRU:
+    """An EGRU whose thresholds, or biases where these end at 0, give the activity on ``x``."""
+    *_, inputs, size = shape
+    torch.manual_seed(0)
+    egru = EGRU(inputs, size, backend="core")
+    low, high = -3.0, 1.0
+    with torch.no_grad():
+        weight_ih, _, bias_ih, _, threshold = egru.layer_parameters(0)
+        weight_ih.mul_(3)
+        for _ in range(14):
+            level = (low + high) / 2
+            threshold.fill_(max(level, 0.0))
+            bias_ih[2 * size :] = -4 * min(level, 0.0)
+            found = (egru(x)[0] != 0).double().mean().item()
+            low, high = (level, high) if found > activity else (low, level)
+    return egru
+
+
+def states(egru: EGRU, x: Tensor) -> Tensor:
+    """c of every unit and step, (T, N, H)."""
+    weights, zero = egru.layer_parameters(0), x.new_zeros(x.shape[1], egru.hidden_size)
+    with torch.no_grad():
+        p = core.product(x.flatten(0, 1), weights[0]).unflatten(0, x.shape[:2])
+        return core.recurrence(p, *weights[1:], zero, zero, None, 0.0, 0.7, 1.0, True)[2][:, :, 4]
+
+
+def set_window(egru: EGRU, x: Tensor, share: float) -> Tensor:
+    """Chooses the surrogate's width so that a share of the units is near; returns which."""
+    s = states(egru, x) - egru.layer_parameters(0)[4].detach()
+    distance = torch.where(s > 0, 0, s.abs()).flatten()
+    if share == 1:
+        egru.surrogate_width = 2.0
+    else:
+        nearest = distance.sort()[0][int(share * (len(distance) - 1))].item()
+        egru.surrogate_width = max(nearest, 1e-6)
+    return (s > 0) | (s.abs() < egru.surrogate_width)
+
+
+def multiply_accumulates(egru: EGRU, x: Tensor, near: Tensor, train: bool) -> dict[str, list[int]]:
+    """Per product: done, needed by the exact rules, dense."""
+    core.macs.clear()
+    with torch.set_grad_enabled(train):
+        y, last = egru(x)
+    if train:
+        torch.autograd.backward([y, last[1]], [torch.randn_like(y), torch.randn_like(last[1])])
+    rows, columns = x.shape[0] * x.shape[1], 3 * egru.hidden_size
+    later = rows - x.shape[1]  # the first step starts from no events
+    size = egru.hidden_size
+    needed = {
+        "W x": (x.count_nonzero().item(), rows * x.shape[2]),
+        "R y": (y[:-1].count_nonzero().item(), later * size),
+    }
+    if train:
+        needed |= {
+            "dW": needed["W x"],
+            "dR": needed["R y"],
+            "Rt dq": (near[:-1].count_nonzero().item(), later * size),
+        }
+    return {n: [core.macs[n], columns * few, columns * all_] for n, (few, all_) in needed.items()}
+
+
+def contestants(egru: EGRU, x: Tensor, train: bool) -> dict:
+    """Functions that run once, by name."""
+    torch_egru, gru = EGRU(egru.input_size, egru.hidden_size, backend="torch"), egru.to_gru()
+    torch_egru.load_state_dict(egru.state_dict())
+    torch_egru.surrogate_width = egru.surrogate_width
+    dy = torch.randn(*x.shape[:2], egru.hidden_size)
+    dh = torch.randn(1, x.shape[1], egru.hidden_size)
+
+    def run(module: nn.Module, policy: str = "auto") -> None:
+        core.policy = policy
+        with torch.set_grad_enabled(train):
+            y, last = module(x)
+        if train:
+            module.zero_grad()
+            h = last[1] if isinstance(last, tuple) else last
+            torch.autograd.backward([y, h], [dy, dh])
+        core.policy = "auto"
+
+    return {
+        "core": lambda: run(egru),
+        "core, dense": lambda: run(egru, "dense"),
+        "PyTorch operations": lambda: run(torch_egru),
+        "torch.nn.GRU": lambda: run(gru),
+    }
+
+
+def race(functions: dict) -> dict[str, float]:
+    """Median seconds of each, run in turn."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for function in functions.values():
+        function()
+    start = time.perf_counter()
+    for turn in range(ROUNDS):
+        for name, function in functions.items():
+            begin = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - begin)
+        if turn >= 2 and time.perf_counter() - start > PATIENCE:
+            break
+    return {name: median(values) for name, values in times.items()}
+
+
+def bandwidths() -> dict[str, float]:
+    """GB/s that one core reads from 16 KB, 768 KB (as a panel of weights) and 24 MB."""
+    found = {}
+    for name, size in (("L1", 16 << 10), ("L2", 768 << 10), ("L3", 24 << 20)):
+        data = torch.zeros(size // 4)
+        times = max(1, (1 << 28) // size)
+        _core.read_float32(data.data_ptr(), len(data), 1)
+        seconds = []
+        for _ in range(5):
+            begin = time.thread_time()
+            _core.read_float32(data.data_ptr(), len(data), times)
+            seconds.append(time.thread_time() - begin)
+        found[name] = times * size / min(seconds) / 1e9
+    return found
+
+
+def bound(shape, macs: dict[str, list[int]], speed: dict[str, float]) -> float:
+    """Seconds below which no event-driven forward pass gets: a weight read for every event from
+    the second-level cache, and R from behind it in every step, as no core's cache holds it."""
+    steps, count, _, size = shape
+    per_event = 4 * sum(needed for _, needed, _ in (macs["W x"], macs["R y"])) / speed["L2"]
+    streamed = 4 * 3 * size * size * steps / speed["L3"] if count > 1 else 0
+    return (per_event + streamed) / 1e9 / torch.get_num_threads()
+
+
+MEMORY = """
+import resource, sys, torch
+from torch import nn
+from golden.egru import EGRU
+steps, count, inputs, size = map(int, sys.argv[2].split(","))
+module = EGRU(inputs, size, backend="core") if sys.argv[1] == "core" else nn.GRU(inputs, size)
+x = torch.rand(steps, count, inputs) * (torch.rand(steps, count, inputs) < 0.1)
+module(x[:1, :1])[0].sum().backward()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for _ in range(2):
+    y, last = module(x)
+    (y.square().sum() + last[-1].sum()).backward()
+    del y, last
+print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+
+
+def peak_memory(name: str, shape) -> int:
+    """Bytes that training adds to the peak of a fresh process."""
+    command = [sys.executable, "-c", MEMORY, name, ",".join(map(str, shape))]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def cases(shapes, speed, console: Console):
+    for shape in shapes:
+        steps, count, inputs, _ = shape
+        for kind in ("events", "dense"):
+            table = Table(title=f"T, N, C, H = {shape}, {kind} as inputs: milliseconds")
+            for column in (
+                "activity",
+                "near",
+                "pass",
+                "core",
+                "core, dense",
+                "PyTorch operations",
+                "torch.nn.GRU",
+                "GRU / core",
+                "at most",
+                "done",
+                "needed",
+                "dense",
+            ):
+                table.add_column(column, justify="right")  # fmt: skip
+            for activity in ACTIVITIES:
+                torch.manual_seed(1)
+                x = torch.rand(steps, count, inputs) if kind == "events" else torch.randn(shape[:3])
+                if kind == "events":
+                    x *= torch.rand_like(x) < activity
+                egru = network(shape, x, activity)
+                for window in (None, *WINDOWS):
+                    near = set_window(egru, x, window or 1.0)
+                    macs = multiply_accumulates(egru, x, near, window is not None)
+                    seconds = race(contestants(egru, x, window is not None))
+                    case = {
+                        "shape": shape, "inputs": kind, "activity": activity, "window": window,
+                        "near": near.double().mean().item(), "seconds": seconds, "macs": macs,
+                        "bound": None if window else bound(shape, macs, speed),
+                    }  # fmt: skip
+                    ratio = seconds["torch.nn.GRU"] / seconds["core"]
+                    most = f"{seconds['torch.nn.GRU'] / case['bound']:.1f}" if case["bound"] else ""
+                    table.add_row(
+                        f"{activity:.0%}", f"{case['near']:.0%}" if window else "",
+                        "both" if window else "forward",
+                        *(f"{1e3 * s:.2f}" for s in seconds.values()), f"{ratio:.2f}", most,
+                        *(f"{sum(m[i] for m in macs.values()):,}" for i in range(3)),
+                    )  # fmt: skip
+                    yield case
+            console.print(table)
+
+
+def plot(results: list[dict], path: Path) -> None:
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    shapes = list(dict.fromkeys(tuple(case["shape"]) for case in results))
+    figure, grid = pyplot.subplots(len(shapes), 2, figsize=(9, 3 * len(shapes)), squeeze=False)
+    for axes, shape in zip(grid, shapes, strict=True):
+        for ax, window, title in zip(axes, (None, 0.4), ("forward", "both passes"), strict=True):
+            chosen = [
+                case for case in results if tuple(case["shape"]) == shape
+                and case["window"] == window and case["inputs"] == "events"
+            ]  # fmt: skip
+            activity = [case["activity"] for case in chosen]
+            for name in chosen[0]["seconds"]:
+                ax.plot(activity, [1e3 * c["seconds"][name] for c in chosen], "o-", label=name)
+            full = chosen[0]["seconds"]["core, dense"]
+            totals = [[sum(m[i] for m in c["macs"].values()) for i in (1, 2)] for c in chosen]
+            ideal = [1e3 * full * needed / max(1, dense) for needed, dense in totals]
+            ax.plot(activity, ideal, "k--", label="ideal")
+            ax.set(xscale="log", yscale="log", xlabel="activity", ylabel="ms")
+            ax.set_title(f"{', '.join(map(str, shape))}: {title}", fontsize=9)
+    grid[0][0].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    shapes = [tuple(map(int, text.split(","))) for text in sys.argv[1:]] or SHAPES
+    console = Console(width=170)
+    speed = bandwidths()
+    console.print(f"one core reads, GB/s: {speed}")
+    left = torch.randn(64, 1350)
+    right = torch.randn(1350, 4050)
+    dense = race({"mm": lambda: torch.mm(left, right)})["mm"]
+    console.print(f"torch.mm of a step's 64 sequences: {left.numel() * 4050 * 2 / dense / 1e9:.0f} "
+                  f"GFLOP/s on {torch.get_num_threads()} threads")  # fmt: skip
+    results = list(cases(shapes, speed, console))
+    memory = {str(s): {n: peak_memory(n, s) for n in ("core", "gru")} for s in shapes}
+    for shape, found in memory.items():
+        steps, count, _, size = map(int, shape.strip("()").split(","))
+        console.print(f"peak memory of training {shape}: core {found['core'] / 1e6:.0f} MB, "
+                      f"torch.nn.GRU {found['gru'] / 1e6:.0f} MB, one state per unit and step "
+                      f"{4e-6 * steps * count * size:.0f} MB")  # fmt: skip
+    OUT.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "commit": subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True
+        ).stdout.strip(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "target": core.targets()[0], "threads": torch.get_num_threads(),
+        "bandwidth": speed, "memory": memory, "results": results,
+    }  # fmt: skip
+    (OUT / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")
+    plot(results, OUT / "bench.png")
+    console.print(f"wrote {OUT}/bench.json and bench.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+// The vector extensions that this machine has, the best one first.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "layer.hpp"
+
+#define EGRU_DECLARE(target)                      \
+  namespace egru::target {                        \
+  extern const Functions<float> functions_float;  \
+  extern const Functions<double> functions_double; \
+  }
+#ifdef EGRU_X86
+EGRU_DECLARE(avx512)
+EGRU_DECLARE(avx2)
+#endif
+EGRU_DECLARE(baseline)
+#undef EGRU_DECLARE
+
+namespace egru {
+
+struct Target {
+  std::string name;
+  const Functions<float>* single;
+  const Functions<double>* twice;
+
+  template <class T> const Functions<T>& functions() const {
+    if constexpr (sizeof(T) == 4)
+      return *single;
+    else
+      return *twice;
+  }
+};
+
+inline std::vector<Target> targets() {
+  std::vector<Target> found;
+#ifdef EGRU_X86
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+    found.push_back({"avx512", &avx512::functions_float, &avx512::functions_double});
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    found.push_back({"avx2", &avx2::functions_float, &avx2::functions_double});
+#endif
+  found.push_back({"baseline", &baseline::functions_float, &baseline::functions_double});
+  return found;
+}
+
+}  // namespace egru

@@ -1,0 +1,158 @@
+// Vectors of the target that this translation unit is compiled for, in the compiler's own vector
+// extension: AVX-512, AVX2 with FMA or the baseline give 64, 32 or 16 bytes, from one source.
+#pragma once
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+namespace egru::EGRU_TARGET {
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+
+template <class T> struct Bits;
+template <> struct Bits<float> {
+  using Word = uint32_t;
+};
+template <> struct Bits<double> {
+  using Word = uint64_t;
+};
+
+template <class T> struct Lanes {
+  using Word = typename Bits<T>::Word;
+  typedef T type __attribute__((vector_size(vector_bytes)));
+  typedef Word words __attribute__((vector_size(vector_bytes)));
+  static constexpr int64_t count = vector_bytes / sizeof(T);
+};
+template <class T> using Vec = typename Lanes<T>::type;
+template <class T> constexpr int64_t lanes = Lanes<T>::count;
+
+template <class T> inline Vec<T> splat(T value) { return value - Vec<T>{}; }
+
+template <class T> inline Vec<T> load(const T* from) {
+  Vec<T> v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class T> inline void store(T* to, Vec<T> v) { std::memcpy(to, &v, sizeof v); }
+
+// The first n elements; the other lanes are 0.
+template <class T> inline Vec<T> load_first(const T* from, int64_t n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from);
+  else
+    return (Vec<T>)_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), from);
+#else
+  Vec<T> v{};
+  for (int64_t i = 0; i < n; ++i) v[i] = from[i];
+  return v;
+#endif
+}
+
+template <class T> inline void store_first(T* to, Vec<T> v, int64_t n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(to, __mmask16((1u << n) - 1), (__m512)v);
+  else
+    _mm512_mask_storeu_pd(to, __mmask8((1u << n) - 1), (__m512d)v);
+#else
+  for (int64_t i = 0; i < n; ++i) to[i] = v[i];
+#endif
+}
+
+template <class T> inline Vec<T> load_upto(const T* from, int64_t width) {
+  return width == lanes<T> ? load(from) : load_first(from, width);
+}
+
+template <class T> inline void store_upto(T* to, Vec<T> v, int64_t width) {
+  if (width == lanes<T>)
+    store(to, v);
+  else
+    store_first(to, v, width);
+}
+
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Memory that vectors may be in. Where much is used at random, large pages save the look-up of
+// small ones.
+template <class U> struct Array {
+  U* data;
+  explicit Array(int64_t size) {
+    const size_t bytes = size * sizeof(U), page = bytes < (1 << 19) ? 64 : 1 << 21;
+    data = static_cast<U*>(std::aligned_alloc(page, (bytes / page + 1) * page));
+    if (!data) std::abort();
+#ifdef MADV_HUGEPAGE
+    if (page > 64) madvise(data, (bytes / page + 1) * page, MADV_HUGEPAGE);
+#endif
+  }
+  Array(const Array&) = delete;
+  ~Array() { std::free(data); }
+  U& operator[](int64_t i) { return data[i]; }
+};
+
+template <class T> inline T sum(Vec<T> v) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return _mm512_reduce_add_ps((__m512)v);
+  else
+    return _mm512_reduce_add_pd((__m512d)v);
+#else
+  T total = v[0];
+  for (int64_t i = 1; i < lanes<T>; ++i) total += v[i];
+  return total;
+#endif
+}
+
+template <class T> inline Vec<T> abs(Vec<T> v) { return v < 0 ? -v : v; }
+
+// e^x - 1, to the last bits of T also near 0: with x = n ln 2 + r and |r| <= ln 2 / 2 it is
+// 2^n (e^r - 1) + (2^n - 1), and e^r - 1 is summed from its Taylor series.
+template <class T> inline Vec<T> expm1(Vec<T> x) {
+  using Word = typename Bits<T>::Word;
+  using Words = typename Lanes<T>::words;
+  constexpr bool single = sizeof(T) == 4;
+  constexpr T limit = single ? 80 : 700;
+  constexpr int mantissa = single ? 23 : 52;
+  constexpr Word bias = single ? 127 : 1023;
+  // Adding 1.5 * 2^mantissa leaves the nearest integer in the low bits of the sum.
+  const Vec<T> magic = splat<T>(T(3) * T(int64_t(1) << (mantissa - 1)));
+  // ln 2 in two parts, of which n times the first is exact.
+  constexpr T ln2_high = single ? T(0x1.62e4p-1) : T(0x1.62e42fefp-1);
+  constexpr T ln2_low = single ? T(0x1.7f7d1cf79abcap-20) : T(0x1.473de6af278edp-34);
+
+  x = x > limit ? splat<T>(limit) : x;
+  x = x < -limit ? splat<T>(-limit) : x;
+  const Vec<T> shifted = x * T(1.4426950408889634) + magic;
+  const Vec<T> n = shifted - magic;
+  const Vec<T> r = (x - n * ln2_high) - n * ln2_low;
+  const Vec<T> power = (Vec<T>)(((Words)shifted - (Words)magic + bias) << mantissa);
+  constexpr int terms = single ? 7 : 13;
+  T coefficient = 1;
+  T inverse[terms + 1];
+  for (int i = 1; i <= terms; ++i) inverse[i] = coefficient /= i;
+  Vec<T> series = splat<T>(inverse[terms]);
+  for (int i = terms - 1; i >= 1; --i) series = series * r + inverse[i];
+  return power * (series * r) + (power - 1);
+}
+
+template <class T> inline Vec<T> sigmoid(Vec<T> x) { return 1 / (2 + expm1<T>(-x)); }
+
+template <class T> inline Vec<T> tanh(Vec<T> x) {
+  const Vec<T> e = expm1<T>(x + x);
+  return e / (e + 2);
+}
+
+}  // namespace egru::EGRU_TARGET

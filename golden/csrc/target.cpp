@@ -1,0 +1,28 @@
+// Everything once more for one vector extension: compiled with EGRU_TARGET naming it, and with the
+// compiler's flags for it. Nothing here may call the standard library's templates: the linker
+// would keep one copy for all targets, perhaps one that the machine cannot run.
+#include "products.hpp"
+
+namespace egru::EGRU_TARGET {
+
+// Reads `size` elements `times` over, as fast as it can: to measure what caches deliver.
+template <class T> T read(const T* from, int64_t size, int64_t times) {
+  Vec<T> sums[widest_panel]{};
+  for (int64_t i = 0; i < times; ++i)
+    for (const T* at = from; at + widest_panel * lanes<T> <= from + size;
+         at += widest_panel * lanes<T>)
+      for (int v = 0; v < widest_panel; ++v) sums[v] += T(i) * load(at + v * lanes<T>);
+  Vec<T> all{};
+  for (int v = 0; v < widest_panel; ++v) all += sums[v];
+  return sum<T>(all);
+}
+
+template <class T> constexpr Functions<T> table{forward<T>, backward<T>, product<T>, outer<T>,
+                                                wanted_dots<T>, read<T>};
+
+extern const Functions<float> functions_float;
+extern const Functions<double> functions_double;
+const Functions<float> functions_float = table<float>;
+const Functions<double> functions_double = table<double>;
+
+}  // namespace egru::EGRU_TARGET

@@ -1,0 +1,207 @@
+// Tests of the core by itself, for runs under sanitizers: every target, random shapes, activity
+// from none to all, against plain loops; and the same bits for 1, 2 and 3 threads.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <random>
+
+#include "dispatch.hpp"
+
+using namespace egru;
+
+namespace {
+
+std::mt19937_64 random_bits;
+
+int64_t integer(int64_t low, int64_t high) {
+  return std::uniform_int_distribution<int64_t>(low, high)(random_bits);
+}
+
+// Numbers in [-scale, scale], of which about `density` are not zero.
+template <class T> std::vector<T> numbers(int64_t size, double density = 1, double scale = 1) {
+  std::uniform_real_distribution<double> value(-scale, scale), chance(0, 1);
+  std::vector<T> v(size);
+  for (T& x : v) x = chance(random_bits) < density ? T(value(random_bits)) : T(0);
+  return v;
+}
+
+int failures = 0;
+
+void expect(bool right, const std::string& target, const char* what) {
+  if (right) return;
+  ++failures;
+  std::printf("FAILED %s: %s\n", target.c_str(), what);
+}
+
+template <class T> bool close(const std::vector<T>& found, const std::vector<double>& expected) {
+  double worst = 0, largest = 1;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (!std::isfinite(double(found[i]))) return false;
+    worst = std::fmax(worst, std::fabs(double(found[i]) - expected[i]));
+    largest = std::fmax(largest, std::fabs(expected[i]));
+  }
+  return found.size() == expected.size() && worst <= largest * (sizeof(T) == 4 ? 2e-5 : 1e-12);
+}
+
+template <class T> bool same(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+template <class T> void test_products(const Target& target) {
+  const int64_t M = integer(1, 150), K = integer(1, 90), J = integer(1, 200);
+  const double density = std::uniform_real_distribution<double>(0, 1)(random_bits);
+  const std::vector<T> x = numbers<T>(M * K, density), w = numbers<T>(K * J);
+  const std::vector<T> d = numbers<T>(M * J), start = numbers<T>(K * J);
+  std::vector<uint8_t> wanted(M * K);
+  for (uint8_t& flag : wanted) flag = integer(0, 2) == 0;
+  std::vector<double> xw(M * J), xd(start.begin(), start.end()), dw(M * K);
+  int64_t events = 0, pairs = 0;
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t k = 0; k < K; ++k) {
+      events += x[m * K + k] != 0;
+      pairs += wanted[m * K + k];
+      for (int64_t j = 0; j < J; ++j) {
+        xw[m * J + j] += double(x[m * K + k]) * w[k * J + j];
+        xd[k * J + j] += double(x[m * K + k]) * d[m * J + j];
+        if (wanted[m * K + k]) dw[m * K + k] += double(d[m * J + j]) * w[k * J + j];
+      }
+    }
+  const int64_t cut = integer(0, J);
+  const Columns<T> columns[] = {{d.data(), J, cut, 0}, {d.data() + cut, J, J - cut, cut}};
+  std::vector<T> first[3];
+  for (int threads = 1; threads <= 3; ++threads) {
+    std::vector<T> out[] = {std::vector<T>(M * J), start, std::vector<T>(M * K)};
+    int64_t macs[3] = {};
+    const Functions<T>& f = target.functions<T>();
+    f.product(out[0].data(), x.data(), w.data(), M, K, J, threads, &macs[0]);
+    f.outer(out[1].data(), x.data(), columns, 2, M, K, J, threads, &macs[1]);
+    f.dots(out[2].data(), wanted.data(), columns, 2, w.data(), M, K, J, threads, &macs[2]);
+    expect(close(out[0], xw), target.name, "product");
+    expect(close(out[1], xd), target.name, "outer");
+    expect(close(out[2], dw), target.name, "dots");
+    expect(macs[0] == events * J && macs[1] == events * J && macs[2] == pairs * J, target.name,
+           "multiply-accumulates are those of the events");
+    for (int i = 0; i < 3; ++i) {
+      if (threads == 1) first[i] = out[i];
+      expect(same(first[i], out[i]), target.name, "products do not depend on threads");
+    }
+  }
+}
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+// One layer, forward and backward, with everything that comes out of it.
+template <class T> struct Run {
+  std::vector<T> y, h, dp, dq_n, dtheta, dbias_ih, dbias_hh, dh;
+};
+
+template <class T> void test_layer(const Target& target) {
+  const int64_t steps = integer(1, 6), N = integer(1, 70), H = integer(1, 90);
+  const std::vector<T> weight = numbers<T>(3 * H * H, 1, 2 / std::sqrt(double(H)));
+  const std::vector<T> bias_ih = numbers<T>(3 * H), bias_hh = numbers<T>(3 * H);
+  const std::vector<T> p = numbers<T>(steps * N * 3 * H, 1, 2);
+  const std::vector<T> y0 = numbers<T>(N * H, 0.3), h0 = numbers<T>(N * H);
+  const std::vector<T> dy = numbers<T>(steps * N * H), dh = numbers<T>(N * H);
+  std::vector<T> theta = numbers<T>(H, 1, 0.5);
+  for (T& value : theta) value = std::fabs(value);
+  std::vector<uint8_t> kept(integer(0, 1) * steps * N * H);
+  for (uint8_t& flag : kept) flag = integer(0, 3) == 0;
+  const T zoneout = kept.empty() ? T(0.25) : T(0), height = T(0.7), width = T(0.4);
+
+  Run<T> first;
+  for (int threads = 1; threads <= 3; ++threads)
+    for (const bool packed : {false, true}) {
+      Run<T> r{std::vector<T>(steps * N * H), h0, std::vector<T>(steps * N * 3 * H),
+               std::vector<T>(steps * N * H), std::vector<T>(H), std::vector<T>(3 * H),
+               std::vector<T>(3 * H), dh};
+      std::vector<T> tape(steps * N * 5 * H), q(N * 3 * H), ybar(N * H);
+      std::vector<uint8_t> near(steps * N * H);
+      std::vector<int64_t> nearby(steps);
+      std::vector<char> scratch(forward_scratch(N, H, threads, sizeof(T)));
+      T* room = packed ? static_cast<T*>(std::aligned_alloc(
+                             64, (packed_size(H) * sizeof(T) / 64 + 1) * 64))
+                       : nullptr;
+      bool is_packed = false;
+      const Forward<T> forward{
+          {steps, N, H, weight.data(), bias_ih.data(), bias_hh.data(), theta.data(), nullptr,
+           kept.empty() ? nullptr : kept.data(), zoneout, height, width},
+          p.data(), y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(), nearby.data(),
+          q.data(), room, &is_packed, scratch.data()};
+      int64_t macs = 0, needed = 0;
+      const Functions<T>& f = target.functions<T>();
+      const int64_t stopped = f.forward(forward, 0, false, N * H, threads, &macs);
+      expect(stopped == steps, target.name, "forward runs to the end");
+      for (int64_t i = 0; i < N * H; ++i) {
+        needed += 3 * H * (y0[i] != 0);
+        for (int64_t t = 0; t + 1 < steps; ++t) needed += 3 * H * (r.y[t * N * H + i] != 0);
+      }
+      expect(macs == needed, target.name, "forward multiplies for events only");
+      std::free(room);
+
+      // Every step again, from the state and events that it started from.
+      std::vector<double> y_expected(steps * N * H), c_expected(steps * N * H);
+      std::vector<double> found_c(steps * N * H);
+      for (int64_t t = 0; t < steps; ++t)
+        for (int64_t n = 0; n < N; ++n)
+          for (int64_t u = 0; u < H; ++u) {
+            const int64_t at = (t * N + n) * H + u;
+            double sums[3];
+            for (int gate = 0; gate < 3; ++gate) {
+              sums[gate] = bias_hh[gate * H + u];
+              for (int64_t k = 0; k < H; ++k)
+                sums[gate] += double(t ? r.y[at - N * H - u + k] : y0[n * H + k]) *
+                              weight[k * 3 * H + gate * H + u];
+            }
+            const T* input = p.data() + (t * N + n) * 3 * H + u;
+            double before = h0[n * H + u];
+            if (t) {
+              before = tape[((t - 1) * N + n) * 5 * H + 4 * H + u];
+              if (before > theta[u]) before -= theta[u];
+            }
+            const double reset = sigmoid(input[0] + bias_ih[u] + sums[0]);
+            const double z = sigmoid(input[H] + bias_ih[H + u] + sums[1]);
+            const double g = std::tanh(input[2 * H] + bias_ih[2 * H + u] + reset * sums[2]);
+            const double k = kept.empty() ? double(zoneout) : kept[at];
+            c_expected[at] = k * before + (1 - k) * (z * before + (1 - z) * g);
+            found_c[at] = tape[(t * N + n) * 5 * H + 4 * H + u];
+            y_expected[at] = found_c[at] > theta[u] ? found_c[at] : 0;
+          }
+      expect(close(std::vector<T>(found_c.begin(), found_c.end()), c_expected), target.name,
+             "states");
+      expect(close(r.y, y_expected), target.name, "events");
+
+      const Backward<T> backward{
+          {steps, N, H, weight.data(), nullptr, nullptr, theta.data(), h0.data(),
+           kept.empty() ? nullptr : kept.data(), zoneout, height, width},
+          tape.data(), near.data(), nearby.data(), dy.data(), r.dh.data(), ybar.data(),
+          r.dp.data(), r.dq_n.data(), r.dtheta.data(), r.dbias_ih.data(), r.dbias_hh.data()};
+      macs = needed = 0;
+      expect(f.backward(backward, steps - 1, true, N * H, threads, &macs) == -1, target.name,
+             "backward runs to the start");
+      for (int64_t t = 0; t + 1 < steps; ++t) needed += 3 * H * nearby[t];
+      expect(macs == needed, target.name, "backward multiplies for near units only");
+      if (threads == 1 && !packed) first = r;
+      expect(same(first.y, r.y) && same(first.h, r.h) && same(first.dp, r.dp) &&
+                 same(first.dq_n, r.dq_n) && same(first.dtheta, r.dtheta) &&
+                 same(first.dbias_ih, r.dbias_ih) && same(first.dbias_hh, r.dbias_hh) &&
+                 same(first.dh, r.dh),
+             target.name, "a layer does not depend on threads or packing");
+    }
+}
+
+}  // namespace
+
+int main() {
+  const uint64_t seed = std::random_device()();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+  random_bits.seed(seed);
+  for (const Target& target : targets())
+    for (int i = 0; i < 8; ++i) {
+      test_products<float>(target);
+      test_products<double>(target);
+      test_layer<float>(target);
+      test_layer<double>(target);
+    }
+  std::printf(failures ? "%d failures\n" : "all well\n", failures);
+  return failures != 0;
+}
