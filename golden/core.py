@@ -1,13 +1,14 @@
 """The C++ core as PyTorch operators: an EGRU layer whose cost is that of its events.
 
-Two differentiable operators make a layer: ``product`` is the input's part, W x over all steps at
-once, ``recurrence`` the steps. Both skip exactly what is zero; where so little is zero that a
-dense product is faster they call ``torch.mm`` instead. Weights are wanted
-transposed in memory, strides (1, rows), and copied if they are not: an event then reads one row.
+``layer`` is one differentiable operator. It skips exactly what is zero; where so little is zero
+that a dense product is faster it calls ``torch.mm`` instead. Weights are wanted transposed in
+memory, strides (1, rows), and copied if they are not: an event then reads one row.
 docs/performance.md has the rules, the cost model and measurements.
 """
 
+import threading
 from collections import Counter
+from math import prod
 
 import torch
 from torch import Tensor
@@ -62,250 +63,324 @@ def _empty(like: Tensor, *shape: int) -> Tensor:
     return tensor
 
 
+class _Workspace(threading.local):
+    """Memory for what does not outlive a call, kept for the thread's next one: pages that are new
+    to a process have to be cleared by the system first."""
+
+    def __init__(self):
+        self.kept: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, like: Tensor, *shape: int) -> Tensor:
+        """As ``like.new_empty(shape)``; valid until the same name is asked for again."""
+        size = prod(shape)
+        held = self.kept.get(name)
+        if held is None or held.dtype != like.dtype or not size <= len(held) <= 4 * size:
+            self.kept[name] = held = None  # so that never both are there
+            with torch.inference_mode(False):  # for it may be used outside of that later
+                self.kept[name] = held = _empty(like, size)
+        return held[:size].view(shape)
+
+
+_workspace = _Workspace()
+
+
 def _density(x: Tensor) -> float:
     """Share of non-zeros, estimated from at most about 100 rows spread over ``x``."""
     sample = x[:: max(1, len(x) // 100)]
     return torch.count_nonzero(sample).item() / max(1, sample.numel())
 
 
-# --- x [M, K] times weight [J, K] transposed: [M, J] ---------------------------------------------
+# --- products: x [M, K], weight transposed [K, J] ------------------------------------------------
 
 
-@torch.library.custom_op("egru::product", mutates_args=())
-def product(x: Tensor, weight: Tensor, wanted: Tensor | None = None) -> Tensor:
-    """``x @ weight.T``. Where ``wanted`` (uint8, as ``x``) is 0 the gradient of x is not needed."""
-    x, by_input = x.contiguous(), weight.t().contiguous()
-    rows, inputs = x.shape
-    density = _density(x)
-    if density > _most(gather_dense_from(rows)):
-        macs["W x"] += rows * weight.numel()
-        return torch.mm(x, by_input)
-    out = _empty(x, rows, len(weight))
-    macs["W x"] += _call("product", x)(
-        *map(_address, (out, x, by_input)), rows, inputs, len(weight),
-        _threads(density * rows * weight.numel()),
-    )  # fmt: skip
-    return out
+def _pack(sections: list[Tensor], threads: int) -> Tensor:
+    """Matrices (rows, H), side by side, in the order in which the core reads them."""
+    rows, units = sections[0].shape
+    packed = _workspace("packed", sections[0], _core.packed_size(rows, units, len(sections)))
+    _call("pack", packed)(
+        packed.data_ptr(), [(s.data_ptr(), s.stride(0)) for s in sections], rows, units, threads
+    )
+    return packed
 
 
-@product.register_fake
-def _(x, weight, wanted=None):
-    return x.new_empty(x.shape[0], weight.shape[0])
+class _Inputs:
+    """W x of some steps at a time: out [M, 3, padded H] = x [M, C] · by_input [C, 3H]."""
+
+    def __init__(self, by_input: Tensor, rows: int):
+        self.by_input, self.packed = by_input, None
+        self.threads = _threads(rows * by_input.numel() / 10)
+
+    def multiply(self, out: Tensor, x: Tensor) -> None:
+        rows, (inputs, columns) = len(x), self.by_input.shape
+        density = _density(x)
+        if density > _most(gather_dense_from(rows)):
+            macs["W x"] += rows * self.by_input.numel()
+            for gate, weight in zip(out.unbind(1), self.by_input.chunk(3, 1), strict=True):
+                torch.mm(x, weight, out=gate[:, : columns // 3])
+            return
+        # Rows are used so many times; with fewer, packing them would cost more than it saves.
+        if self.packed is None and density * rows > 2:
+            self.packed = _pack(list(self.by_input.chunk(3, 1)), self.threads)
+        macs["W x"] += _call("product", x)(
+            *map(_address, (out, x, self.by_input, self.packed)), rows, inputs, columns // 3,
+            self.threads,
+        )  # fmt: skip
 
 
-@torch.library.custom_op("egru::product_dx", mutates_args=())
-def product_dx(grad: Tensor, weight: Tensor, wanted: Tensor | None) -> Tensor:
-    """Gradient of x [M, K] from that of the product [M, J]."""
-    grad, by_input = grad.contiguous(), weight.t().contiguous()
-    inputs, outputs = by_input.shape
-    if wanted is None or _density(wanted) > _most(dots_dense_from(len(grad))):
-        macs["dx"] += len(grad) * weight.numel()
-        return torch.mm(grad, by_input.t())
-    dx = grad.new_zeros(len(grad), inputs)
-    wanted = wanted.contiguous()
+def _product_dx(dx: Tensor, grad: Tensor, by_input: Tensor, wanted: Tensor | None) -> None:
+    """dx [M, K], zeros at first, = grad [M, J] · by_input transposed, where wanted (uint8)."""
+    rows, (inputs, columns) = len(grad), by_input.shape
+    if wanted is None or _density(wanted) > _most(dots_dense_from(rows)):
+        macs["dx"] += rows * by_input.numel()
+        torch.mm(grad, by_input.t(), out=dx)
+        return
     macs["dx"] += _call("dots", dx)(
-        *map(_address, (dx, wanted, grad, by_input)), len(grad), inputs, outputs,
-        _threads(len(grad) * weight.numel()),
-    )  # fmt: skip
-    return dx
-
-
-@product_dx.register_fake
-def _(grad, weight, wanted):
-    return grad.new_empty(grad.shape[0], weight.shape[1])
-
-
-@torch.library.custom_op("egru::product_dw", mutates_args=())
-def product_dw(grad: Tensor, x: Tensor) -> Tensor:
-    """Gradient of the weight [J, K] from that of the product [M, J]."""
-    grad, x = grad.contiguous(), x.contiguous()
-    dw = x.new_zeros(x.shape[1], grad.shape[1])
-    _add_outer(dw, x, grad, None, "dW")
-    return dw.t()
-
-
-@product_dw.register_fake
-def _(grad, x):
-    return x.new_empty(x.shape[1], grad.shape[1]).t()
-
-
-def _add_outer(out: Tensor, x: Tensor, first: Tensor, second: Tensor | None, name: str) -> None:
-    """out [K, J] += x [M, K] transposed times [first | second], together [M, J]."""
-    rows, inputs = x.shape
-    if rows == 0:
-        return
-    parts = [first] if second is None else [first, second]
-    density = _density(x)
-    if density > _most(gather_dense_from(rows)):
-        macs[name] += rows * out.numel()
-        for part, to in zip(parts, out.split([p.shape[1] for p in parts], 1), strict=True):
-            to.addmm_(x.t(), part)
-        return
-    macs[name] += _call("outer", out)(
-        out.data_ptr(), x.data_ptr(),
-        *(v for p in parts for v in (p.data_ptr(), p.stride(0), p.shape[1])),
-        *(() if second is not None else (0, 0, 0)),
-        rows, inputs, _threads(density * rows * out.numel()),
+        *map(_address, (dx, wanted, grad, by_input)), rows, inputs, columns,
+        _threads(rows * by_input.numel()),
     )  # fmt: skip
 
 
-def _product_setup(ctx, inputs, output):
-    ctx.save_for_backward(*inputs)
+class _Outer:
+    """Gradients of weights: out [K, 3H] += x [M, K] transposed · d [M, 3H].
+
+    d is (dp_r, dp_z, dp_n), of W, or (dp_r, dp_z, dq_n), of R, of the same steps.
+    """
+
+    def __init__(self, dp: Tensor, dq_n: Tensor):
+        self.dp, self.dq_n, self.packed = dp, dq_n, None
+        self.threads = _threads(dp.numel() * dq_n.shape[1] / 10)
+
+    def add(self, out: Tensor, x: Tensor, recurrent: bool) -> None:
+        rows, inputs = x.shape
+        units, name = self.dq_n.shape[1], "dR" if recurrent else "dW"
+        density = _density(x)
+        if density > _most(gather_dense_from(rows)):
+            macs[name] += rows * out.numel()
+            if recurrent:
+                out[:, : 2 * units].addmm_(x.t(), self.dp[:, : 2 * units])
+                out[:, 2 * units :].addmm_(x.t(), self.dq_n)
+            else:
+                out.addmm_(x.t(), self.dp)
+            return
+        if self.packed is None:
+            self.packed = _pack([*self.dp.chunk(3, 1), self.dq_n], self.threads)
+        macs[name] += _call("outer", out)(
+            *map(_address, (out, x, self.packed)), 3 if recurrent else 2, rows, inputs, units,
+            self.threads,
+        )  # fmt: skip
 
 
-def _product_backward(ctx, grad):
-    x, weight, wanted = ctx.saved_tensors
-    dx = product_dx(grad, weight, wanted) if ctx.needs_input_grad[0] else None
-    dw = product_dw(grad, x) if ctx.needs_input_grad[1] else None
-    return dx, dw, None
+# --- a layer -------------------------------------------------------------------------------------
+
+# Rows (steps times sequences) that one chunk of steps has, about: what only lives between two
+# products is never larger than that, and forward it stays in a cache.
+FORWARD_ROWS, BACKWARD_ROWS = 4096, 2048
 
 
-product.register_autograd(_product_backward, setup_context=_product_setup)
-
-
-# --- the steps of a layer ------------------------------------------------------------------------
-
-
-@torch.library.custom_op("egru::recurrence", mutates_args=())
-def recurrence(
-    p: Tensor, weight: Tensor, bias_ih: Tensor, bias_hh: Tensor, theta: Tensor, y0: Tensor,
-    h0: Tensor, kept: Tensor | None, zoneout: float, height: float, width: float, tape: bool,
+def _layer(
+    x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor,
+    theta: Tensor, y0: Tensor, h0: Tensor, kept: Tensor | None, wanted: Tensor | None,
+    zoneout: float, height: float, width: float, record: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Steps of one layer from its input part ``p`` (T, N, 3H) and state (y0, h0), each (N, H).
+    """One layer over inputs ``x`` (T, N, C) from the state (y0, h0), each (N, H).
 
     ``kept`` (uint8, (T, N, H)) are the units that zoneout keeps in training; without it
-    ``zoneout`` is the share kept of every state.
+    ``zoneout`` is the share kept of every state. ``wanted`` (uint8, as ``x``) tells where the
+    gradient of x is needed; without it, everywhere.
 
-    Returns ``(y, h, tape, near, nearby)``: events (T, N, H) and last state; and with ``tape``,
+    Returns ``(y, h, tape, near, nearby)``: events (T, N, H) and last state; and with ``record``,
     for the backward pass, r, z, g, q_n and c of every unit and step, the units with an event
     or inside the surrogate's window (uint8, (T, N, H)), and how many those are per step.
     """
-    steps, count, size = *p.shape[:2], p.shape[2] // 3
-    by_unit = weight.t().contiguous()
-    p, bias_ih, bias_hh, theta, y0 = (v.contiguous() for v in (p, bias_ih, bias_hh, theta, y0))
+    steps, count, size = *x.shape[:2], weight_hh.shape[1]
+    by_input, by_unit = weight_ih.t().contiguous(), weight_hh.t().contiguous()
+    x, bias_ih, bias_hh, theta, y0 = (v.contiguous() for v in (x, bias_ih, bias_hh, theta, y0))
     h = h0.clone(memory_format=torch.contiguous_format)
     kept = None if kept is None else kept.contiguous()
-    y = _empty(p, steps, count, size)
-    states = _empty(p, *((steps, count, 5, size) if tape else (0,)))
-    near = p.new_empty((steps, count, size) if tape else 0, dtype=torch.uint8)
-    nearby = p.new_zeros(steps if tape else 0, dtype=torch.int64)
-    q = p.new_empty(count, 3 * size)
-    threads = _threads(count * weight.numel())
-    scratch = torch.empty(_call("forward_scratch", p)(count, size, threads), dtype=torch.uint8)
-    packed = _empty(p, _core.packed_size(size)) if count >= 4 and steps >= 4 else None
+    y = _empty(x, steps, count, size)
+    tape = _empty(x, *((steps, count, 5, size) if record else (0,)))
+    near = x.new_empty((steps, count, size) if record else 0, dtype=torch.uint8)
+    nearby = x.new_zeros(steps if record else 0, dtype=torch.int64)
+    q = _workspace("q", x, count, 3, _core.padded(size))
+    threads = _threads(count * weight_hh.numel())
+    scratch = torch.empty(_call("forward_scratch", x)(count, size, threads), dtype=torch.uint8)
+    packed = None
+    if count >= 4 and steps >= 4:
+        packed = _workspace("R", x, _core.packed_size(size, size, 3))
     is_packed = torch.zeros(1, dtype=torch.bool)
-    arguments = (
-        steps, count, size, *map(_address, (by_unit, bias_ih, bias_hh, theta, kept)), zoneout,
-        width, *map(_address, (p, y0, y, h, states if tape else None, near, nearby)),
-        *map(_address, (q, packed, is_packed, scratch)),
-    )  # fmt: skip
-    run, limit = _call("forward", p), int(_most(gather_dense_from(count)) * count * size)
-    step, given = 0, False
-    while True:
-        step, done = run(*arguments, step, given, limit, threads)
-        macs["R y"] += done
-        if step == steps:
-            return y, h, states, near, nearby
-        torch.addmm(bias_hh, y[step - 1] if step else y0, by_unit, out=q)
-        macs["R y"] += count * weight.numel()
-        given = True
+    run, limit = _call("forward", x), int(_most(gather_dense_from(count)) * count * size)
+    chunk = max(1, min(steps, FORWARD_ROWS // max(1, count)))
+    p = _workspace("p", x, chunk * count, 3, _core.padded(size))
+    product = _Inputs(by_input, chunk * count)
+    for first in range(0, steps, chunk):
+        length = min(chunk, steps - first)
+        now = slice(first, first + length)
+        product.multiply(p[: length * count], x[now].view(length * count, -1))
+        before = y[first - 1] if first else y0
+        arguments = (
+            length, count, size, *map(_address, (by_unit, bias_ih, bias_hh, theta)),
+            0 if kept is None else kept[now].data_ptr(), zoneout, width,
+            *map(_address, (p, before, y[now], h)),
+            *((v[now].data_ptr() for v in (tape, near, nearby)) if record else (0, 0, 0)),
+            *map(_address, (q, packed, is_packed, scratch)),
+        )  # fmt: skip
+        step, given = 0, False
+        while True:
+            step, done = run(*arguments, step, given, limit, threads)
+            macs["R y"] += done
+            if step == length:
+                break
+            last = y[first + step - 1] if step else before
+            for gate, *b in zip(q.unbind(1), bias_hh.chunk(3), by_unit.chunk(3, 1), strict=True):
+                torch.addmm(b[0], last, b[1], out=gate[:, :size])
+            macs["R y"] += count * weight_hh.numel()
+            given = True
+    return y, h, tape, near, nearby
 
 
-@recurrence.register_fake
-def _(p, weight, bias_ih, bias_hh, theta, y0, h0, kept, zoneout, height, width, tape):
-    steps, count, size = p.shape[0], p.shape[1], p.shape[2] // 3
+operator = torch.library.custom_op("egru::layer", _layer, mutates_args=())
+
+
+def layer(x: Tensor, *others) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The operator; called past PyTorch's dispatcher, which costs as much as a small step, where
+    there are no gradients to record and nothing is traced."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or type(x) is not Tensor:
+        return operator(x, *others)
+    return _layer(x, *others)
+
+
+@operator.register_fake
+def _(
+    x, weight_ih, weight_hh, bias_ih, bias_hh, theta, y0, h0, kept, wanted, zoneout, height, width,
+    record,
+):  # fmt: skip
+    steps, count, size = x.shape[0], x.shape[1], weight_hh.shape[1]
     return (
-        p.new_empty(steps, count, size),
-        p.new_empty(count, size),
-        p.new_empty((steps, count, 5, size) if tape else 0),
-        p.new_empty((steps, count, size) if tape else 0, dtype=torch.uint8),
-        p.new_empty(steps if tape else 0, dtype=torch.int64),
+        x.new_empty(steps, count, size),
+        x.new_empty(count, size),
+        x.new_empty((steps, count, 5, size) if record else 0),
+        x.new_empty((steps, count, size) if record else 0, dtype=torch.uint8),
+        x.new_empty(steps if record else 0, dtype=torch.int64),
     )
 
 
-@torch.library.custom_op("egru::recurrence_backward", mutates_args=())
-def recurrence_backward(
-    dy: Tensor | None, dh: Tensor | None, weight: Tensor, theta: Tensor, y0: Tensor, h0: Tensor,
-    kept: Tensor | None, y: Tensor, tape: Tensor, near: Tensor, nearby: Tensor, zoneout: float,
-    height: float, width: float, want_weight: bool, want_y0: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Gradients of ``p, weight, bias_ih, bias_hh, theta, y0, h0``; empty where not wanted."""
+@torch.library.custom_op("egru::layer_backward", mutates_args=())
+def layer_backward(
+    dy: Tensor | None, dh: Tensor | None, x: Tensor, weight_ih: Tensor, weight_hh: Tensor,
+    theta: Tensor, y0: Tensor, h0: Tensor, kept: Tensor | None, wanted: Tensor | None, y: Tensor,
+    tape: Tensor, near: Tensor, nearby: Tensor, zoneout: float, height: float, width: float,
+    want: list[bool],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Gradients of ``x, weight_ih, weight_hh, bias_ih, bias_hh, theta, y0, h0``.
+
+    Of ``want``, for (x, weight_ih, weight_hh, y0), those that are False are empty.
+    """
+    want_x, want_weight_ih, want_weight_hh, want_y0 = want
     steps, count, size = y.shape
-    by_unit = weight.t().contiguous()
-    theta, y0, h0 = theta.contiguous(), y0.contiguous(), h0.contiguous()
+    inputs = x.shape[2]
+    by_input, by_unit = weight_ih.t().contiguous(), weight_hh.t().contiguous()
+    x, theta, y0, h0 = x.contiguous(), theta.contiguous(), y0.contiguous(), h0.contiguous()
     kept = None if kept is None else kept.contiguous()
     dy = None if dy is None else dy.contiguous()
     dh0 = torch.zeros_like(h0) if dh is None else dh.clone(memory_format=torch.contiguous_format)
-    ybar = y.new_zeros(count, size)
-    dp = _empty(y, steps, count, 3 * size)
-    dq_n = _empty(y, steps, count, size)
+    dx = y.new_zeros((steps, count, inputs) if want_x else 0)
+    dweight_ih = y.new_zeros((inputs, 3 * size) if want_weight_ih else (0, 0))
+    dweight_hh = y.new_zeros((size, 3 * size) if want_weight_hh else (0, 0))
     dtheta = y.new_zeros(size)
     dbias_ih, dbias_hh = y.new_zeros(3 * size), y.new_zeros(3 * size)
-    arguments = (
-        steps, count, size, *map(_address, (by_unit, theta, h0, kept)), zoneout, height, width,
-        *map(_address, (tape, near, nearby, dy, dh0, ybar, dp, dq_n, dtheta, dbias_ih, dbias_hh)),
-    )  # fmt: skip
+    ybar = y.new_zeros(count, size)
+    # Gradients of a chunk of steps, and of the step after it.
+    chunk = max(1, min(steps, BACKWARD_ROWS // max(1, count)))
+    dp = _workspace("dp", y, chunk + 1, count, 3 * size)
+    dq_n = _workspace("dq_n", y, chunk + 1, count, size)
+    run, threads = _call("backward", y), _threads(count * weight_hh.numel())
     limit = int(_most(dots_dense_from(count)) * count * size)
-    run, threads = _call("backward", y), _threads(count * weight.numel())
 
-    def recurrent_gradient(step: int) -> None:
-        torch.mm(dp[step, :, : 2 * size], by_unit[:, : 2 * size].t(), out=ybar)
-        ybar.addmm_(dq_n[step], by_unit[:, 2 * size :].t())
-        macs["Rt dq"] += count * weight.numel()
+    def recurrent_gradient(row: int) -> None:
+        torch.mm(dp[row, :, : 2 * size], by_unit[:, : 2 * size].t(), out=ybar)
+        ybar.addmm_(dq_n[row], by_unit[:, 2 * size :].t())
+        macs["Rt dq"] += count * weight_hh.numel()
 
     step, given = steps - 1, True
-    while True:
-        step, done = run(*arguments, step, given, limit, threads)
-        macs["Rt dq"] += done
-        if step < 0:
-            break
-        recurrent_gradient(step + 1)
+    while step >= 0:
+        first = max(0, step + 1 - chunk)
+        length = step + 1 - first
+        arguments = (
+            first, count, size, *map(_address, (by_unit, theta, h0, kept)), zoneout, height, width,
+            *map(_address, (tape, near, nearby, dy, dh0, ybar, dp, dq_n)),
+            *map(_address, (dtheta, dbias_ih, dbias_hh)),
+        )  # fmt: skip
+        while True:
+            step, done = run(*arguments, step, given, limit, threads)
+            macs["Rt dq"] += done
+            if step < first:
+                break
+            recurrent_gradient(step + 1 - first)
+            given = True
+        given = False
+        flat_dp, flat_dq_n = dp[:length].view(-1, 3 * size), dq_n[:length].view(-1, size)
+        flat_x = x[first : first + length].view(-1, inputs)
+        if want_x:
+            to, where = dx[first : first + length].view(-1, inputs), None
+            if wanted is not None:
+                where = wanted[first : first + length].contiguous()
+            _product_dx(to, flat_dp, by_input, where)
+        outer = _Outer(flat_dp, flat_dq_n)
+        if want_weight_ih:
+            outer.add(dweight_ih, flat_x, recurrent=False)
+        if want_weight_hh:
+            # The events that the chunk's steps started from.
+            before = torch.empty_like(y[:length])
+            before[0] = y[first - 1] if first else y0
+            before[1:] = y[first : first + length - 1]
+            outer.add(dweight_hh, before.view(-1, size), recurrent=True)
+        if first:
+            dp[chunk], dq_n[chunk] = dp[0], dq_n[0]
     if want_y0:
         recurrent_gradient(0)
-    dweight = y.new_zeros((size, 3 * size) if want_weight else (0, 0))
-    if want_weight:
-        flat_dp, flat_dq_n = dp.view(-1, 3 * size)[:, : 2 * size], dq_n.view(-1, size)
-        before = y.view(-1, size)[:-count]
-        _add_outer(dweight, y0, flat_dp[:count], flat_dq_n[:count], "dR")
-        _add_outer(dweight, before, flat_dp[count:], flat_dq_n[count:], "dR")
     dy0 = ybar if want_y0 else y.new_empty(0)
-    return dp, dweight.t(), dbias_ih, dbias_hh, dtheta, dy0, dh0
+    return dx, dweight_ih.t(), dweight_hh.t(), dbias_ih, dbias_hh, dtheta, dy0, dh0
 
 
-@recurrence_backward.register_fake
+@layer_backward.register_fake
 def _(
-    dy, dh, weight, theta, y0, h0, kept, y, tape, near, nearby, zoneout, height, width,
-    want_weight, want_y0,
+    dy, dh, x, weight_ih, weight_hh, theta, y0, h0, kept, wanted, y, tape, near, nearby, zoneout,
+    height, width, want,
 ):  # fmt: skip
     steps, count, size = y.shape
+    inputs, columns = x.shape[2], 3 * size
+    want_x, want_weight_ih, want_weight_hh, want_y0 = want
     return (
-        y.new_empty(steps, count, 3 * size),
-        y.new_empty((size, 3 * size) if want_weight else (0, 0)).t(),
-        y.new_empty(3 * size),
-        y.new_empty(3 * size),
+        y.new_empty((steps, count, inputs) if want_x else 0),
+        y.new_empty((inputs, columns) if want_weight_ih else (0, 0)).t(),
+        y.new_empty((size, columns) if want_weight_hh else (0, 0)).t(),
+        y.new_empty(columns),
+        y.new_empty(columns),
         y.new_empty(size),
         y.new_empty((count, size) if want_y0 else 0),
         y.new_empty(count, size),
     )
 
 
-def _recurrence_setup(ctx, inputs, output):
-    _, weight, _, _, theta, y0, h0, kept, *ctx.constants, _ = inputs
+def _setup_context(ctx, inputs, output):
+    x, weight_ih, weight_hh, _, _, theta, y0, h0, kept, wanted, *ctx.constants, _ = inputs
     y, _, tape, near, nearby = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(tape, near, nearby)
-    ctx.save_for_backward(weight, theta, y0, h0, kept, y, tape, near, nearby)
-
-
-def _recurrence_backward(ctx, dy, dh, *_):
-    want = ctx.needs_input_grad
-    dp, dweight, dbias_ih, dbias_hh, dtheta, dy0, dh0 = recurrence_backward(
-        dy, dh, *ctx.saved_tensors, *ctx.constants, want[1], want[5]
+    ctx.save_for_backward(
+        x, weight_ih, weight_hh, theta, y0, h0, kept, wanted, y, tape, near, nearby
     )
-    gradients = (
-        dp, dweight if want[1] else None, dbias_ih, dbias_hh, dtheta, dy0 if want[5] else None, dh0,
-    )  # fmt: skip
-    return *gradients, None, None, None, None, None
 
 
-recurrence.register_autograd(_recurrence_backward, setup_context=_recurrence_setup)
+def _backward(ctx, dy, dh, *_):
+    need = ctx.needs_input_grad
+    want = [need[0], need[1], need[2], need[6]]
+    dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dtheta, dy0, dh0 = layer_backward(
+        dy, dh, *ctx.saved_tensors, *ctx.constants, want
+    )
+    gradients = (dx, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dtheta, dy0, dh0)
+    chosen = (g if wanted else None for g, wanted in zip(gradients, need, strict=False))
+    return *chosen, *(None,) * 6
+
+
+operator.register_autograd(_backward, setup_context=_setup_context)

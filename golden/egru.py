@@ -263,7 +263,7 @@ class EGRU(nn.Module):
     def _on_core(self, *inputs: Tensor) -> bool:
         if self.backend == "torch" or core is None:
             return False
-        tensors = (*inputs, *self.parameters())
+        tensors = (*inputs, *self._parameters.values())
         dtype = tensors[0].dtype
         fit = dtype in (torch.float32, torch.float64) and all(
             t.dtype == dtype and t.device.type == "cpu" for t in tensors
@@ -283,11 +283,9 @@ class EGRU(nn.Module):
         zoneout, kept = self.zoneout, None
         if zoneout and self.training:
             kept = (torch.rand(*x.shape[:2], size, dtype=x.dtype) < zoneout).byte()
-        near = None if near is None else near.flatten(0, 1)
-        p = core.product(x.flatten(0, 1), weight_ih, near).view(*x.shape[:2], 3 * size)
-        y, h, _, near, _ = core.recurrence(
-            p, weight_hh, bias_ih, bias_hh, unit_interval(threshold), y, h, kept, zoneout,
-            self.surrogate_height, self.surrogate_width, grad,
+        y, h, _, near, _ = core.layer(
+            x, weight_ih, weight_hh, bias_ih, bias_hh, unit_interval(threshold), y, h, kept, near,
+            zoneout, self.surrogate_height, self.surrogate_width, grad,
         )  # fmt: skip
         return y, y[-1], h, near if grad else None
 

@@ -186,25 +186,24 @@ def test_multiply_accumulates_done_are_those_that_the_exact_rules_need():
     assert {n: c for n, c in core.macs.items() if c} == dict(needed)
 
 
-def test_operators_pass_opcheck():
+def test_operator_passes_opcheck():
     torch.manual_seed(6)
 
     def leaf(*shape):
         return torch.randn(shape, dtype=torch.float64, requires_grad=True)
 
-    weight_ih = torch.randn(5, 24, dtype=torch.float64).t().requires_grad_()
-    wanted = torch.randint(2, (6, 5), dtype=torch.uint8)
-    for arguments in ((leaf(6, 5), weight_ih, None), (leaf(6, 5), weight_ih, wanted)):
-        torch.library.opcheck(core.product, arguments)
-    weight_hh = torch.randn(8, 24, dtype=torch.float64).t().requires_grad_()
+    def weight(inputs):
+        return torch.randn(inputs, 24, dtype=torch.float64).t().requires_grad_()
+
     theta = torch.full((8,), 0.3, dtype=torch.float64, requires_grad=True)
     kept = torch.randint(2, (3, 2, 8), dtype=torch.uint8)
-    for mask in (None, kept):
+    wanted = torch.randint(2, (3, 2, 5), dtype=torch.uint8)
+    for masks in ((None, None), (kept, wanted)):
         arguments = (
-            leaf(3, 2, 24), weight_hh, leaf(24), leaf(24), theta, leaf(2, 8), leaf(2, 8), mask,
-            0.0, 0.7, 0.5, True,
+            leaf(3, 2, 5), weight(5), weight(8), leaf(24), leaf(24), theta, leaf(2, 8), leaf(2, 8),
+            *masks, 0.0, 0.7, 0.5, True,
         )  # fmt: skip
-        torch.library.opcheck(core.recurrence, arguments)
+        torch.library.opcheck(core.operator, arguments)
 
 
 @pytest.mark.parametrize("policy", ["dense", "sparse"])

@@ -35,51 +35,55 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
                     Address p, Address y0, Address y, Address h, Address tape, Address near,
                     Address nearby, Address q, Address packed, Address is_packed, Address scratch,
                     int64_t step, bool given, int64_t limit, int threads) {
-    const Forward<T> f{{steps, count, units, at<T>(weight), at<T>(bias_ih), at<T>(bias_hh),
+    const Forward<T> f{{count, units, at<T>(weight), at<T>(bias_ih), at<T>(bias_hh),
                         at<T>(theta), nullptr, at<uint8_t>(kept), T(zoneout), T(0), T(width)},
-                       at<T>(p), at<T>(y0), at<T>(y), at<T>(h), at<T>(tape), at<uint8_t>(near),
+                       steps, at<T>(p), at<T>(y0), at<T>(y), at<T>(h), at<T>(tape), at<uint8_t>(near),
                        at<int64_t>(nearby), at<T>(q), at<T>(packed),
                        at<bool>(is_packed), at<void>(scratch)};
     int64_t macs = 0;
     const int64_t next = target.functions<T>().forward(f, step, given, limit, threads, &macs);
     return std::pair(next, macs);
   });
-  def("backward", [](int64_t steps, int64_t count, int64_t units, Address weight, Address theta,
+  def("backward", [](int64_t first, int64_t count, int64_t units, Address weight, Address theta,
                      Address h0, Address kept, double zoneout, double height, double width,
                      Address tape, Address near, Address nearby, Address dy, Address dh,
                      Address ybar, Address dp, Address dq_n, Address dtheta, Address dbias_ih,
                      Address dbias_hh, int64_t step, bool given, int64_t limit, int threads) {
-    const Backward<T> b{{steps, count, units, at<T>(weight), nullptr, nullptr, at<T>(theta),
+    const Backward<T> b{{count, units, at<T>(weight), nullptr, nullptr, at<T>(theta),
                          at<T>(h0), at<uint8_t>(kept), T(zoneout), T(height), T(width)},
                         at<T>(tape), at<uint8_t>(near), at<int64_t>(nearby), at<T>(dy),
-                        at<T>(dh), at<T>(ybar), at<T>(dp), at<T>(dq_n), at<T>(dtheta),
+                        at<T>(dh), at<T>(ybar), first, at<T>(dp), at<T>(dq_n), at<T>(dtheta),
                         at<T>(dbias_ih), at<T>(dbias_hh)};
     int64_t macs = 0;
     const int64_t next = target.functions<T>().backward(b, step, given, limit, threads, &macs);
     return std::pair(next, macs);
   });
-  def("product", [](Address out, Address x, Address w, int64_t M, int64_t K, int64_t J,
-                    int threads) {
+  // Sections as (rows, stride): three, or four.
+  def("pack", [](Address packed, const std::vector<std::pair<Address, int64_t>>& from,
+                 int64_t rows, int64_t units, int threads) {
+    std::vector<Section<T>> sections;
+    for (const auto& [first, stride] : from) sections.push_back({at<T>(first), stride});
+    target.functions<T>().pack(at<T>(packed), sections.data(), int(sections.size()), rows, units,
+                               threads);
+  });
+  def("product", [](Address out, Address x, Address w, Address packed, int64_t M, int64_t K,
+                    int64_t units, int threads) {
     int64_t macs = 0;
-    target.functions<T>().product(at<T>(out), at<T>(x), at<T>(w), M, K, J, threads, &macs);
+    target.functions<T>().product(at<T>(out), at<T>(x), at<T>(w), at<T>(packed), M, K, units,
+                                  threads, &macs);
     return macs;
   });
-  // Two column ranges, the second perhaps empty: (rows, stride, count).
-  def("outer", [](Address out, Address x, Address rows_1, int64_t stride_1, int64_t count_1,
-                  Address rows_2, int64_t stride_2, int64_t count_2, int64_t M, int64_t K,
-                  int threads) {
-    const Columns<T> columns[] = {{at<T>(rows_1), stride_1, count_1, 0},
-                                  {at<T>(rows_2), stride_2, count_2, count_1}};
+  def("outer", [](Address out, Address x, Address packed, int last, int64_t M, int64_t K,
+                  int64_t units, int threads) {
     int64_t macs = 0;
-    target.functions<T>().outer(at<T>(out), at<T>(x), columns, 2, M, K, count_1 + count_2,
-                                threads, &macs);
+    target.functions<T>().outer(at<T>(out), at<T>(x), at<T>(packed), last, M, K, units, threads,
+                                &macs);
     return macs;
   });
   def("dots", [](Address out, Address wanted, Address d, Address w, int64_t M, int64_t K,
                  int64_t J, int threads) {
-    const Columns<T> columns{at<T>(d), J, J, 0};
     int64_t macs = 0;
-    target.functions<T>().dots(at<T>(out), at<uint8_t>(wanted), &columns, 1, at<T>(w), M, K, J,
+    target.functions<T>().dots(at<T>(out), at<uint8_t>(wanted), at<T>(d), at<T>(w), M, K, J,
                                threads, &macs);
     return macs;
   });
@@ -97,6 +101,7 @@ NB_MODULE(_core, m) {
   bind<float>(m, "float32");
   bind<double>(m, "float64");
   m.def("packed_size", packed_size);
+  m.def("padded", padded);
   // Asks for large pages in memory that is about to be written for the first time.
   m.def("large_pages", [](Address start, int64_t bytes) {
     constexpr Address page = 1 << 21;

@@ -1,13 +1,11 @@
 // The element-wise part of one step of one sequence, units [u0, u1), forward and backward.
 #pragma once
+#include <type_traits>
+
 #include "layer.hpp"
 #include "simd.hpp"
 
 namespace egru::EGRU_TARGET {
-
-template <class T> inline void add(T* to, Vec<T> v, int64_t width) {
-  store_upto(to, load_upto(to, width) + v, width);
-}
 
 // Share of the state before that a unit keeps: zoneout.
 template <class T> inline Vec<T> keep(const Layer<T>& layer, int64_t at, int64_t width) {
@@ -17,42 +15,52 @@ template <class T> inline Vec<T> keep(const Layer<T>& layer, int64_t at, int64_t
   return k;
 }
 
-// Row n of step t: q [3H] and the state h [H] to y [H], h and the tape [5, H].
+// Calls part(u, width) for the vectors of units [u0, u1), the last of which may be narrower: for
+// the others the width is a constant, and loads and stores need not be masked.
+template <class T, class Part> inline void vectors(int64_t u0, int64_t u1, Part part) {
+  int64_t u = u0;
+  for (; u + lanes<T> <= u1; u += lanes<T>) part(u, std::integral_constant<int64_t, lanes<T>>());
+  if (u < u1) part(u, u1 - u);
+}
+
+// Row n of step t: q [3, padded H] and the state h [H] to y [H], h and the tape [5, H]. Returns how many
+// units have an event or are inside the surrogate's window.
 template <class T>
 int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t n, int64_t u0, int64_t u1) {
   const int64_t H = f.units, at = (t * f.count + n) * H;
-  const T *p = f.p + 3 * at, *q = f.q + 3 * H * n;
+  const int64_t gate_size = padded(H), row = gates * gate_size;
+  const T *p = f.p + (t * f.count + n) * row, *q = f.q + n * row;
   T *h_row = f.h + n * H, *y_row = f.y + at, *tape = f.tape + tape_fields * at;
-  int64_t nearby = 0;
-  for (int64_t u = u0; u < u1; u += lanes<T>) {
-    const int64_t w = u1 - u < lanes<T> ? u1 - u : lanes<T>;
+  typename Lanes<T>::words nearby{};
+  vectors<T>(u0, u1, [&](int64_t u, auto w) {
     const auto input = [&](int gate) {
-      return load_upto(p + gate * H + u, w) + load_upto(f.bias_ih + gate * H + u, w);
+      return load_upto(p + gate * gate_size + u, w) + load_upto(f.bias_ih + gate * H + u, w);
     };
     const Vec<T> h = load_upto(h_row + u, w), theta = load_upto(f.theta + u, w);
-    const Vec<T> q_n = load_upto(q + 2 * H + u, w);
+    const Vec<T> q_n = load_upto(q + 2 * gate_size + u, w);
     const Vec<T> r = sigmoid<T>(input(0) + load_upto(q + u, w));
-    const Vec<T> z = sigmoid<T>(input(1) + load_upto(q + H + u, w));
+    const Vec<T> z = sigmoid<T>(input(1) + load_upto(q + gate_size + u, w));
     const Vec<T> g = tanh<T>(input(2) + r * q_n);
     const Vec<T> k = keep(f, at + u, w);
     const Vec<T> c = k * h + (1 - k) * (z * h + (1 - z) * g);
-    const Vec<T> o = c > theta ? splat<T>(1) : splat<T>(0);
-    store_upto(y_row + u, o * c, w);
-    store_upto(h_row + u, c - o * theta, w);
-    if (!f.tape) continue;
+    const Vec<T> zero{};
+    store_upto(y_row + u, c > theta ? c : zero, w);
+    store_upto(h_row + u, c > theta ? c - theta : c, w);
+    if (!f.tape) return;
     store_upto(tape + u, r, w);
     store_upto(tape + H + u, z, w);
     store_upto(tape + 2 * H + u, g, w);
     store_upto(tape + 3 * H + u, q_n, w);
     store_upto(tape + 4 * H + u, c, w);
-    const Vec<T> is_near = c > theta || abs<T>(c - theta) < f.width ? splat<T>(1) : splat<T>(0);
-    for (int64_t i = 0; i < w; ++i) {
-      const bool near = is_near[i] != 0;
-      f.near[at + u + i] = near;
-      nearby += near;
-    }
-  }
-  return nearby;
+    const auto near = (typename Lanes<T>::words)(c > theta || abs<T>(c - theta) < f.width) & 1;
+    const auto flags = __builtin_convertvector(near, typename Lanes<T>::bytes);
+    std::memcpy(f.near + at + u, &flags, w);
+    for (int64_t i = w; i < lanes<T>; ++i) nearby[i] -= near[i];  // beyond the last unit
+    nearby += near;
+  });
+  int64_t sum = 0;
+  for (int64_t i = 0; i < lanes<T>; ++i) sum += nearby[i];
+  return sum;
 }
 
 // Row n of step t: ybar [H] and dh [H] to dp [3H], dq_n [H], dh before the step, and sums over
@@ -61,10 +69,11 @@ template <class T>
 void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64_t u1) {
   const int64_t H = b.units, at = (t * b.count + n) * H;
   const T *tape = b.tape + tape_fields * at, *before = tape - tape_fields * b.count * H;
-  T *dp = b.dp + 3 * at, *dh_row = b.dh + n * H;
-  for (int64_t u = u0; u < u1; u += lanes<T>) {
-    const int64_t w = u1 - u < lanes<T> ? u1 - u : lanes<T>;
+  const int64_t in_chunk = at - b.first * b.count * H;
+  T *dp = b.dp + 3 * in_chunk, *dq_n_row = b.dq_n + in_chunk, *dh_row = b.dh + n * H;
+  vectors<T>(u0, u1, [&](int64_t u, auto w) {
     const auto field = [&](int i) { return load_upto(tape + i * H + u, w); };
+    const auto add = [&](T* to, Vec<T> v) { store_upto(to + u, load_upto(to + u, w) + v, w); };
     const Vec<T> r = field(0), z = field(1), g = field(2), q_n = field(3), c = field(4);
     const Vec<T> theta = load_upto(b.theta + u, w), k = keep(b, at + u, w);
     const Vec<T> zero{};
@@ -78,8 +87,9 @@ void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64
     Vec<T> Y = load_upto(b.ybar + n * H + u, w);
     if (b.dy) Y += load_upto(b.dy + at + u, w);
     const Vec<T> D = load_upto(dh_row + u, w);
-    const Vec<T> slope = 1 - abs<T>(c - theta) / b.width;
-    const Vec<T> e = b.height * (slope > 0 ? slope : zero) * (c * Y - theta * D);
+    const Vec<T> distance = abs<T>(c - theta);
+    const Vec<T> slope = distance < b.width ? b.height * (1 - distance / b.width) : zero;
+    const Vec<T> e = slope * (c * Y - theta * D);
     const Vec<T> a = (c > theta ? Y : zero) + e + D;
     const Vec<T> inner = (1 - k) * a;
     const Vec<T> dp_n = (1 - g * g) * (1 - z) * inner;
@@ -89,14 +99,14 @@ void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64
     store_upto(dp + u, dp_r, w);
     store_upto(dp + H + u, dp_z, w);
     store_upto(dp + 2 * H + u, dp_n, w);
-    store_upto(b.dq_n + at + u, dq_n, w);
+    store_upto(dq_n_row + u, dq_n, w);
     store_upto(dh_row + u, ((1 - k) * z + k) * a, w);
-    add(b.dtheta + u, -(e + (c > theta ? D : zero)), w);
-    add(b.dbias_ih + u, dp_r, w);
-    add(b.dbias_ih + H + u, dp_z, w);
-    add(b.dbias_ih + 2 * H + u, dp_n, w);
-    add(b.dbias_hh + 2 * H + u, dq_n, w);
-  }
+    add(b.dtheta, -(e + (c > theta ? D : zero)));
+    add(b.dbias_ih, dp_r);
+    add(b.dbias_ih + H, dp_z);
+    add(b.dbias_ih + 2 * H, dp_n);
+    add(b.dbias_hh + 2 * H, dq_n);
+  });
 }
 
 }  // namespace egru::EGRU_TARGET

@@ -14,6 +14,12 @@ constexpr int64_t dots_units = 32, dots_rows = 32;
 constexpr int64_t dots_group = 2 * dots_rows;                // rows that are packed at a time
 constexpr int strip_vectors = vector_bytes == 64 ? 16 : 8;  // by the count of registers
 
+// Some of the columns of d: those of `rows` [*, count], which start at `offset`.
+template <class T> struct Columns {
+  const T* rows;
+  int64_t stride, count, offset;
+};
+
 // The wanted elements of a block: those of unit i are rows row[first[i]] to row[first[i + 1] - 1].
 struct Wanted {
   int first[dots_units + 1];

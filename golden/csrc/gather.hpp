@@ -2,116 +2,119 @@
 //
 // The four products with events are of this form: R y and W x (lists of units, rows of weights)
 // and dR and dW (lists of steps and sequences, rows of gradients). A few vectors of columns, for
-// all rows of `dense`, are one panel: packed so that it is aligned and stays in the second-level
-// cache while all lists use it, with the sums of a list in registers. Sums run in the order of
-// the list, whatever the panels.
+// all rows of `dense`, are one panel, packed so that it is aligned and stays in the second-level
+// cache. A block of its rows fills most of the first-level cache; all lists of a group add their
+// rows of that block, with their sums in registers, before the next block comes. Sums run in the
+// order of the list, whatever the panels, groups and blocks.
 #pragma once
-#include "layer.hpp"
-#include "simd.hpp"
+#include "events.hpp"
 
 namespace egru::EGRU_TARGET {
 
-constexpr int widest_panel = 8;  // vectors
-
-// List i has its elements of block b in [begin, end)[b * stride + i].
-template <class T> struct Lists {
-  int64_t blocks, stride, count;
-  const int64_t *begin, *end;
-  const int32_t* index;  // row of `dense`
-  const T* value;
+constexpr int panel_vectors = vector_bytes == 64 ? 4 : 8;  // at most
+struct Range {
+  int64_t begin, end;
 };
 
-// Appends the non-zeros of x [begin, end) to a list; their count. Zeros are written too, and then
-// overwritten: the list needs room for one more, or for all.
-template <class T>
-int64_t collect(const T* x, int64_t begin, int64_t end, int32_t* index, T* value) {
-  int64_t n = 0;
-  for (int64_t i = begin; i < end; ++i) {
-    index[n] = int32_t(i);
-    value[n] = x[i];
-    n += x[i] != 0;
-  }
-  return n;
+// Part `part` of `parts` of [0, size), in whole vectors.
+template <class T> inline Range share(int64_t size, int part, int parts) {
+  const int64_t vectors = (size + lanes<T> - 1) / lanes<T>;
+  return {smaller(vectors * part / parts * lanes<T>, size),
+          smaller(vectors * (part + 1) / parts * lanes<T>, size)};
 }
 
-// Vectors of a panel of so many rows, of which a core's second-level cache holds two.
-template <class T> inline int panel_vectors(int64_t rows) {
-  return rows * widest_panel * vector_bytes > (5 << 18) ? widest_panel / 2 : widest_panel;
+// Whether a second-level cache is too small to keep a thread's part of a packed matrix.
+template <class T> inline bool worth_fetching(int64_t rows, int64_t units, int threads) {
+  return gates * rows * units / threads * sizeof(T) > 1 << 20;
 }
 
-// Rows [count, vectors] of `dense` from a column, of which the last vector has `width` lanes.
-template <class T>
-void pack(Vec<T>* panel, const T* dense, int64_t stride, int64_t count, int vectors,
-          int64_t width) {
-  for (int64_t i = 0; i < count; ++i, panel += vectors, dense += stride) {
-    for (int v = 0; v < vectors - 1; ++v) panel[v] = load(dense + v * lanes<T>);
-    panel[vectors - 1] = load_upto(dense + (vectors - 1) * lanes<T>, width);
-  }
-}
-
+// A packed panel. If `fetch` it and what follows it in memory are too much for the second-level
+// cache to keep, and are fetched into it a block ahead.
 template <class T> struct Panel {
-  const T* rows;    // of `dense` from a column
-  int64_t stride;
-  int64_t width;    // lanes of the last vector
-  const T* next;    // the panel that follows in memory order, to be had in the cache, or null
-  int64_t size;     // of that
+  const Vec<T>* rows;
+  int64_t count;
+  bool fetch;
 };
 
-// out [count, V vectors] = start (one row for all; null: out) + lists · panel; the count of events.
-template <class T, int V, bool packed>
-int64_t gather_panel(const Lists<T>& lists, const Panel<T>& panel, T* out, int64_t out_stride,
-                     const T* start) {
-  constexpr int64_t L = lanes<T>, line = 64 / sizeof(T);
-  const T* ahead = panel.next;
-  int64_t events = 0;
-  for (int64_t i = 0; i < lists.count; ++i, out += out_stride) {
-    const T* from = start ? start : out;
-    Vec<T> sum[V];
-    for (int v = 0; v < V - 1; ++v) sum[v] = load(from + v * L);
-    sum[V - 1] = load_upto(from + (V - 1) * L, panel.width);
-    for (int64_t b = 0; b < lists.blocks; ++b) {
-      const int64_t begin = lists.begin[b * lists.stride + i];
-      const int64_t end = lists.end[b * lists.stride + i];
-      for (int64_t e = begin; e < end; ++e) {
-        const T value = lists.value[e];
-        if constexpr (packed) {
-          const Vec<T>* row = reinterpret_cast<const Vec<T>*>(panel.rows) + lists.index[e] * V;
-          for (int v = 0; v < V; ++v) sum[v] += value * row[v];
-        } else {
-          const T* row = panel.rows + lists.index[e] * panel.stride;
-          for (int v = 0; v < V - 1; ++v) sum[v] += value * load(row + v * L);
-          sum[V - 1] += value * load_upto(row + (V - 1) * L, panel.width);
-        }
+// sums [group_lists, V] += lists of a group · panel; the count of elements.
+template <class T, int V>
+int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& panel,
+                     int64_t block_bytes, const char* ahead, Vec<T>* sums) {
+  const int64_t *first_run = events.first_run + group * (events.blocks + 1);
+  int64_t elements = 0;
+  for (int64_t b = 0; b < events.blocks; ++b) {
+    const Run *run = events.runs + first_run[b], *last = events.runs + first_run[b + 1];
+    if (run == last) continue;
+    const int64_t start = events.first_element[group * events.blocks + b];
+    const int32_t* index = events.index + start;
+    const T* value = events.value + start;
+    const int64_t share = ahead ? block_bytes / (last - run) + 1 : 0;
+    const char* line = ahead + b * block_bytes;
+    for (; run < last; ++run) {
+      for (const char* stop = line + share; line < stop; line += 64) __builtin_prefetch(line, 0, 2);
+      Vec<T>* at = sums + int64_t(run->list) * V;
+      Vec<T> sum[V];
+      for (int v = 0; v < V; ++v) sum[v] = at[v];
+      for (const int32_t* end = index + run->size; index < end; ++index, ++value) {
+        const Vec<T>* row = panel.rows + int64_t(*index) * V;
+        // One register for the address: with two, every load would cost an instruction of its own.
+        asm("" : "+r"(row));
+        const Vec<T> factor = splat(*value);
+        for (int v = 0; v < V; ++v) sum[v] += factor * row[v];
       }
-      events += end - begin;
+      for (int v = 0; v < V; ++v) at[v] = sum[v];
     }
-    for (int v = 0; v < V - 1; ++v) store(out + v * L, sum[v]);
-    store_first(out + (V - 1) * L, sum[V - 1], panel.width);
-    if (panel.next)
-      for (; ahead < panel.next + panel.size * (i + 1) / lists.count; ahead += 8 * line)
-        __builtin_prefetch(ahead, 0, 2);
+    elements += index - (events.index + start);
   }
-  return events;
+  return elements;
 }
 
-template <class T, bool packed, int V = widest_panel>
-int64_t gather_panel(int vectors, const Lists<T>& lists, const Panel<T>& panel, T* out,
-                     int64_t out_stride, const T* start) {
+// The panel's columns of out [lists, columns] = start (one row for all; null: out) + lists · panel;
+// the count of elements.
+template <class T, int V = panel_vectors>
+int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Panel<T>& panel,
+                     T* out, int64_t out_stride, const T* start) {
   if constexpr (V > 1)
     if (vectors < V)
-      return gather_panel<T, packed, V - 1>(vectors, lists, panel, out, out_stride, start);
-  return gather_panel<T, V, packed>(lists, panel, out, out_stride, start);
+      return gather_panel<T, V - 1>(vectors, width, lists, panel, out, out_stride, start);
+  constexpr int64_t L = lanes<T>;
+  Vec<T> sums[group_lists * V];
+  const char* first = reinterpret_cast<const char*>(panel.rows);
+  const int64_t blocks = lists.parts * lists.events[0].blocks;
+  const int64_t block_bytes = panel.count * V * vector_bytes / blocks;
+  int64_t elements = 0;
+  for (int64_t i0 = 0; i0 < lists.count; i0 += group_lists) {
+    const int64_t count = smaller(group_lists, lists.count - i0);
+    T* rows = out + i0 * out_stride;
+    for (int64_t i = 0; i < count; ++i) {
+      const T* from = start ? start : rows + i * out_stride;
+      for (int v = 0; v < V - 1; ++v) sums[i * V + v] = load(from + v * L);
+      sums[i * V + V - 1] = load_upto(from + (V - 1) * L, width);
+    }
+    for (int part = 0; part < lists.parts; ++part) {
+      const Events<T>& events = lists.events[part];
+      const char* ahead = first + (part * events.blocks + 1) * block_bytes;
+      elements += gather_panel<T, V>(events, i0 / group_lists, panel, block_bytes,
+                                     panel.fetch && i0 == 0 ? ahead : nullptr, sums);
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      T* to = rows + i * out_stride;
+      for (int v = 0; v < V - 1; ++v) store(to + v * L, sums[i * V + v]);
+      store_first(to + (V - 1) * L, sums[i * V + V - 1], width);
+    }
+  }
+  return elements;
 }
 
-// The panels of columns [begin, end): number p has vectors [first(p), first(p + 1)).
+// A part's columns [begin, end) in panels: number p has vectors [first(p), first(p + 1)).
 template <class T> struct Panels {
   int64_t begin, end, vectors, count;
 
-  Panels(int64_t begin, int64_t end, int64_t rows)
-      : begin(begin), end(end), vectors((end - begin + lanes<T> - 1) / lanes<T>) {
-    const int64_t widest = panel_vectors<T>(rows);
-    count = (vectors + widest - 1) / widest;
-  }
+  Panels(Range units)
+      : begin(units.begin),
+        end(units.end),
+        vectors((end - begin + lanes<T> - 1) / lanes<T>),
+        count((vectors + panel_vectors - 1) / panel_vectors) {}
   int64_t first(int64_t p) const { return vectors * p / count; }
   int size(int64_t p) const { return int(first(p + 1) - first(p)); }
   int64_t column(int64_t p) const { return begin + first(p) * lanes<T>; }
@@ -121,28 +124,103 @@ template <class T> struct Panels {
   int64_t columns(int64_t p) const { return (size(p) - 1) * lanes<T> + width(p); }
 };
 
-// Columns [c0, c1) from a matrix used once: panels are packed into `buffer`, or, where there are
-// too few lists to use them again, not packed. Multiply-accumulates done.
-template <class T>
-int64_t gather(const Lists<T>& lists, const T* dense, int64_t stride, int64_t rows, int64_t c0,
-               int64_t c1, T* out, int64_t out_stride, const T* start, Vec<T>* buffer) {
-  const Panels<T> panels(c0, c1, rows);
-  int64_t macs = 0;
-  for (int64_t p = 0; p < panels.count; ++p) {
-    const int64_t column = panels.column(p);
-    Panel<T> panel{dense + column, stride, panels.width(p), nullptr, 0};
-    const T* from = start ? start + column : nullptr;
-    if (buffer) {
-      pack(buffer, panel.rows, stride, rows, panels.size(p), panel.width);
-      panel.rows = reinterpret_cast<const T*>(buffer);
-    }
-    macs += panels.columns(p) *
-            (buffer ? gather_panel<T, true>(panels.size(p), lists, panel, out + column,
-                                            out_stride, from)
-                    : gather_panel<T, false>(panels.size(p), lists, panel, out + column,
-                                             out_stride, from));
+// Sections [rows, units] packed: by thread, section and panel.
+template <class T> struct Packed {
+  Vec<T>* data;
+  int64_t rows, units;
+  int sections, threads;
+
+  Vec<T>* at(int part, int section) const {
+    const Range units_of = share<T>(units, part, threads);
+    return data + rows * (sections * units_of.begin / lanes<T> +
+                          section * Panels<T>(units_of).vectors);
   }
+
+  // The thread's part, row by row as it lies in memory.
+  void pack(const Section<T>* from, int part) const {
+    const Panels<T> panels(share<T>(units, part, threads));
+    for (int64_t row = 0; row < rows; ++row)
+      for (int s = 0; s < sections; ++s)
+        for (int64_t p = 0; p < panels.count; ++p) {
+          const T* source = from[s].rows + row * from[s].stride + panels.column(p);
+          const int size = panels.size(p);
+          Vec<T>* to = at(part, s) + panels.first(p) * rows + row * size;
+          for (int v = 0; v < size - 1; ++v) to[v] = load(source + v * lanes<T>);
+          to[size - 1] = load_upto(source + (size - 1) * lanes<T>, panels.width(p));
+        }
+  }
+};
+
+// The thread's columns of out [lists, gates, gate_size] = start [gates · units] (null: out) +
+// lists · dense, where a gate is the section that `chosen` names; `fetch` as above.
+// Multiply-accumulates done.
+template <class T>
+int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates], int part,
+               bool fetch, T* out, int64_t gate_size, const T* start) {
+  const Panels<T> panels(share<T>(dense.units, part, dense.threads));
+  int64_t macs = 0;
+  for (int gate = 0; gate < gates; ++gate)
+    for (int64_t p = 0; p < panels.count; ++p) {
+      const Panel<T> panel{dense.at(part, chosen[gate]) + panels.first(p) * dense.rows,
+                           dense.rows, fetch};
+      const int64_t column = panels.column(p);
+      macs += panels.columns(p) *
+              gather_panel<T>(panels.size(p), panels.width(p), lists, panel,
+                              out + gate * gate_size + column, gates * gate_size,
+                              start ? start + gate * dense.units + column : nullptr);
+    }
   return macs;
+}
+
+// The same without packing, for few lists: whole rows, several at a time.
+template <class T>
+int64_t gather(const Lists<T>& lists, const Section<T>* dense, int64_t size, Range units, T* out,
+               int64_t gate_size, const T* start) {
+  constexpr int at_once = 4;
+  const int64_t columns = units.end - units.begin, out_stride = gates * gate_size;
+  int64_t elements = 0;
+  for (int gate = 0; gate < gates; ++gate) {
+    T* rows = out + gate * gate_size + units.begin;
+    for (int64_t i = 0; i < lists.count && start; ++i)
+      std::memcpy(rows + i * out_stride, start + gate * size + units.begin, columns * sizeof(T));
+    for (int part = 0; part < lists.parts; ++part)
+      lists.events[part].visit([&](int64_t list, const int32_t* index, const T* value, int count) {
+        T* to = rows + list * out_stride;
+        elements += count;
+        while (count > 0) {
+          const int few = count < at_once ? count : at_once;
+          const T *row[at_once], *next[at_once];  // next: to be had in the cache in time
+          Vec<T> factor[at_once];
+          for (int k = 0; k < few; ++k) {
+            row[k] = dense[gate].rows + index[k] * dense[gate].stride + units.begin;
+            next[k] = k + at_once < count
+                          ? dense[gate].rows + index[k + at_once] * dense[gate].stride + units.begin
+                          : row[k];
+            factor[k] = splat(value[k]);
+          }
+          int64_t c = 0;
+          if (few == at_once)
+            for (; c + lanes<T> <= columns; c += lanes<T>) {
+              Vec<T> sum = load(to + c);
+              for (int k = 0; k < at_once; ++k) {
+                sum += factor[k] * load(row[k] + c);
+                __builtin_prefetch(next[k] + c);
+              }
+              store(to + c, sum);
+            }
+          for (; c < columns; c += lanes<T>) {
+            const int64_t width = smaller(lanes<T>, columns - c);
+            Vec<T> sum = load_upto(to + c, width);
+            for (int k = 0; k < few; ++k) sum += factor[k] * load_upto(row[k] + c, width);
+            store_upto(to + c, sum, width);
+          }
+          index += few;
+          value += few;
+          count -= few;
+        }
+      });
+  }
+  return elements * columns;
 }
 
 }  // namespace egru::EGRU_TARGET

@@ -6,7 +6,7 @@
 namespace egru {
 
 template <class T> struct Layer {
-  int64_t steps, count, units;
+  int64_t count, units;
   const T* weight;      // [H, 3H]: R transposed, so that an event of a unit reads one row
   const T* bias_ih;     // [3H]
   const T* bias_hh;     // [3H]
@@ -17,18 +17,22 @@ template <class T> struct Layer {
   T height, width;      // of the surrogate derivative
 };
 
+// Elements from one gate to the next where nobody outside looks: every row is aligned.
+inline int64_t padded(int64_t units) { return (units + 15) / 16 * 16; }
+
 // r, z, g, q_n and c of a step, all that the backward pass needs to know of it.
 constexpr int64_t tape_fields = 5;
 
 template <class T> struct Forward : Layer<T> {
-  const T* p;       // [T, N, 3H]: W x
+  int64_t steps;
+  const T* p;       // [T, N, 3, padded H]: W x
   const T* y0;      // [N, H]
   T* y;             // [T, N, H]
   T* h;             // [N, H]: state before the first step to run, then after the last one run
   T* tape;          // [T, N, 5, H] or null
   uint8_t* near;    // [T, N, H] or null: units with an event or inside the surrogate's window
   int64_t* nearby;  // [T], zero at first: how many those are
-  T* q;             // [N, 3H]: R y + bias_hh of the current step
+  T* q;             // [N, 3, padded H]: R y + bias_hh of the current step
   T* packed;        // packed_size() aligned elements, or null: not worth it
   bool* is_packed;  // false at first
   void* scratch;    // forward_scratch() bytes
@@ -41,17 +45,20 @@ template <class T> struct Backward : Layer<T> {
   const T* dy;       // [T, N, H] or null
   T* dh;             // [N, H]: gradient of h after the step to run, then before the last one run
   T* ybar;           // [N, H]: gradient of y from the step after
-  T* dp;             // [T, N, 3H]
-  T* dq_n;           // [T, N, H]; dq is dp in the gates r and z
+  int64_t first;     // step to end with, of which the gradients are dp[0]
+  T* dp;             // [steps from there and one more, N, 3H]
+  T* dq_n;           // [likewise, N, H]; dq is dp in the gates r and z
   T* dtheta;         // [H], added to, as are the biases'
   T* dbias_ih;       // [3H]
   T* dbias_hh;       // [3H]
 };
 
-// D of a product with events, or one of its column ranges: `rows` [*, columns] and where they go.
-template <class T> struct Columns {
+constexpr int gates = 3;
+
+// A matrix [*, units] that is a gate of something larger.
+template <class T> struct Section {
   const T* rows;
-  int64_t stride, count, offset;
+  int64_t stride;
 };
 
 // Every function returns the multiply-accumulates that it did in products through `macs`.
@@ -60,28 +67,41 @@ template <class T> struct Functions {
   // of which the caller then provides q (`given`), by a dense product.
   int64_t (*forward)(const Forward<T>&, int64_t step, bool given, int64_t limit, int threads,
                      int64_t* macs);
-  // The same backwards: stops before a step with more than `limit` units near their threshold,
-  // of which the caller then provides ybar.
+  // The same backwards, to `first`: stops before a step with more than `limit` units near their
+  // threshold, of which the caller then provides ybar.
   int64_t (*backward)(const Backward<T>&, int64_t step, bool given, int64_t limit, int threads,
                       int64_t* macs);
-  // out [M, J] = x [M, K] w [K, J], skipping zeros of x
-  void (*product)(T* out, const T* x, const T* w, int64_t M, int64_t K, int64_t J, int threads,
-                  int64_t* macs);
-  // out [K, J] += x [M, K] transposed times the columns [M, J], skipping zeros of x
-  void (*outer)(T* out, const T* x, const Columns<T>* columns, int parts, int64_t M, int64_t K,
-                int64_t J, int threads, int64_t* macs);
-  // out [M, K] = columns [M, J] times w [K, J] transposed, where `wanted` [M, K]; else untouched
-  void (*dots)(T* out, const uint8_t* wanted, const Columns<T>* columns, int parts, const T* w,
-               int64_t M, int64_t K, int64_t J, int threads, int64_t* macs);
+  // Sections [rows, units] to packed_size() aligned elements, for the functions below and the same
+  // number of threads.
+  void (*pack)(T* packed, const Section<T>* from, int sections, int64_t rows, int64_t units,
+               int threads);
+  // out [M, 3, padded H] = x [M, K] w [K, 3H], skipping zeros of x; `packed` are w's gates, or null
+  void (*product)(T* out, const T* x, const T* w, const T* packed, int64_t M, int64_t K,
+                  int64_t units, int threads, int64_t* macs);
+  // out [K, 3H] += x [M, K] transposed times three of the four packed sections [M, H]: the first,
+  // the second and the one `last`; skipping zeros of x
+  void (*outer)(T* out, const T* x, const T* packed, int last, int64_t M, int64_t K,
+                int64_t units, int threads, int64_t* macs);
+  // out [M, K] = d [M, J] times w [K, J] transposed, where `wanted` [M, K]; else untouched
+  void (*dots)(T* out, const uint8_t* wanted, const T* d, const T* w, int64_t M, int64_t K,
+               int64_t J, int threads, int64_t* macs);
   T (*read)(const T* from, int64_t size, int64_t times);
 };
 
-// Bytes for the events of two steps, as a list per sequence and thread.
+// Rows of a matrix that lists of events take at a time, 32 KB of it with the widest vectors, and
+// the lists that do so together, 16 KB of sums.
+constexpr int64_t block_rows = 128, group_lists = 64;
+
+// Bytes for the events of two steps.
 inline int64_t forward_scratch(int64_t count, int64_t units, int threads, int64_t item) {
-  return 2 * (count * threads * 2 * 8 + (count * units + 1) * (item + 4));
+  const int64_t groups = count / group_lists + 1, blocks = units / block_rows + 1;
+  return 2 * (threads * groups * (blocks * (group_lists + 2) + 2) * 8 +
+              (count * units + 1) * (item + 4));
 }
 
-// Elements of the weights when packed: as many as there are, and a vector more of every row.
-inline int64_t packed_size(int64_t units) { return 3 * units * (units + 16); }
+// Elements of a packed matrix: as many as there are, and a vector more of every row and section.
+inline int64_t packed_size(int64_t rows, int64_t units, int sections) {
+  return rows * sections * (units + 16);
+}
 
 }  // namespace egru

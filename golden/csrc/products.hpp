@@ -4,104 +4,109 @@
 
 namespace egru::EGRU_TARGET {
 
-constexpr int64_t outer_rows = 1024;   // of gradients in a panel
-constexpr int64_t fewest_to_pack = 4;  // lists; with fewer a panel would not be used again
+// Events in memory of their own.
+template <class T> struct OwnEvents {
+  Array<int64_t> first_run, first_element;
+  Array<Run> runs;
+  Array<int32_t> index;
+  Array<T> value;
+  Events<T> events;
 
-template <class T> inline int64_t nonzeros(const T* x, int64_t size) {
-  int64_t n = 0;
-  for (int64_t i = 0; i < size; ++i) n += x[i] != 0;
-  return n;
+  OwnEvents(int64_t lists, int64_t blocks, int64_t elements)
+      : first_run(groups_for(lists) * (blocks + 1)),
+        first_element(groups_for(lists) * blocks),
+        runs(groups_for(lists) * blocks * group_lists),
+        index(elements),
+        value(elements),
+        events{groups_for(lists), blocks, first_run.data, first_element.data, runs.data,
+               index.data, value.data} {}
+};
+
+template <class T>
+void pack(T* packed, const Section<T>* from, int sections, int64_t rows, int64_t units,
+          int threads) {
+  const Packed<T> to{reinterpret_cast<Vec<T>*>(packed), rows, units, sections, threads};
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int part = 0; part < threads; ++part) to.pack(from, part);
 }
 
-// out [M, J] = x [M, K] w [K, J]
+// out [M, 3, padded H] = x [M, K] w [K, 3H]
 template <class T>
-void product(T* out, const T* x, const T* w, int64_t M, int64_t K, int64_t J, int threads,
-             int64_t* macs) {
-  Array<int64_t> begin(M + 1), end(M);
-  Array<T> zeros(J);
-  std::memset(zeros.data, 0, J * sizeof(T));
+void product(T* out, const T* x, const T* w, const T* packed, int64_t M, int64_t K, int64_t units,
+             int threads, int64_t* macs) {
+  const int64_t groups = groups_for(M);
+  Array<int64_t> start(groups + 1);
+  Array<T> zeros(gates * units);
+  std::memset(zeros.data, 0, gates * units * sizeof(T));
 #pragma omp parallel for num_threads(threads)
-  for (int64_t m = 0; m < M; ++m) begin[m + 1] = nonzeros(x + m * K, K);
-  begin[0] = 0;
-  for (int64_t m = 0; m < M; ++m) begin[m + 1] += begin[m] + 1;  // one spare, see collect()
-  Array<int32_t> index(begin[M]);
-  Array<T> value(begin[M]);
+  for (int64_t g = 0; g < groups; ++g)
+    start[g + 1] =
+        nonzeros(x + g * group_lists * K, K, smaller(group_lists, M - g * group_lists), K);
+  start[0] = 0;
+  for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
+  OwnEvents<T> own(M, blocks_for(K, M, start[groups]), start[groups]);
+  const Lists<T> lists{M, 1, &own.events};
   int64_t done = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : done)
   {
 #pragma omp for
-    for (int64_t m = 0; m < M; ++m)
-      end[m] = begin[m] + collect(x + m * K, 0, K, index.data + begin[m], value.data + begin[m]);
-    const Lists<T> lists{1, M, M, begin.data, end.data, index.data, value.data};
-    Array<Vec<T>> buffer(M < fewest_to_pack ? 0 : K * widest_panel);
-#pragma omp for schedule(static, 1)
-    for (int part = 0; part < threads; ++part) {
-      const Range columns = share<T>(J, part, threads);
-      done += gather(lists, w, J, K, columns.begin, columns.end, out, J, zeros.data,
-                     M < fewest_to_pack ? nullptr : buffer.data);
-    }
-  }
-  *macs += done;
-}
-
-// out [K, J] += x [M, K] transposed · columns [M, J]
-template <class T>
-void outer(T* out, const T* x, const Columns<T>* columns, int parts, int64_t M, int64_t K,
-           int64_t J, int threads, int64_t* macs) {
-  const int64_t blocks = (M + outer_rows - 1) / outer_rows;
-  Array<int64_t> begin(blocks * K), end(blocks * K);
-  std::memset(end.data, 0, blocks * K * sizeof(int64_t));
-#pragma omp parallel for num_threads(threads)
-  for (int64_t b = 0; b < blocks; ++b)
-    for (int64_t m = b * outer_rows; m < smaller((b + 1) * outer_rows, M); ++m)
-      for (int64_t k = 0; k < K; ++k) end[b * K + k] += x[m * K + k] != 0;
-  int64_t total = 0;
-  for (int64_t i = 0; i < blocks * K; ++i) {
-    const int64_t size = end[i];
-    begin[i] = end[i] = total;
-    total += size;
-  }
-  Array<int32_t> index(total);
-  Array<T> value(total);
-  int64_t done = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : done)
-  {
-    Array<int32_t> active(K);
-    Array<T> values(K);
-#pragma omp for
-    for (int64_t b = 0; b < blocks; ++b)
-      for (int64_t m = b * outer_rows; m < smaller((b + 1) * outer_rows, M); ++m) {
-        const int64_t n = collect(x + m * K, 0, K, active.data, values.data);
-        for (int64_t i = 0; i < n; ++i) {
-          const int64_t at = end[b * K + active[i]]++;
-          index[at] = int32_t(m - b * outer_rows);
-          value[at] = values[i];
-        }
-      }
-    Array<Vec<T>> buffer(K < fewest_to_pack ? 0 : smaller(M, outer_rows) * widest_panel);
+    for (int64_t g = 0; g < groups; ++g)
+      own.events.collect_rows(g, x + g * group_lists * K, K,
+                              smaller(group_lists, M - g * group_lists), 0, K, start[g]);
 #pragma omp for schedule(static, 1)
     for (int part = 0; part < threads; ++part)
-      for (const Columns<T>* c = columns; c < columns + parts; ++c) {
-        const Range range = share<T>(c->count, part, threads);
-        for (int64_t b = 0; b < blocks; ++b) {
-          const Lists<T> lists{1, K, K, begin.data + b * K, end.data + b * K, index.data,
-                               value.data};
-          done += gather(lists, c->rows + b * outer_rows * c->stride, c->stride,
-                         smaller(outer_rows, M - b * outer_rows), range.begin, range.end,
-                         out + c->offset, J, static_cast<const T*>(nullptr),
-                         K < fewest_to_pack ? nullptr : buffer.data);
-        }
+      if (packed) {
+        const Packed<T> dense{reinterpret_cast<Vec<T>*>(const_cast<T*>(packed)), K, units, gates,
+                              threads};
+        done += gather(lists, dense, {0, 1, 2}, part, worth_fetching<T>(K, units, threads), out,
+                       padded(units), zeros.data);
+      } else {
+        Section<T> sections[gates];
+        for (int gate = 0; gate < gates; ++gate)
+          sections[gate] = {w + gate * units, gates * units};
+        done += gather(lists, sections, units, share<T>(units, part, threads), out, padded(units),
+                       zeros.data);
       }
   }
   *macs += done;
 }
 
-// out [M, K] = columns [M, J] · w [K, J] transposed, where wanted
+// out [K, 3H] += x [M, K] transposed · sections 0, 1 and `last`, each [M, H]
 template <class T>
-void wanted_dots(T* out, const uint8_t* wanted, const Columns<T>* columns, int parts, const T* w,
-                 int64_t M, int64_t K, int64_t J, int threads, int64_t* macs) {
+void outer(T* out, const T* x, const T* packed, int last, int64_t M, int64_t K, int64_t units,
+           int threads, int64_t* macs) {
+  const int64_t groups = groups_for(K);
+  Array<int64_t> start(groups + 1);
+#pragma omp parallel for num_threads(threads)
+  for (int64_t g = 0; g < groups; ++g)
+    start[g + 1] = nonzeros(x + g * group_lists, K, M, smaller(group_lists, K - g * group_lists));
+  start[0] = 0;
+  for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
+  OwnEvents<T> own(K, blocks_for(M, K, start[groups]), start[groups]);
+  const Lists<T> lists{K, 1, &own.events};
+  const Packed<T> dense{reinterpret_cast<Vec<T>*>(const_cast<T*>(packed)), M, units, 4, threads};
   int64_t done = 0;
-  const Strips<T> strips{columns, parts};
+#pragma omp parallel num_threads(threads) reduction(+ : done)
+  {
+#pragma omp for
+    for (int64_t g = 0; g < groups; ++g)
+      own.events.collect_columns(g, x + g * group_lists, K,
+                                 smaller(group_lists, K - g * group_lists), M, start[g]);
+#pragma omp for schedule(static, 1)
+    for (int part = 0; part < threads; ++part)
+      done += gather(lists, dense, {0, 1, last}, part, worth_fetching<T>(M, units, threads), out,
+                     units, static_cast<const T*>(nullptr));
+  }
+  *macs += done;
+}
+
+// out [M, K] = d [M, J] · w [K, J] transposed, where wanted
+template <class T>
+void wanted_dots(T* out, const uint8_t* wanted, const T* d, const T* w, int64_t M, int64_t K,
+                 int64_t J, int threads, int64_t* macs) {
+  int64_t done = 0;
+  const Columns<T> columns[] = {{d, J, J, 0}};
+  const Strips<T> strips{columns, 1};
 #pragma omp parallel num_threads(threads) reduction(+ : done)
   {
     Array<Vec<T>> packed(smaller(M, dots_group) * strips.vectors());

@@ -11,110 +11,103 @@
 
 namespace egru::EGRU_TARGET {
 
-struct Range {
-  int64_t begin, end;
-};
-
-// Part `part` of `parts` of [0, size), in whole vectors.
-template <class T> inline Range share(int64_t size, int part, int parts) {
-  const int64_t vectors = (size + lanes<T> - 1) / lanes<T>;
-  return {smaller(vectors * part / parts * lanes<T>, size),
-          smaller(vectors * (part + 1) / parts * lanes<T>, size)};
-}
-
-// The events of one step: per thread's units and sequence a list, in their own place.
-template <class T> struct StepEvents {
-  int64_t *begin, *end;  // [threads, N]
-  int32_t* index;        // [N, H]
-  T* value;              // [N, H]
-};
-
 template <class T> struct Steps {
   const Forward<T>& f;
   int threads;
-  StepEvents<T> events[2];  // before and after a step, by its parity
+  // Before and after a step, by its parity: each thread's units' events [threads], and how many.
+  Events<T>* events[2];
+  int64_t* total[2];
 
-  Steps(const Forward<T>& f, int threads) : f(f), threads(threads) {
-    char* scratch = static_cast<char*>(f.scratch);
-    const int64_t even = (f.count * f.units + 1) / 2 * 2;  // keeps everything aligned
-    for (StepEvents<T>& e : events) {
-      e.begin = reinterpret_cast<int64_t*>(scratch);
-      e.end = e.begin + threads * f.count;
-      e.value = reinterpret_cast<T*>(e.end + threads * f.count);
-      e.index = reinterpret_cast<int32_t*>(e.value + even);
-      scratch = reinterpret_cast<char*>(e.index + even);
-    }
-  }
-
-  int64_t before(int64_t t) const {  // events that step t starts from
-    const StepEvents<T>& e = events[t % 2];
-    int64_t total = 0;
-    for (int64_t i = 0; i < threads * f.count; ++i) total += e.end[i] - e.begin[i];
-    return total;
-  }
-
-  // Lists the events y [H] of sequence n, from which step t starts.
-  void list(int64_t t, const T* y, int64_t n, int part, Range units) {
-    const StepEvents<T>& e = events[t % 2];
-    const int64_t at = n * f.units + units.begin, i = part * f.count + n;
-    e.begin[i] = at;
-    e.end[i] = at + collect(y, units.begin, units.end, e.index + at, e.value + at);
-  }
-
-  void list_first(int part) {
-    for (int64_t n = 0; n < f.count; ++n)
-      list(0, f.y0 + n * f.units, n, part, share<T>(f.units, part, threads));
-  }
-
-  template <class Visit> void visit_panels(int part, Visit visit) const {
-    const int64_t H = f.units;
-    const Range units = share<T>(H, part, threads);
-    T* packed = f.packed ? f.packed + 3 * H * units.begin : nullptr;
-    for (int gate = 0; gate < 3; ++gate) {
-      const Panels<T> panels(gate * H + units.begin, gate * H + units.end, H);
-      for (int64_t p = 0; p < panels.count; ++p) {
-        visit(panels, p, packed);
-        if (packed) packed += H * panels.size(p) * lanes<T>;
+  Steps(const Forward<T>& f, int threads, Array<Events<T>>& events_of, Array<int64_t>& totals)
+      : f(f), threads(threads) {
+    char* free = static_cast<char*>(f.scratch);
+    const auto take = [&]<class U>(U*& array, int64_t size) {
+      array = reinterpret_cast<U*>(free);
+      free += size * sizeof(U);
+    };
+    const int64_t groups = groups_for(f.count), most = f.units / block_rows + 1;
+    for (int parity = 0; parity < 2; ++parity) {
+      events[parity] = events_of.data + parity * threads;
+      total[parity] = totals.data + parity * threads;
+      T* value;
+      int32_t* index;
+      for (int part = 0; part < threads; ++part) {
+        Events<T>& e = events[parity][part];
+        e.groups = groups;
+        take(e.first_run, groups * (most + 1));
+        take(e.first_element, groups * most);
+        take(e.runs, groups * most * group_lists);
+      }
+      take(value, (f.count * f.units + 1) / 2 * 2);  // keeps everything aligned
+      take(index, (f.count * f.units + 1) / 2 * 2);
+      for (int part = 0; part < threads; ++part) {
+        events[parity][part].value = value;
+        events[parity][part].index = index;
       }
     }
   }
 
+  int64_t before(int64_t t) const {  // events that step t starts from
+    int64_t sum = 0;
+    for (int part = 0; part < threads; ++part) sum += total[t % 2][part];
+    return sum;
+  }
+
+  // Blocks of every thread's units for a step that starts from about so many events.
+  int64_t blocks(int64_t count) const {
+    return blocks_for(f.units / threads, f.count, count / threads);
+  }
+
+  // Lists the events y [N, H] of the thread's units, from which step t starts.
+  void list(int64_t t, const T* y, int part, int64_t blocks) const {
+    Events<T>& e = events[t % 2][part];
+    const Range units = share<T>(f.units, part, threads);
+    e.blocks = blocks;
+    const int64_t first = f.count * units.begin;
+    int64_t at = first;
+    for (int64_t g = 0; g < e.groups; ++g) {
+      const int64_t n = g * group_lists;
+      at = e.collect_rows(g, y + n * f.units, f.units, smaller(group_lists, f.count - n),
+                          units.begin, units.end, at);
+    }
+    total[t % 2][part] = at - first;
+  }
+
+  Packed<T> packed() const {
+    return {reinterpret_cast<Vec<T>*>(f.packed), f.units, f.units, gates, threads};
+  }
+
+  void weights(Section<T> (&sections)[gates]) const {
+    for (int gate = 0; gate < gates; ++gate)
+      sections[gate] = {f.weight + gate * f.units, gates * f.units};
+  }
+
   void pack_weights(int part) const {
-    visit_panels(part, [&](const Panels<T>& panels, int64_t p, T* packed) {
-      pack(reinterpret_cast<Vec<T>*>(packed), f.weight + panels.column(p), 3 * f.units, f.units,
-           panels.size(p), panels.width(p));
-    });
+    Section<T> sections[gates];
+    weights(sections);
+    packed().pack(sections, part);
   }
 
   // q of the thread's units; multiply-accumulates.
   int64_t recur(int64_t t, int part) const {
-    const int64_t N = f.count, H = f.units;
-    const StepEvents<T>& e = events[t % 2];
-    const Lists<T> lists{threads, N, N, e.begin, e.end, e.index, e.value};
-    // Worth fetching ahead if most rows of the weights will be used.
-    const bool fetch = f.packed && before(t) > H / 2;
-    int64_t macs = 0;
-    visit_panels(part, [&](const Panels<T>& panels, int64_t p, T* packed) {
-      const int64_t column = panels.column(p), size = H * panels.size(p) * lanes<T>;
-      const Panel<T> panel{packed ? packed : f.weight + column, 3 * H, panels.width(p),
-                           fetch ? packed + size : nullptr, size};
-      macs += panels.columns(p) *
-              (packed ? gather_panel<T, true>(panels.size(p), lists, panel, f.q + column, 3 * H,
-                                              f.bias_hh + column)
-                      : gather_panel<T, false>(panels.size(p), lists, panel, f.q + column, 3 * H,
-                                               f.bias_hh + column));
-    });
-    return macs;
+    const int64_t H = f.units;
+    const Lists<T> lists{f.count, threads, events[t % 2]};
+    if (!f.packed) {
+      Section<T> sections[gates];
+      weights(sections);
+      return gather(lists, sections, H, share<T>(H, part, threads), f.q, padded(H), f.bias_hh);
+    }
+    const bool fetch = before(t) > H / 2 && worth_fetching<T>(H, H, threads);
+    return gather(lists, packed(), {0, 1, 2}, part, fetch, f.q, padded(H), f.bias_hh);
   }
 
-  void update(int64_t t, int part) {
+  // The step itself; lists the events that the next one starts from.
+  void update(int64_t t, int part, int64_t blocks) const {
     const int64_t N = f.count, H = f.units;
     const Range units = share<T>(H, part, threads);
     int64_t nearby = 0;
-    for (int64_t n = 0; n < N; ++n) {
-      nearby += cell_forward(f, t, n, units.begin, units.end);
-      list(t + 1, f.y + (t * N + n) * H, n, part, units);
-    }
+    for (int64_t n = 0; n < N; ++n) nearby += cell_forward(f, t, n, units.begin, units.end);
+    list(t + 1, f.y + t * N * H, part, blocks);
     if (f.tape) {
 #pragma omp atomic
       f.nearby[t] += nearby;
@@ -125,25 +118,30 @@ template <class T> struct Steps {
 template <class T>
 int64_t forward(const Forward<T>& f, int64_t step, bool given, int64_t limit, int threads,
                 int64_t* macs) {
-  Steps<T> steps(f, threads);
+  Array<Events<T>> events(2 * threads);
+  Array<int64_t> totals(2 * threads);
+  Steps<T> steps(f, threads, events, totals);
   int64_t next = step, done = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : done)
   {
     const int first = omp_get_thread_num(), team = omp_get_num_threads();
     const bool is_packed = !f.packed || *f.is_packed;
     bool have_q = given, packed_now = is_packed;
+    int64_t blocks = steps.blocks(f.count * f.units), next_blocks;
     if (!given)  // only ever before the first step
-      for (int part = first; part < threads; part += team) steps.list_first(part);
+      for (int part = first; part < threads; part += team) steps.list(0, f.y0, part, blocks);
 #pragma omp barrier
     int64_t t = step;
     while (t < f.steps && (have_q || steps.before(t) <= limit)) {
+      next_blocks = have_q ? blocks : steps.blocks(steps.before(t));
       for (int part = first; part < threads; part += team) {
         if (!have_q) {
           if (!packed_now) steps.pack_weights(part);
           done += steps.recur(t, part);
         }
-        steps.update(t, part);
+        steps.update(t, part, next_blocks);
       }
+      blocks = next_blocks;
       packed_now = packed_now || !have_q;
       have_q = false;
       ++t;
@@ -169,11 +167,11 @@ int64_t backward(const Backward<T>& b, int64_t step, bool given, int64_t limit, 
     Array<Vec<T>> packed(smaller(N, dots_group) * (3 * H / lanes<T> + 2));
     bool have_ybar = given;
     int64_t t = step;
-    while (t >= 0 && (have_ybar || b.nearby[t] <= limit)) {
+    while (t >= b.first && (have_ybar || b.nearby[t] <= limit)) {
       for (int part = first; part < threads; part += team) {
         const Range units = share<T>(H, part, threads);
         if (!have_ybar) {
-          const int64_t after = (t + 1) * N * H;
+          const int64_t after = (t + 1 - b.first) * N * H;
           const Columns<T> dq[] = {{b.dp + 3 * after, 3 * H, 2 * H, 0},
                                    {b.dq_n + after, H, H, 2 * H}};
           done += dots(b.ybar, b.near + t * N * H, Strips<T>{dq, 2}, b.weight, 3 * H, N, H,

@@ -33,6 +33,7 @@ template <class T> struct Lanes {
   using Word = typename Bits<T>::Word;
   typedef T type __attribute__((vector_size(vector_bytes)));
   typedef Word words __attribute__((vector_size(vector_bytes)));
+  typedef uint8_t bytes __attribute__((vector_size(vector_bytes / sizeof(T))));
   static constexpr int64_t count = vector_bytes / sizeof(T);
 };
 template <class T> using Vec = typename Lanes<T>::type;
@@ -84,14 +85,49 @@ template <class T> inline void store_upto(T* to, Vec<T> v, int64_t width) {
     store_first(to, v, width);
 }
 
+// Appends those of x [begin, end) that are not zero, and where they are; returns their count.
+// Writes nothing beyond them.
+template <class T>
+inline int64_t append_nonzeros(const T* x, int64_t begin, int64_t end, int32_t* index, T* value) {
+  int64_t n = 0;
+#if defined(__AVX512F__)
+  const __m512i counting = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (int64_t i = begin; i < end; i += lanes<T>) {
+    const Vec<T> v = load_upto(x + i, end - i < lanes<T> ? end - i : lanes<T>);
+    const __m512i at = _mm512_add_epi32(_mm512_set1_epi32(int32_t(i)), counting);
+    uint32_t found;
+    if constexpr (sizeof(T) == 4) {
+      found = _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+      const int count = __builtin_popcount(found);
+      store_first(value + n, (Vec<T>)_mm512_maskz_compress_ps(__mmask16(found), (__m512)v), count);
+    } else {
+      found = _mm512_cmp_pd_mask((__m512d)v, _mm512_setzero_pd(), _CMP_NEQ_UQ);
+      const int count = __builtin_popcount(found);
+      store_first(value + n, (Vec<T>)_mm512_maskz_compress_pd(__mmask8(found), (__m512d)v), count);
+    }
+    const int count = __builtin_popcount(found);
+    _mm512_mask_storeu_epi32(index + n, __mmask16((1u << count) - 1),
+                             _mm512_maskz_compress_epi32(__mmask16(found), at));
+    n += count;
+  }
+#else
+  for (int64_t i = begin; i < end; ++i)
+    if (x[i] != 0) {
+      index[n] = int32_t(i);
+      value[n++] = x[i];
+    }
+#endif
+  return n;
+}
+
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Memory that vectors may be in. Where much is used at random, large pages save the look-up of
-// small ones.
+// small ones; smaller arrays come from memory that was used before.
 template <class U> struct Array {
   U* data;
   explicit Array(int64_t size) {
-    const size_t bytes = size * sizeof(U), page = bytes < (1 << 19) ? 64 : 1 << 21;
+    const size_t bytes = size * sizeof(U), page = bytes < (1 << 23) ? 64 : 1 << 21;
     data = static_cast<U*>(std::aligned_alloc(page, (bytes / page + 1) * page));
     if (!data) std::abort();
 #ifdef MADV_HUGEPAGE
@@ -148,11 +184,24 @@ template <class T> inline Vec<T> expm1(Vec<T> x) {
   return power * (series * r) + (power - 1);
 }
 
-template <class T> inline Vec<T> sigmoid(Vec<T> x) { return 1 / (2 + expm1<T>(-x)); }
+// 1 / x for normal numbers, to a unit in the last place. Dividing takes several times as long as
+// two of Newton's steps.
+template <class T> inline Vec<T> inverse(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    Vec<T> y = (Vec<T>)_mm512_rcp14_ps((__m512)x);
+    y += y * (1 - x * y);
+    return y + y * (1 - x * y);
+  }
+#endif
+  return 1 / x;
+}
+
+template <class T> inline Vec<T> sigmoid(Vec<T> x) { return inverse<T>(2 + expm1<T>(-x)); }
 
 template <class T> inline Vec<T> tanh(Vec<T> x) {
   const Vec<T> e = expm1<T>(x + x);
-  return e / (e + 2);
+  return e * inverse<T>(e + 2);
 }
 
 }  // namespace egru::EGRU_TARGET

@@ -7,18 +7,18 @@ namespace egru::EGRU_TARGET {
 
 // Reads `size` elements `times` over, as fast as it can: to measure what caches deliver.
 template <class T> T read(const T* from, int64_t size, int64_t times) {
-  Vec<T> sums[widest_panel]{};
+  constexpr int at_once = 8;
+  Vec<T> sums[at_once]{};
   for (int64_t i = 0; i < times; ++i)
-    for (const T* at = from; at + widest_panel * lanes<T> <= from + size;
-         at += widest_panel * lanes<T>)
-      for (int v = 0; v < widest_panel; ++v) sums[v] += T(i) * load(at + v * lanes<T>);
+    for (const T* at = from; at + at_once * lanes<T> <= from + size; at += at_once * lanes<T>)
+      for (int v = 0; v < at_once; ++v) sums[v] += T(i) * load(at + v * lanes<T>);
   Vec<T> all{};
-  for (int v = 0; v < widest_panel; ++v) all += sums[v];
+  for (int v = 0; v < at_once; ++v) all += sums[v];
   return sum<T>(all);
 }
 
-template <class T> constexpr Functions<T> table{forward<T>, backward<T>, product<T>, outer<T>,
-                                                wanted_dots<T>, read<T>};
+template <class T> constexpr Functions<T> table{
+    forward<T>, backward<T>, pack<T>, product<T>, outer<T>, wanted_dots<T>, read<T>};
 
 extern const Functions<float> functions_float;
 extern const Functions<double> functions_double;

@@ -47,13 +47,32 @@ template <class T> bool same(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
+// Sections [rows, H] of `from` [rows, 3H], packed; the fourth, if wanted, is `last` [rows, H].
+template <class T>
+T* packed(const Functions<T>& f, const std::vector<T>& from, const std::vector<T>* last,
+          int64_t rows, int64_t H, int threads) {
+  const Section<T> sections[] = {{from.data(), 3 * H},
+                                 {from.data() + H, 3 * H},
+                                 {from.data() + 2 * H, 3 * H},
+                                 {last ? last->data() : nullptr, H}};
+  const int count = last ? 4 : 3;
+  T* room = static_cast<T*>(
+      std::aligned_alloc(64, (packed_size(rows, H, count) * sizeof(T) / 64 + 1) * 64));
+  f.pack(room, sections, count, rows, H, threads);
+  return room;
+}
+
 template <class T> void test_products(const Target& target) {
-  const int64_t M = integer(1, 150), K = integer(1, 90), J = integer(1, 200);
+  const int64_t M = integer(1, 150), K = integer(1, 300), H = integer(1, 90), J = 3 * H;
   const double density = std::uniform_real_distribution<double>(0, 1)(random_bits);
   const std::vector<T> x = numbers<T>(M * K, density), w = numbers<T>(K * J);
-  const std::vector<T> d = numbers<T>(M * J), start = numbers<T>(K * J);
+  const std::vector<T> d = numbers<T>(M * J), d_last = numbers<T>(M * H), start = numbers<T>(K * J);
   std::vector<uint8_t> wanted(M * K);
   for (uint8_t& flag : wanted) flag = integer(0, 2) == 0;
+  const bool recurrent = integer(0, 1);
+  const auto gradient = [&](int64_t m, int64_t j) {
+    return double(recurrent && j >= 2 * H ? d_last[m * H + j - 2 * H] : d[m * J + j]);
+  };
   std::vector<double> xw(M * J), xd(start.begin(), start.end()), dw(M * K);
   int64_t events = 0, pairs = 0;
   for (int64_t m = 0; m < M; ++m)
@@ -62,30 +81,38 @@ template <class T> void test_products(const Target& target) {
       pairs += wanted[m * K + k];
       for (int64_t j = 0; j < J; ++j) {
         xw[m * J + j] += double(x[m * K + k]) * w[k * J + j];
-        xd[k * J + j] += double(x[m * K + k]) * d[m * J + j];
+        xd[k * J + j] += double(x[m * K + k]) * gradient(m, j);
         if (wanted[m * K + k]) dw[m * K + k] += double(d[m * J + j]) * w[k * J + j];
       }
     }
-  const int64_t cut = integer(0, J);
-  const Columns<T> columns[] = {{d.data(), J, cut, 0}, {d.data() + cut, J, J - cut, cut}};
   std::vector<T> first[3];
-  for (int threads = 1; threads <= 3; ++threads) {
-    std::vector<T> out[] = {std::vector<T>(M * J), start, std::vector<T>(M * K)};
-    int64_t macs[3] = {};
-    const Functions<T>& f = target.functions<T>();
-    f.product(out[0].data(), x.data(), w.data(), M, K, J, threads, &macs[0]);
-    f.outer(out[1].data(), x.data(), columns, 2, M, K, J, threads, &macs[1]);
-    f.dots(out[2].data(), wanted.data(), columns, 2, w.data(), M, K, J, threads, &macs[2]);
-    expect(close(out[0], xw), target.name, "product");
-    expect(close(out[1], xd), target.name, "outer");
-    expect(close(out[2], dw), target.name, "dots");
-    expect(macs[0] == events * J && macs[1] == events * J && macs[2] == pairs * J, target.name,
-           "multiply-accumulates are those of the events");
-    for (int i = 0; i < 3; ++i) {
-      if (threads == 1) first[i] = out[i];
-      expect(same(first[i], out[i]), target.name, "products do not depend on threads");
+  for (int threads = 1; threads <= 3; ++threads)
+    for (const bool pack : {false, true}) {
+      const Functions<T>& f = target.functions<T>();
+      std::vector<T> room(M * 3 * padded(H)), product(M * J), outer = start, dots(M * K);
+      T* weights = pack ? packed<T>(f, w, nullptr, K, H, threads) : nullptr;
+      T* gradients = packed<T>(f, d, &d_last, M, H, threads);
+      int64_t macs[3] = {};
+      f.product(room.data(), x.data(), w.data(), weights, M, K, H, threads, &macs[0]);
+      f.outer(outer.data(), x.data(), gradients, recurrent ? 3 : 2, M, K, H, threads, &macs[1]);
+      f.dots(dots.data(), wanted.data(), d.data(), w.data(), M, K, J, threads, &macs[2]);
+      std::free(weights);
+      std::free(gradients);
+      for (int64_t m = 0; m < M; ++m)
+        for (int64_t j = 0; j < J; ++j)
+          product[m * J + j] = room[(3 * m + j / H) * padded(H) + j % H];
+      expect(close(product, xw), target.name, "product");
+      expect(close(outer, xd), target.name, "outer");
+      expect(close(dots, dw), target.name, "dots");
+      expect(macs[0] == events * J && macs[1] == events * J && macs[2] == pairs * J, target.name,
+             "multiply-accumulates are those of the events");
+      const std::vector<T>* found[] = {&product, &outer, &dots};
+      for (int i = 0; i < 3; ++i) {
+        if (threads == 1 && !pack) first[i] = *found[i];
+        expect(same(first[i], *found[i]), target.name,
+               "products do not depend on threads or packing");
+      }
     }
-  }
 }
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -96,10 +123,10 @@ template <class T> struct Run {
 };
 
 template <class T> void test_layer(const Target& target) {
-  const int64_t steps = integer(1, 6), N = integer(1, 70), H = integer(1, 90);
+  const int64_t steps = integer(1, 6), N = integer(1, 70), H = integer(1, 160);
   const std::vector<T> weight = numbers<T>(3 * H * H, 1, 2 / std::sqrt(double(H)));
   const std::vector<T> bias_ih = numbers<T>(3 * H), bias_hh = numbers<T>(3 * H);
-  const std::vector<T> p = numbers<T>(steps * N * 3 * H, 1, 2);
+  const std::vector<T> p = numbers<T>(steps * N * 3 * padded(H), 1, 2);
   const std::vector<T> y0 = numbers<T>(N * H, 0.3), h0 = numbers<T>(N * H);
   const std::vector<T> dy = numbers<T>(steps * N * H), dh = numbers<T>(N * H);
   std::vector<T> theta = numbers<T>(H, 1, 0.5);
@@ -114,18 +141,18 @@ template <class T> void test_layer(const Target& target) {
       Run<T> r{std::vector<T>(steps * N * H), h0, std::vector<T>(steps * N * 3 * H),
                std::vector<T>(steps * N * H), std::vector<T>(H), std::vector<T>(3 * H),
                std::vector<T>(3 * H), dh};
-      std::vector<T> tape(steps * N * 5 * H), q(N * 3 * H), ybar(N * H);
+      std::vector<T> tape(steps * N * 5 * H), q(N * 3 * padded(H)), ybar(N * H);
       std::vector<uint8_t> near(steps * N * H);
       std::vector<int64_t> nearby(steps);
       std::vector<char> scratch(forward_scratch(N, H, threads, sizeof(T)));
       T* room = packed ? static_cast<T*>(std::aligned_alloc(
-                             64, (packed_size(H) * sizeof(T) / 64 + 1) * 64))
+                             64, (packed_size(H, H, 3) * sizeof(T) / 64 + 1) * 64))
                        : nullptr;
       bool is_packed = false;
       const Forward<T> forward{
-          {steps, N, H, weight.data(), bias_ih.data(), bias_hh.data(), theta.data(), nullptr,
+          {N, H, weight.data(), bias_ih.data(), bias_hh.data(), theta.data(), nullptr,
            kept.empty() ? nullptr : kept.data(), zoneout, height, width},
-          p.data(), y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(), nearby.data(),
+          steps, p.data(), y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(), nearby.data(),
           q.data(), room, &is_packed, scratch.data()};
       int64_t macs = 0, needed = 0;
       const Functions<T>& f = target.functions<T>();
@@ -152,15 +179,15 @@ template <class T> void test_layer(const Target& target) {
                 sums[gate] += double(t ? r.y[at - N * H - u + k] : y0[n * H + k]) *
                               weight[k * 3 * H + gate * H + u];
             }
-            const T* input = p.data() + (t * N + n) * 3 * H + u;
+            const T* input = p.data() + (t * N + n) * 3 * padded(H) + u;
             double before = h0[n * H + u];
             if (t) {
               before = tape[((t - 1) * N + n) * 5 * H + 4 * H + u];
               if (before > theta[u]) before -= theta[u];
             }
             const double reset = sigmoid(input[0] + bias_ih[u] + sums[0]);
-            const double z = sigmoid(input[H] + bias_ih[H + u] + sums[1]);
-            const double g = std::tanh(input[2 * H] + bias_ih[2 * H + u] + reset * sums[2]);
+            const double z = sigmoid(input[padded(H)] + bias_ih[H + u] + sums[1]);
+            const double g = std::tanh(input[2 * padded(H)] + bias_ih[2 * H + u] + reset * sums[2]);
             const double k = kept.empty() ? double(zoneout) : kept[at];
             c_expected[at] = k * before + (1 - k) * (z * before + (1 - z) * g);
             found_c[at] = tape[(t * N + n) * 5 * H + 4 * H + u];
@@ -171,9 +198,9 @@ template <class T> void test_layer(const Target& target) {
       expect(close(r.y, y_expected), target.name, "events");
 
       const Backward<T> backward{
-          {steps, N, H, weight.data(), nullptr, nullptr, theta.data(), h0.data(),
+          {N, H, weight.data(), nullptr, nullptr, theta.data(), h0.data(),
            kept.empty() ? nullptr : kept.data(), zoneout, height, width},
-          tape.data(), near.data(), nearby.data(), dy.data(), r.dh.data(), ybar.data(),
+          tape.data(), near.data(), nearby.data(), dy.data(), r.dh.data(), ybar.data(), 0,
           r.dp.data(), r.dq_n.data(), r.dtheta.data(), r.dbias_ih.data(), r.dbias_hh.data()};
       macs = needed = 0;
       expect(f.backward(backward, steps - 1, true, N * H, threads, &macs) == -1, target.name,
