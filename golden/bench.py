@@ -19,14 +19,16 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from golden import _core, core
-from golden.egru import EGRU
+from golden.egru import EGRU, State
 
 SHAPES = [(70, 64, 750, 1350), (70, 64, 1350, 1350), (100, 32, 64, 512), (100, 1, 64, 256),
           (1, 1, 750, 1350)]  # fmt: skip
 ACTIVITIES = [1.0, 0.5, 0.2, 0.1, 0.05, 0.02]
 WINDOWS = [0.4, 1.0]  # share of units with an event or inside the surrogate's window
-ROUNDS = 5
-PATIENCE = 20  # seconds, after which a case gets no further round beyond the third
+ROUNDS, FEWEST_ROUNDS = 9, 3
+PATIENCE = 2.0  # seconds, after which a case gets no more rounds than the fewest
+TURN = 0.02  # seconds, at most, for which a contestant that is faster is repeated
+WARM_UP = 8  # steps before a single one that is timed, so that it starts from events
 OUT = Path("build/bench-train")
 
 
@@ -48,17 +50,17 @@ def network(shape, x: Tensor, activity: float) -> EGRU:
     return egru
 
 
-def states(egru: EGRU, x: Tensor) -> Tensor:
+def states(egru: EGRU, x: Tensor, state: State) -> Tensor:
     """c of every unit and step, (T, N, H)."""
-    weights, zero = egru.layer_parameters(0), x.new_zeros(x.shape[1], egru.hidden_size)
+    y, h = state
+    constants = (None, None, 0.0, 0.7, 1.0, True)
     with torch.no_grad():
-        p = core.product(x.flatten(0, 1), weights[0]).unflatten(0, x.shape[:2])
-        return core.recurrence(p, *weights[1:], zero, zero, None, 0.0, 0.7, 1.0, True)[2][:, :, 4]
+        return core.layer(x, *egru.layer_parameters(0), y[0], h[0], *constants)[2][:, :, 4]
 
 
-def set_window(egru: EGRU, x: Tensor, share: float) -> Tensor:
+def set_window(egru: EGRU, x: Tensor, state: State, share: float) -> Tensor:
     """Chooses the surrogate's width so that a share of the units is near; returns which."""
-    s = states(egru, x) - egru.layer_parameters(0)[4].detach()
+    s = states(egru, x, state) - egru.layer_parameters(0)[4].detach()
     distance = torch.where(s > 0, 0, s.abs()).flatten()
     if share == 1:
         egru.surrogate_width = 2.0
@@ -68,19 +70,21 @@ def set_window(egru: EGRU, x: Tensor, share: float) -> Tensor:
     return (s > 0) | (s.abs() < egru.surrogate_width)
 
 
-def multiply_accumulates(egru: EGRU, x: Tensor, near: Tensor, train: bool) -> dict[str, list[int]]:
+def multiply_accumulates(
+    egru: EGRU, x: Tensor, state: State, near: Tensor, train: bool
+) -> dict[str, list[int]]:
     """Per product: done, needed by the exact rules, dense."""
     core.macs.clear()
     with torch.set_grad_enabled(train):
-        y, last = egru(x)
+        y, last = egru(x, state)
     if train:
         torch.autograd.backward([y, last[1]], [torch.randn_like(y), torch.randn_like(last[1])])
     rows, columns = x.shape[0] * x.shape[1], 3 * egru.hidden_size
-    later = rows - x.shape[1]  # the first step starts from no events
-    size = egru.hidden_size
+    later, size = rows - x.shape[1], egru.hidden_size
+    before = y[:-1].count_nonzero().item() + state[0].count_nonzero().item()
     needed = {
         "W x": (x.count_nonzero().item(), rows * x.shape[2]),
-        "R y": (y[:-1].count_nonzero().item(), later * size),
+        "R y": (before, rows * size),
     }
     if train:
         needed |= {
@@ -91,7 +95,7 @@ def multiply_accumulates(egru: EGRU, x: Tensor, near: Tensor, train: bool) -> di
     return {n: [core.macs[n], columns * few, columns * all_] for n, (few, all_) in needed.items()}
 
 
-def contestants(egru: EGRU, x: Tensor, train: bool) -> dict:
+def contestants(egru: EGRU, x: Tensor, state: State, train: bool) -> dict:
     """Functions that run once, by name."""
     torch_egru, gru = EGRU(egru.input_size, egru.hidden_size, backend="torch"), egru.to_gru()
     torch_egru.load_state_dict(egru.state_dict())
@@ -102,7 +106,7 @@ def contestants(egru: EGRU, x: Tensor, train: bool) -> dict:
     def run(module: nn.Module, policy: str = "auto") -> None:
         core.policy = policy
         with torch.set_grad_enabled(train):
-            y, last = module(x)
+            y, last = module(x, state[1] if isinstance(module, nn.GRU) else state)
         if train:
             module.zero_grad()
             h = last[1] if isinstance(last, tuple) else last
@@ -118,17 +122,20 @@ def contestants(egru: EGRU, x: Tensor, train: bool) -> dict:
 
 
 def race(functions: dict) -> dict[str, float]:
-    """Median seconds of each, run in turn."""
+    """Median seconds of each, run in turn; short ones several times a turn, after a first one."""
     times: dict[str, list[float]] = {name: [] for name in functions}
-    for function in functions.values():
-        function()
     start = time.perf_counter()
     for turn in range(ROUNDS):
         for name, function in functions.items():
             begin = time.perf_counter()
             function()
-            times[name].append(time.perf_counter() - begin)
-        if turn >= 2 and time.perf_counter() - start > PATIENCE:
+            first = time.perf_counter() - begin
+            repeats = int(TURN / first)
+            begin = time.perf_counter()
+            for _ in range(repeats):
+                function()
+            times[name].append((time.perf_counter() - begin) / repeats if repeats else first)
+        if turn + 1 >= FEWEST_ROUNDS and time.perf_counter() - start > PATIENCE:
             break
     return {name: median(values) for name, values in times.items()}
 
@@ -150,18 +157,21 @@ def bandwidths() -> dict[str, float]:
 
 
 def bound(shape, macs: dict[str, list[int]], speed: dict[str, float]) -> float:
-    """Seconds below which no event-driven forward pass gets: a weight read for every event from
-    the second-level cache, and R from behind it in every step, as no core's cache holds it."""
+    """Seconds below which no event-driven forward pass gets: a weight is read for every
+    multiply-accumulate, at best from the first-level cache, and R comes from behind the second
+    in every step that uses most of it."""
     steps, count, _, size = shape
-    per_event = 4 * sum(needed for _, needed, _ in (macs["W x"], macs["R y"])) / speed["L2"]
-    streamed = 4 * 3 * size * size * steps / speed["L3"] if count > 1 else 0
-    return (per_event + streamed) / 1e9 / torch.get_num_threads()
+    read = 4 * sum(needed for _, needed, _ in (macs["W x"], macs["R y"])) / speed["L1"]
+    streamed = 4 * 3 * size * size * steps / speed["L3"]
+    if 12 * size * size < 2 << 20 or count * macs["R y"][1] < macs["R y"][2]:
+        streamed = 0.0
+    return (read + streamed) / 1e9 / torch.get_num_threads()
 
 
 MEMORY = """
 import resource, sys, torch
 from torch import nn
-from golden.egru import EGRU
+from golden.egru import EGRU, State
 steps, count, inputs, size = map(int, sys.argv[2].split(","))
 module = EGRU(inputs, size, backend="core") if sys.argv[1] == "core" else nn.GRU(inputs, size)
 x = torch.rand(steps, count, inputs) * (torch.rand(steps, count, inputs) < 0.1)
@@ -203,14 +213,20 @@ def cases(shapes, speed, console: Console):
                 table.add_column(column, justify="right")  # fmt: skip
             for activity in ACTIVITIES:
                 torch.manual_seed(1)
-                x = torch.rand(steps, count, inputs) if kind == "events" else torch.randn(shape[:3])
+                length = steps + (WARM_UP if steps == 1 else 0)
+                x = torch.randn(length, count, inputs)
                 if kind == "events":
-                    x *= torch.rand_like(x) < activity
+                    x = torch.rand_like(x) * (torch.rand_like(x) < activity)
                 egru = network(shape, x, activity)
+                state = (x.new_zeros(1, count, egru.hidden_size),) * 2
+                if length > steps:
+                    with torch.no_grad():
+                        state = egru(x[:-steps])[1]
+                    x = x[-steps:].contiguous()
                 for window in (None, *WINDOWS):
-                    near = set_window(egru, x, window or 1.0)
-                    macs = multiply_accumulates(egru, x, near, window is not None)
-                    seconds = race(contestants(egru, x, window is not None))
+                    near = set_window(egru, x, state, window or 1.0)
+                    macs = multiply_accumulates(egru, x, state, near, window is not None)
+                    seconds = race(contestants(egru, x, state, window is not None))
                     case = {
                         "shape": shape, "inputs": kind, "activity": activity, "window": window,
                         "near": near.double().mean().item(), "seconds": seconds, "macs": macs,

@@ -35,12 +35,15 @@ template <class T> struct Events {
   // Sorts the lists of a group's block by `size` and makes its runs; element positions in `at`.
   void order(int64_t group, int64_t block, int64_t count, const int32_t* size, int64_t start,
              int64_t* at) {
-    constexpr int32_t buckets = block_rows + 1;  // longer lists are as good as equal
-    int32_t first[buckets + 1] = {};
-    const auto bucket = [&](int64_t i) { return size[i] < buckets ? size[i] : buckets - 1; };
-    for (int64_t i = 0; i < count; ++i) ++first[bucket(i) + 1];
+    constexpr int32_t most = block_rows;  // longer lists are as good as equal
+    int32_t first[most + 2] = {}, longest = 0;
+    const auto bucket = [&](int64_t i) { return size[i] < most ? size[i] : most; };
+    for (int64_t i = 0; i < count; ++i) {
+      ++first[bucket(i) + 1];
+      longest = bucket(i) > longest ? bucket(i) : longest;
+    }
     const int32_t empty = first[1];
-    for (int32_t i = 0; i < buckets; ++i) first[i + 1] += first[i];
+    for (int32_t i = 0; i < longest; ++i) first[i + 1] += first[i];
     Run sorted[group_lists];
     for (int64_t i = 0; i < count; ++i) sorted[first[bucket(i)]++] = {int32_t(i), size[i]};
     int64_t* run = first_run + group * (blocks + 1) + block;

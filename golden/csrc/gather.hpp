@@ -178,6 +178,7 @@ int64_t gather(const Lists<T>& lists, const Section<T>* dense, int64_t size, Ran
                int64_t gate_size, const T* start) {
   constexpr int at_once = 4;
   const int64_t columns = units.end - units.begin, out_stride = gates * gate_size;
+  const int ahead = size > 512 ? at_once : 0;  // rows to fetch early, of weights that are far away
   int64_t elements = 0;
   for (int gate = 0; gate < gates; ++gate) {
     T* rows = out + gate * gate_size + units.begin;
@@ -193,8 +194,8 @@ int64_t gather(const Lists<T>& lists, const Section<T>* dense, int64_t size, Ran
           Vec<T> factor[at_once];
           for (int k = 0; k < few; ++k) {
             row[k] = dense[gate].rows + index[k] * dense[gate].stride + units.begin;
-            next[k] = k + at_once < count
-                          ? dense[gate].rows + index[k + at_once] * dense[gate].stride + units.begin
+            next[k] = k + ahead < count
+                          ? dense[gate].rows + index[k + ahead] * dense[gate].stride + units.begin
                           : row[k];
             factor[k] = splat(value[k]);
           }
@@ -202,10 +203,8 @@ int64_t gather(const Lists<T>& lists, const Section<T>* dense, int64_t size, Ran
           if (few == at_once)
             for (; c + lanes<T> <= columns; c += lanes<T>) {
               Vec<T> sum = load(to + c);
-              for (int k = 0; k < at_once; ++k) {
-                sum += factor[k] * load(row[k] + c);
-                __builtin_prefetch(next[k] + c);
-              }
+              for (int k = 0; k < at_once; ++k) sum += factor[k] * load(row[k] + c);
+              for (int k = 0; k < ahead; ++k) __builtin_prefetch(next[k] + c);
               store(to + c, sum);
             }
           for (; c < columns; c += lanes<T>) {

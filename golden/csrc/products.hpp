@@ -44,7 +44,7 @@ void product(T* out, const T* x, const T* w, const T* packed, int64_t M, int64_t
         nonzeros(x + g * group_lists * K, K, smaller(group_lists, M - g * group_lists), K);
   start[0] = 0;
   for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
-  OwnEvents<T> own(M, blocks_for(K, M, start[groups]), start[groups]);
+  OwnEvents<T> own(M, packed ? blocks_for(K, M, start[groups]) : 1, start[groups]);
   const Lists<T> lists{M, 1, &own.events};
   int64_t done = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : done)

@@ -55,6 +55,7 @@ template <class T> struct Steps {
 
   // Blocks of every thread's units for a step that starts from about so many events.
   int64_t blocks(int64_t count) const {
+    if (!f.packed) return 1;
     return blocks_for(f.units / threads, f.count, count / threads);
   }
 
