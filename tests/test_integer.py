@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden import numerics
-from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
+from golden.integer import BLOCK, IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.numerics import Format
 from models import random_inputs, random_model
 
@@ -148,6 +148,34 @@ def test_streaming_in_pieces_equals_one_pass(seed, layers, cuts):
     for found, expected in zip(state, whole.state, strict=True):
         assert all(map(np.array_equal, found, expected))
     assert np.array_equal(outputs, whole.outputs)
+
+
+def test_sequences_of_several_blocks_equal_each_alone():
+    rng = np.random.default_rng(5)
+    model = random_model(rng, 2, (6, 4), 3)
+    x = random_inputs(rng, 2 * BLOCK + 1, 3, 2)
+    together = model.run(x)
+    for n in (0, BLOCK - 1, BLOCK, 2 * BLOCK):
+        alone = model.run(x[n : n + 1])
+        assert np.array_equal(together.outputs[n], alone.outputs[0])
+        for k in range(2):
+            assert np.array_equal(together.events[k][n], alone.events[k][0])
+            assert np.array_equal(together.state[k][1][n], alone.state[k][1][0])
+            assert np.array_equal(together.recurrent_events[k][n], alone.recurrent_events[k][0])
+
+
+def test_logits_of_a_step_are_those_of_a_sequence_of_one_step():
+    rng = np.random.default_rng(6)
+    model = random_model(rng, 2, (6,), 3)
+    x = random_inputs(rng, 4, 5, 2)
+    result = model.run(x)
+    every_step = model.step_logits(result.events[-1])
+    assert every_step.shape == (4, 5, 3)
+    state = None
+    for t in range(5):
+        piece = model.run(x[:, t : t + 1], state)
+        assert np.array_equal(model.logits(piece.outputs, 1), every_step[:, t])
+        state = piece.state
 
 
 def test_counts_are_the_events_consumed():
@@ -388,5 +416,8 @@ def test_bad_real_inputs_rejected(x, words):
 
 
 def test_logits_without_a_readout_rejected():
+    model = IntegerEGRU((layer_with(),), Format(9, 6))
     with pytest.raises(ValueError, match="no read-out"):
-        IntegerEGRU((layer_with(),), Format(9, 6)).logits(np.zeros((1, 0)), 1)
+        model.logits(np.zeros((1, 0)), 1)
+    with pytest.raises(ValueError, match="no read-out"):
+        model.step_logits(np.zeros((1, 1, 2), int))
