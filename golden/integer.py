@@ -443,14 +443,19 @@ def step(layer: IntegerLayer, sums: np.ndarray, h: np.ndarray) -> Units:
     return Units(value * fires, c - layer.threshold * fires, c, r, z, q, g)
 
 
+def _operand_weights(weight: np.ndarray, alignment: int) -> np.ndarray:
+    """[C, 3H] float32, for operands (N, C) to be multiplied with."""
+    return np.ascontiguousarray((weight.T << alignment).astype(np.float32))
+
+
 def layer_steps(
     layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray
 ) -> Iterator[Units]:
     """The steps of one layer over ``values`` (N, T, C) from the state (y, h), each (N, H)."""
     # Products go through float32's fast matrix multiplication and are exact, in any order:
     # every partial sum is an integer below 2**23, by the accumulator bound.
-    weight_input = (layer.weight_input.T << layer.input_alignment).astype(np.float32)
-    weight_recurrent = (layer.weight_recurrent.T << layer.recurrent_alignment).astype(np.float32)
+    weight_input = _operand_weights(layer.weight_input, layer.input_alignment)
+    weight_recurrent = _operand_weights(layer.weight_recurrent, layer.recurrent_alignment)
     count, size = h.shape
     sums = np.empty((count, len(SUMS), size), np.float32)
     for t in range(values.shape[1]):

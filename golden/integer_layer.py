@@ -42,35 +42,32 @@ class _IntegerLayer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, dy, dh):
         x, y0, h0, weight_ih, weight_hh, threshold, tape = ctx.saved_tensors
-        y, h, c, r, z, q, g = tape
-        steps, _, size = y.shape
-        y_before, h_before = torch.cat([y0[None], y[:-1]]), torch.cat([h0[None], h[:-1]])
-        fires = (y != 0).to(y.dtype)
-        psi = ctx.height * torch.relu(1 - (c - threshold).abs() / ctx.width)
-        # Everything that does not depend on the gradients, for all steps at once: dc is
-        # from_y * dy + from_h * dh, and dp, dq are these multiples of dc.
-        from_y, from_h = fires + psi * c, 1 - psi * threshold
-        p_n = (1 - g * g) * (1 - z)
-        p_r, p_z, q_n = r * (1 - r) * q * p_n, z * (1 - z) * (h_before - g), r * p_n
-        multiples = torch.stack([p_r, p_z, q_n], 2)
-
-        dy, dhs = dy.clone(), torch.empty_like(y)  # whole gradients: later steps add theirs
-        dc, dq = torch.empty_like(y), torch.empty_like(multiples)
+        steps, count, size = tape.shape[1:]
+        dy_later, dthreshold = torch.zeros_like(y0), torch.zeros_like(threshold)
+        # dp and dq of all steps, as (r, z, n); they differ in n only.
+        dp, dq = (dy.new_empty(steps, count, 3, size) for _ in range(2))
         for t in reversed(range(steps)):
-            dhs[t] = dh
-            torch.addcmul(from_y[t] * dy[t], from_h[t], dh, out=dc[t])
-            torch.mul(multiples[t], dc[t, :, None], out=dq[t])
-            dh = z[t] * dc[t]
-            if t:
-                dy[t - 1].addmm_(dq[t].flatten(1), weight_hh)
-        dy0 = dq[0].flatten(1) @ weight_hh
-        dp = torch.cat([dq[:, :, :2], (p_n * dc)[:, :, None]], 2).view(-1, 3 * size)
-        dq = dq.view(-1, 3 * size)
+            y, _, c, r, z, q, g = tape[:, t]
+            h_before = tape[1, t - 1] if t else h0
+            dy_t = dy[t] + dy_later
+            fires = y != 0
+            psi = ctx.height * torch.relu(1 - (c - threshold).abs() / ctx.width)
+            to_reset = psi * (c * dy_t - threshold * dh)
+            dc = fires * dy_t + to_reset + dh
+            dthreshold -= (to_reset + fires * dh).sum(0)
+            dp_n = (1 - g * g) * (1 - z) * dc
+            dp[t, :, 2] = dp_n
+            dp[t, :, 0] = dq[t, :, 0] = r * (1 - r) * q * dp_n
+            dp[t, :, 1] = dq[t, :, 1] = z * (1 - z) * (h_before - g) * dc
+            dq[t, :, 2] = r * dp_n
+            dh = z * dc
+            dy_later = dq[t].flatten(1) @ weight_hh
+        y_before = torch.cat([y0[None], tape[0, :-1]])
+        dp, dq = dp.view(-1, 3 * size), dq.view(-1, 3 * size)
         dx = (dp @ weight_ih).view(x.shape) if ctx.needs_input_grad[0] else None
         dbias = torch.stack([*dp.sum(0).chunk(3), dq[:, 2 * size :].sum(0)])
-        dthreshold = (fires * (dy - dhs) + dhs - dc).sum((0, 1))
         return (
-            dx, dy0, dh, dp.t() @ x.flatten(0, 1), dq.t() @ y_before.flatten(0, 1),
+            dx, dy_later, dh, dp.t() @ x.flatten(0, 1), dq.t() @ y_before.flatten(0, 1),
             dbias, dthreshold, None, None, None, None,
         )  # fmt: skip
 
