@@ -129,9 +129,14 @@ class IntegerLayer:
         """Fraction bits of ``weight_input`` for input values of ``value_fraction``."""
         return ACCUMULATOR.fraction - value_fraction - self.input_alignment
 
-    def largest_sums(self, largest_value: int) -> np.ndarray:
-        """[4, H]: what the accumulators (r, z, p, q) can reach, their biases included."""
-        from_input = np.abs(self.weight_input).sum(1) * (largest_value << self.input_alignment)
+    def largest_sums(self, largest_value: int, one_hot: bool = False) -> np.ndarray:
+        """[4, H]: what the accumulators (r, z, p, q) can reach, their biases included.
+
+        Inputs are at most ``largest_value``, and with ``one_hot`` at most one of them is not 0.
+        """
+        weight_input = np.abs(self.weight_input)
+        met = weight_input.max(1) if one_hot else weight_input.sum(1)
+        from_input = met * (largest_value << self.input_alignment)
         from_events = np.abs(self.weight_recurrent).sum(1) * (EVENT.max << self.recurrent_alignment)
         r, z, p = from_input.reshape(3, -1)
         recurrent_r, recurrent_z, q = from_events.reshape(3, -1)
@@ -238,12 +243,15 @@ class IntegerEGRU:
         input_format: of the values that the first layer reads; 9 bits, signed.
         readout: linear map of the mean of the last layer's events, if any.
         weight_bits: width of every weight and of the read-out's bias, 2 ... 8.
+        one_hot: whether at most one input of a step is not 0, as where inputs are symbols; a
+            promise that lets larger weights in, and that :meth:`run` holds its inputs to.
     """
 
     layers: tuple[IntegerLayer, ...]
     input_format: Format
     readout: IntegerReadout | None = None
     weight_bits: int = 8
+    one_hot: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -263,6 +271,8 @@ class IntegerEGRU:
                 f"weight_bits must be an integer in {MIN_WEIGHT_BITS} ... {MAX_WEIGHT_BITS}, "
                 f"not {self.weight_bits!r}"
             )
+        if not isinstance(self.one_hot, bool):
+            raise ValueError(f"one_hot must be True or False, not {self.one_hot!r}")
         weight = weight_format(self.weight_bits)
         inputs, largest_value = self.input_size, -self.input_format.min
         for index, layer in enumerate(self.layers):
@@ -271,7 +281,8 @@ class IntegerEGRU:
             for name in ("weight_input", "weight_recurrent"):
                 where = f"layer {index} {name}"
                 _check_range(where, getattr(layer, name), weight.min, weight.max)
-            _check_sums(index, layer.largest_sums(largest_value))
+            one_hot = self.one_hot and index == 0
+            _check_sums(index, layer.largest_sums(largest_value, one_hot))
             inputs, largest_value = layer.hidden_size, EVENT.max
         if self.readout is not None:
             shape = (self.readout.outputs, inputs)
@@ -344,6 +355,11 @@ class IntegerEGRU:
         _check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
         if steps < 1:
             raise ValueError("raw_inputs must have at least one step")
+        if self.one_hot and np.count_nonzero(values, axis=2).max(initial=0) > 1:
+            raise ValueError(
+                "raw_inputs must be one-hot, at most one of a step not 0: the model was made for "
+                "such inputs, quantise it again on others"
+            )
         sums = self._check_outputs(outputs, count, steps)
 
         results = []

@@ -33,12 +33,14 @@ class Scales:
         input_format: of the values that the first layer reads.
         layers: per layer the formats of weight_input and weight_recurrent.
         readout: the formats of the read-out's weight and bias; None without one.
+        one_hot: whether inputs are symbols, see :class:`golden.IntegerEGRU`.
     """
 
     weight_bits: int
     input_format: Format
     layers: tuple[tuple[Format, Format], ...]
     readout: tuple[Format, Format] | None
+    one_hot: bool
 
     def integer(self, network: Network | EGRU) -> IntegerEGRU:
         """The integer model of ``network`` with these scales.
@@ -71,7 +73,9 @@ class Scales:
                 weight.fraction,
                 1 << (weight.fraction + EVENT.fraction - bias.fraction),
             )
-        return IntegerEGRU(tuple(layers), self.input_format, integer_readout, self.weight_bits)
+        return IntegerEGRU(
+            tuple(layers), self.input_format, integer_readout, self.weight_bits, self.one_hot
+        )
 
 
 def choose_scales(network: Network | EGRU, calibration_inputs, weight_bits: int) -> Scales:
@@ -127,7 +131,7 @@ def choose_scales(network: Network | EGRU, calibration_inputs, weight_bits: int)
             log.warning("layer %d: %d biases saturate at %s", index, saturated, BIAS)
         values, value_fraction = y, EVENT.fraction
     scales = None if readout is None else _readout_formats(readout, values, weight_bits)
-    return Scales(weight_bits, input_format, tuple(layers), scales)
+    return Scales(weight_bits, input_format, tuple(layers), scales, _is_one_hot(x))
 
 
 def parts(network: Network | EGRU) -> tuple[EGRU, torch.nn.Linear | None]:
@@ -164,6 +168,11 @@ def layer_events(egru: EGRU, x: np.ndarray) -> list[np.ndarray]:
             events.append(to_numpy(values.transpose(0, 1)))
     egru.train(training)
     return events
+
+
+def _is_one_hot(x: np.ndarray) -> bool:
+    """Whether inputs (N, T, C) are symbols: at most one 1 a step, and zeros."""
+    return x.shape[2] > 1 and bool(np.isin(x, (0, 1)).all() and x.sum(2).max() <= 1)
 
 
 def _input_fraction(x: np.ndarray) -> int:

@@ -308,6 +308,7 @@ def test_bad_layers_rejected(changes, words):
         ({"layers": ()}, "at least one layer"),
         ({"layers": (layer_with(), layer_with())}, "layer 1 must read 2 inputs, not 3"),
         ({"input_format": Format(8, 3)}, "input_format must be a signed format of 9 bits"),
+        ({"one_hot": 1}, "one_hot must be True or False, not 1"),
         ({"weight_bits": 9}, r"weight_bits must be an integer in 2 \.\.\. 8, not 9"),
         (
             {"layers": (layer_with(weight_input=np.full((6, 3), -128)),)},
@@ -360,6 +361,26 @@ def test_sums_that_could_overflow_rejected_by_layer_gate_and_unit(index, row):
                 IntegerEGRU(layers, Format(9, 6))
         else:
             IntegerEGRU(layers, Format(9, 6))
+
+
+def test_one_hot_inputs_let_larger_weights_in_and_are_held_to_it():
+    layer = layer_with(weight_input=np.full((6, 3), 127), input_alignment=7)
+    with pytest.raises(ValueError, match="layer 0, accumulator r of unit 0 could reach"):
+        IntegerEGRU((layer,), Format(9, 7))
+    model = IntegerEGRU((layer,), Format(9, 7), one_hot=True)
+    x = np.zeros((1, 2, 3), int)
+    x[0, :, 1] = -256
+    _, h = slow_unit(layer, 0, [0, -256, 0], [0, 0], 0)
+    assert model.run(x[:, :1]).state[0][1].tolist() == [[h, h]]
+    x[0, 1, 2] = 1
+    with pytest.raises(ValueError, match="raw_inputs must be one-hot"):
+        model.run(x)
+
+
+def test_one_hot_inputs_say_nothing_about_upper_layers():
+    below, above = layer_with(), layer_with(weight_input=np.full((6, 2), 127), input_alignment=8)
+    with pytest.raises(ValueError, match="layer 1, accumulator r of unit 0 could reach"):
+        IntegerEGRU((below, above), Format(9, 7), one_hot=True)
 
 
 def test_sequences_that_could_overflow_the_readout_rejected():

@@ -75,11 +75,16 @@ def test_the_shipped_model_is_what_quantize_gives():
             assert np.array_equal(getattr(found, name), value), name
 
 
-def test_inputs_that_are_zero_or_one_stay_exactly_so():
+def test_symbols_as_one_hot_inputs_stay_exactly_so():
     network, _ = make(11, 5, 6, 1)
     x = np.eye(5)[np.random.default_rng(11).integers(0, 5, (4, 10))]
     integer = quantize(network, x)
+    assert integer.one_hot
     assert np.array_equal(integer.input_format.real(integer.quantize_inputs(x)), x)
+    x[2, 3] = [1, 0, 1, 0, 0]
+    assert not quantize(network, x).one_hot
+    x[2, 3] = [0, 0, 0.5, 0, 0]
+    assert not quantize(network, x).one_hot
 
 
 def test_a_readout_of_every_step_is_compared_step_by_step():
