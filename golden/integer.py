@@ -349,17 +349,8 @@ class IntegerEGRU:
         Raises:
             ValueError: for shapes or ranges that do not fit, or more than ``max_steps`` steps.
         """
-        values = _integers("raw_inputs", raw_inputs, "N", "T", "C")
+        values = self.checked_inputs(raw_inputs)
         count, steps = values.shape[:2]
-        _check_shape("raw_inputs", values, (count, steps, self.input_size))
-        _check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
-        if steps < 1:
-            raise ValueError("raw_inputs must have at least one step")
-        if self.one_hot and np.count_nonzero(values, axis=2).max(initial=0) > 1:
-            raise ValueError(
-                "raw_inputs must be one-hot, at most one of a step not 0: the model was made for "
-                "such inputs, quantise it again on others"
-            )
         sums = self._check_outputs(outputs, count, steps)
 
         results = []
@@ -370,6 +361,20 @@ class IntegerEGRU:
             sums = sums + self.readout.sums(values.sum(1), steps)
         events, last_state, input_events, recurrent_events = zip(*results, strict=True)
         return IntegerResult(events, last_state, sums, input_events, recurrent_events)
+
+    def checked_inputs(self, raw_inputs) -> np.ndarray:
+        """``raw_inputs`` as int64 (N, T, C), if they are what :meth:`run` takes."""
+        values = _integers("raw_inputs", raw_inputs, "N", "T", "C")
+        _check_shape("raw_inputs", values, (*values.shape[:2], self.input_size))
+        _check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
+        if values.shape[1] < 1:
+            raise ValueError("raw_inputs must have at least one step")
+        if self.one_hot and np.count_nonzero(values, axis=2).max(initial=0) > 1:
+            raise ValueError(
+                "raw_inputs must be one-hot, at most one of a step not 0: the model was made for "
+                "such inputs, quantise it again on others"
+            )
+        return values
 
     def _check_outputs(self, outputs, count: int, steps: int) -> np.ndarray:
         if outputs is None:

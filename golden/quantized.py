@@ -32,7 +32,8 @@ class QuantizedNetwork(nn.Module):
 
     Raises:
         ValueError: for networks the integer model has no counterpart of, or whose weights
-            could overflow an accumulator; the latter also when training has led there.
+            could overflow an accumulator or are not finite; these also when training has led
+            there.
     """
 
     def __init__(self, network: Network, calibration_inputs, config: QuantizeConfig | None = None):
@@ -58,7 +59,7 @@ class QuantizedNetwork(nn.Module):
     def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
         """``(logits, y, state)``, as :meth:`golden.Network.run`."""
         integer, egru = self.integer(), self.network.egru
-        raw = integer.quantize_inputs(to_numpy(x))
+        raw = integer.checked_inputs(integer.quantize_inputs(to_numpy(x)))
         values = straight_through(x, _real(raw, integer.input_format, x)).transpose(0, 1)
         y0, h0 = egru._initial_state(values, state)
         value_format, last_y, last_h = integer.input_format, [], []

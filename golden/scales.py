@@ -46,8 +46,9 @@ class Scales:
         """The integer model of ``network`` with these scales.
 
         Raises:
-            ValueError: if its weights could overflow an accumulator.
+            ValueError: if its weights could overflow an accumulator or are not finite.
         """
+        _check_finite(network)
         egru, readout = parts(network)
         layers = []
         value_fraction = self.input_format.fraction
@@ -103,9 +104,7 @@ def choose_scales(network: Network | EGRU, calibration_inputs, weight_bits: int)
         )
     if not np.isfinite(x).all():
         raise ValueError("calibration inputs must be finite, but some are NaN or infinite")
-    for name, parameter in network.named_parameters():
-        if not parameter.isfinite().all():
-            raise ValueError(f"{name} of the network has values that are NaN or infinite")
+    _check_finite(network)
 
     input_format = Format(VALUE_BITS, _input_fraction(x))
     log.info("inputs %s", input_format)
@@ -132,6 +131,12 @@ def choose_scales(network: Network | EGRU, calibration_inputs, weight_bits: int)
         values, value_fraction = y, EVENT.fraction
     scales = None if readout is None else _readout_formats(readout, values, weight_bits)
     return Scales(weight_bits, input_format, tuple(layers), scales, _is_one_hot(x))
+
+
+def _check_finite(network: Network | EGRU) -> None:
+    for name, parameter in network.named_parameters():
+        if not parameter.isfinite().all():
+            raise ValueError(f"{name} of the network has values that are NaN or infinite")
 
 
 def parts(network: Network | EGRU) -> tuple[EGRU, torch.nn.Linear | None]:

@@ -93,8 +93,11 @@ def test_before_training_it_stands_for_what_quantize_gives():
 # ---- backward ---------------------------------------------------------------------------------
 
 
-def reference_gradients(quantized: QuantizedNetwork, x: np.ndarray, dy, dh):
-    """Gradients of a one-layer network's on-grid parameters, by the reference's recursion."""
+def reference_gradients(quantized: QuantizedNetwork, x, y, h, dy, dh):
+    """Gradients of a one-layer network's on-grid parameters, by the reference's recursion.
+
+    From the raw state (y, h), each (N, H).
+    """
     integer, egru = quantized.integer(), quantized.network.egru
     layer, (input_format, recurrent_format) = integer.layers[0], quantized.scales.layers[0]
     bias_r, bias_z, bias_p, bias_q = BIAS.real(layer.bias)
@@ -106,7 +109,6 @@ def reference_gradients(quantized: QuantizedNetwork, x: np.ndarray, dy, dh):
         THRESHOLD.real(layer.threshold),
     )
     raw = integer.quantize_inputs(x)
-    y = h = np.zeros((len(x), layer.hidden_size), np.int64)
     tape = []
     for t, u in enumerate(layer_steps(layer, raw, y, h)):
         gates = GATE.real(u.r), GATE.real(u.z), STATE.real(u.g), RECURRENT_GATE_INPUT.real(u.q)
@@ -123,21 +125,22 @@ def test_gradients_are_the_float_cells_at_the_integer_models_numbers(seed):
     rng = np.random.default_rng(seed)
     dy, dh = rng.normal(size=(12, 6, 9)), rng.normal(size=(6, 9))
     inputs = torch.from_numpy(x).requires_grad_()
-    zero = torch.zeros(1, 6, 9, dtype=torch.float64)
-    state = zero.clone().requires_grad_(), zero.clone().requires_grad_()
+    first_y = rng.integers(0, 256, (6, 9)) * (rng.random((6, 9)) < 0.4)
+    first_h = rng.integers(-20000, 20000, (6, 9))
+    first = EVENT.real(first_y)[None], STATE.real(first_h)[None]
+    state = tuple(torch.from_numpy(s).requires_grad_() for s in first)
 
     _, y, (_, last_h) = quantized.run(inputs, state)
     assert 0.05 < (y != 0).double().mean() < 0.6
     loss = (y.transpose(0, 1) * torch.from_numpy(dy)).sum() + (last_h[0] * torch.tensor(dh)).sum()
     loss.backward()
 
-    expected, dx, dy0, dh0 = reference_gradients(quantized, x, dy, dh)
+    expected, dx, dy0, dh0 = reference_gradients(quantized, x, first_y, first_h, dy, dh)
     found = dict(zip(vars(expected), quantized.network.egru.layer_parameters(0), strict=True))
     raw = quantized.integer().layers[0]
-    for name in ("weight_ih", "weight_hh"):
+    for name, codes in (("weight_ih", "weight_input"), ("weight_hh", "weight_recurrent")):
         # At the ends of a format only gradients that lead back pass: not this test's matter.
-        free = np.abs(getattr(raw, {"weight_ih": "weight_input"}.get(name, "weight_recurrent")))
-        free = free < 127
+        free = np.abs(getattr(raw, codes)) < 127
         assert free.mean() > 0.9
         np.testing.assert_allclose(
             found[name].grad.numpy()[free], getattr(expected, name)[free], rtol=1e-9, atol=1e-12
@@ -216,6 +219,24 @@ def test_weights_that_training_made_too_large_rejected():
         quantized.network.egru.weight_hh_l0.fill_(100)
     with pytest.raises(ValueError, match=r"layer 0, accumulator . of unit 0 could reach"):
         quantized(torch.tensor(x, dtype=torch.float32))
+
+
+def test_a_training_that_diverged_is_told_so():
+    network, x = make(10)
+    quantized = QuantizedNetwork(network, x)
+    with torch.no_grad():
+        quantized.network.egru.bias_hh_l0[2] = torch.nan
+    with pytest.raises(ValueError, match=r"egru\.bias_hh_l0 of the network has values"):
+        quantized(torch.tensor(x, dtype=torch.float32))
+
+
+def test_other_inputs_than_the_promised_one_hot_ones_rejected():
+    network, _ = make(11, inputs=5)
+    symbols = torch.eye(5)[torch.randint(5, (4, 10))]
+    quantized = QuantizedNetwork(network, symbols.numpy())
+    quantized(symbols)
+    with pytest.raises(ValueError, match="raw_inputs must be one-hot"):
+        quantized(symbols + symbols.roll(1, 2))
 
 
 def test_dtypes_that_cannot_hold_the_numbers_rejected():
