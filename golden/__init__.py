@@ -10,6 +10,7 @@ _HOMES = {
     "IntegerEGRU": ("golden.integer", "IntegerEGRU"),
     "Network": ("golden.network", "Network"),
     "QuantizeConfig": ("golden.quantization", "QuantizeConfig"),
+    "QuantizedNetwork": ("golden.quantized", "QuantizedNetwork"),
     "load_model": ("golden.model_file", "load"),
     "quantize": ("golden.quantization", "quantize"),
     "save_model": ("golden.model_file", "save"),

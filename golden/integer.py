@@ -4,8 +4,10 @@ The arithmetic is that of ``docs/numerics.md``; formats, shifts and the table co
 :mod:`golden.numerics`. Only numpy is needed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +39,7 @@ from golden.numerics import (
 GATES = ("r", "z", "n")  # blocks of H rows in a weight matrix, as in torch.nn.GRU
 SUMS = ("r", "z", "p", "q")  # a unit's accumulators, and the rows of a layer's biases
 MIN_WEIGHT_BITS, MAX_WEIGHT_BITS = 2, 8
+BLOCK = 128  # sequences run together: what a step computes then stays in the cache
 
 State = tuple[tuple[np.ndarray, np.ndarray], ...]
 
@@ -126,9 +129,14 @@ class IntegerLayer:
         """Fraction bits of ``weight_input`` for input values of ``value_fraction``."""
         return ACCUMULATOR.fraction - value_fraction - self.input_alignment
 
-    def largest_sums(self, largest_value: int) -> np.ndarray:
-        """[4, H]: what the accumulators (r, z, p, q) can reach, their biases included."""
-        from_input = np.abs(self.weight_input).sum(1) * (largest_value << self.input_alignment)
+    def largest_sums(self, largest_value: int, one_hot: bool = False) -> np.ndarray:
+        """[4, H]: what the accumulators (r, z, p, q) can reach, their biases included.
+
+        Inputs are at most ``largest_value``, and with ``one_hot`` at most one of them is not 0.
+        """
+        weight_input = np.abs(self.weight_input)
+        met = weight_input.max(1) if one_hot else weight_input.sum(1)
+        from_input = met * (largest_value << self.input_alignment)
         from_events = np.abs(self.weight_recurrent).sum(1) * (EVENT.max << self.recurrent_alignment)
         r, z, p = from_input.reshape(3, -1)
         recurrent_r, recurrent_z, q = from_events.reshape(3, -1)
@@ -169,6 +177,20 @@ class IntegerReadout:
     @property
     def outputs(self) -> int:
         return len(self.bias)
+
+    @property
+    def scale(self) -> float:
+        """Real value of one least significant bit of an accumulator."""
+        return 2.0 ** -(self.fraction + EVENT.fraction)
+
+    def sums(self, totals: np.ndarray, steps: int) -> np.ndarray:
+        """What ``steps`` steps add to the accumulators (..., K), from their events' sums (..., H).
+
+        Exact: float64's fast matrix multiplication never sees a partial sum near 2**53, by the
+        limit on the steps of a sequence.
+        """
+        products = totals.astype(np.float64) @ self.weight.T.astype(np.float64)
+        return products.astype(np.int64) + steps * self.bias * self.bias_operand
 
     @property
     def largest_step(self) -> int:
@@ -221,12 +243,15 @@ class IntegerEGRU:
         input_format: of the values that the first layer reads; 9 bits, signed.
         readout: linear map of the mean of the last layer's events, if any.
         weight_bits: width of every weight and of the read-out's bias, 2 ... 8.
+        one_hot: whether at most one input of a step is not 0, as where inputs are symbols; a
+            promise that lets larger weights in, and that :meth:`run` holds its inputs to.
     """
 
     layers: tuple[IntegerLayer, ...]
     input_format: Format
     readout: IntegerReadout | None = None
     weight_bits: int = 8
+    one_hot: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -246,6 +271,8 @@ class IntegerEGRU:
                 f"weight_bits must be an integer in {MIN_WEIGHT_BITS} ... {MAX_WEIGHT_BITS}, "
                 f"not {self.weight_bits!r}"
             )
+        if not isinstance(self.one_hot, bool):
+            raise ValueError(f"one_hot must be True or False, not {self.one_hot!r}")
         weight = weight_format(self.weight_bits)
         inputs, largest_value = self.input_size, -self.input_format.min
         for index, layer in enumerate(self.layers):
@@ -254,7 +281,8 @@ class IntegerEGRU:
             for name in ("weight_input", "weight_recurrent"):
                 where = f"layer {index} {name}"
                 _check_range(where, getattr(layer, name), weight.min, weight.max)
-            _check_sums(index, layer.largest_sums(largest_value))
+            one_hot = self.one_hot and index == 0
+            _check_sums(index, layer.largest_sums(largest_value, one_hot))
             inputs, largest_value = layer.hidden_size, EVENT.max
         if self.readout is not None:
             shape = (self.readout.outputs, inputs)
@@ -299,8 +327,16 @@ class IntegerEGRU:
         """Real outputs (N, K) of a sequence of ``steps`` from its sums ``outputs`` (N, K)."""
         if self.readout is None:
             raise ValueError("this model has no read-out, so no logits")
-        scale = 2.0 ** -(self.readout.fraction + EVENT.fraction)
-        return np.asarray(outputs, dtype=np.float64) * (scale / steps)
+        return np.asarray(outputs, dtype=np.float64) * (self.readout.scale / steps)
+
+    def step_logits(self, events) -> np.ndarray:
+        """Real outputs (N, T, K) of every step, from the last layer's ``events`` (N, T, H).
+
+        What :meth:`logits` gives for each step as a sequence of its own, with the state kept.
+        """
+        if self.readout is None:
+            raise ValueError("this model has no read-out, so no logits")
+        return self.readout.sums(np.asarray(events), 1) * self.readout.scale
 
     def run(self, raw_inputs, state: State | None = None, outputs=None) -> IntegerResult:
         """Run over N sequences.
@@ -313,12 +349,8 @@ class IntegerEGRU:
         Raises:
             ValueError: for shapes or ranges that do not fit, or more than ``max_steps`` steps.
         """
-        values = _integers("raw_inputs", raw_inputs, "N", "T", "C")
+        values = self.checked_inputs(raw_inputs)
         count, steps = values.shape[:2]
-        _check_shape("raw_inputs", values, (count, steps, self.input_size))
-        _check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
-        if steps < 1:
-            raise ValueError("raw_inputs must have at least one step")
         sums = self._check_outputs(outputs, count, steps)
 
         results = []
@@ -326,12 +358,23 @@ class IntegerEGRU:
             results.append(_run_layer(layer, values, *initial))
             values = results[-1][0]
         if self.readout is not None:
-            # Exact: max_steps keeps every partial sum far below 2**53.
-            readout = self.readout
-            totals = values.sum(1).astype(np.float64) @ readout.weight.T.astype(np.float64)
-            sums = sums + totals.astype(np.int64) + steps * readout.bias * readout.bias_operand
+            sums = sums + self.readout.sums(values.sum(1), steps)
         events, last_state, input_events, recurrent_events = zip(*results, strict=True)
         return IntegerResult(events, last_state, sums, input_events, recurrent_events)
+
+    def checked_inputs(self, raw_inputs) -> np.ndarray:
+        """``raw_inputs`` as int64 (N, T, C), if they are what :meth:`run` takes."""
+        values = _integers("raw_inputs", raw_inputs, "N", "T", "C")
+        _check_shape("raw_inputs", values, (*values.shape[:2], self.input_size))
+        _check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
+        if values.shape[1] < 1:
+            raise ValueError("raw_inputs must have at least one step")
+        if self.one_hot and np.count_nonzero(values, axis=2).max(initial=0) > 1:
+            raise ValueError(
+                "raw_inputs must be one-hot, at most one of a step not 0: the model was made for "
+                "such inputs, quantise it again on others"
+            )
+        return values
 
     def _check_outputs(self, outputs, count: int, steps: int) -> np.ndarray:
         if outputs is None:
@@ -377,56 +420,86 @@ def _check_sums(index: int, largest: np.ndarray) -> None:
         )
 
 
+class Units(NamedTuple):
+    """What a layer's units compute in one step, each (..., H); see ``docs/numerics.md``."""
+
+    y: np.ndarray  # event values in EVENT, 0 for silence
+    h: np.ndarray  # states after reset, in STATE
+    c: np.ndarray  # states before it
+    r: np.ndarray  # gates in GATE
+    z: np.ndarray
+    q: np.ndarray  # in RECURRENT_GATE_INPUT
+    g: np.ndarray  # in STATE
+
+
 @cache
-def _table() -> np.ndarray:
-    return np.array(tanh_table(), dtype=np.int64)
+def _tables() -> tuple[np.ndarray, np.ndarray]:
+    """Sigmoid in GATE and tanh in STATE for the indices -TABLE_MAX_INDEX ... TABLE_MAX_INDEX."""
+    positive = np.array(tanh_table(), dtype=np.int64)
+    tanh = np.concatenate([-positive[:0:-1], positive])
+    return (1 << (GATE.fraction - 1)) + tanh, tanh
 
 
-def _signed_table(index: np.ndarray) -> np.ndarray:
-    return np.sign(index) * _table()[np.minimum(np.abs(index), TABLE_MAX_INDEX)]
+def _look_up(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return table.take(index + TABLE_MAX_INDEX, mode="clip")
 
 
-def step(layer: IntegerLayer, sums: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def step(layer: IntegerLayer, sums: np.ndarray, h: np.ndarray) -> Units:
     """What the units do with their sums: one step of ``docs/numerics.md``.
 
     Args:
         sums: (..., 4, H) accumulators (r, z, p, q) without biases.
         h: (..., H) states of the step before.
-
-    Returns:
-        (y, h), each (..., H): event values, 0 for silence, and the states after reset.
     """
+    sigmoid, tanh = _tables()
     sums = sums + (layer.bias << BIAS_SHIFT)
     s_r, s_z, s_p, s_q = (sums[..., row, :] for row in range(len(SUMS)))
-    half = 1 << (GATE.fraction - 1)
-    r = half + _signed_table(round_shift(s_r, SIGMOID_SHIFT))
-    z = half + _signed_table(round_shift(s_z, SIGMOID_SHIFT))
+    r = _look_up(sigmoid, round_shift(s_r, SIGMOID_SHIFT))
+    z = _look_up(sigmoid, round_shift(s_z, SIGMOID_SHIFT))
     q = RECURRENT_GATE_INPUT.saturate(s_q >> RECURRENT_GATE_SHIFT)
-    g = _signed_table(round_shift(s_p + ((r * q) >> RESET_PRODUCT_SHIFT), TANH_SHIFT))
+    g = _look_up(tanh, round_shift(s_p + ((r * q) >> RESET_PRODUCT_SHIFT), TANH_SHIFT))
     c = g + round_shift(z * (h - g), GATE.fraction)
     value = np.minimum(round_shift(c, EVENT_SHIFT), EVENT.max)
     fires = (c > layer.threshold) & (value >= 1)
-    return value * fires, c - layer.threshold * fires
+    return Units(value * fires, c - layer.threshold * fires, c, r, z, q, g)
+
+
+def _operand_weights(weight: np.ndarray, alignment: int) -> np.ndarray:
+    """[C, 3H] float32, for operands (N, C) to be multiplied with."""
+    return np.ascontiguousarray((weight.T << alignment).astype(np.float32))
+
+
+def layer_steps(
+    layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray
+) -> Iterator[Units]:
+    """The steps of one layer over ``values`` (N, T, C) from the state (y, h), each (N, H)."""
+    # Products go through float32's fast matrix multiplication and are exact, in any order:
+    # every partial sum is an integer below 2**23, by the accumulator bound.
+    weight_input = _operand_weights(layer.weight_input, layer.input_alignment)
+    weight_recurrent = _operand_weights(layer.weight_recurrent, layer.recurrent_alignment)
+    count, size = h.shape
+    sums = np.empty((count, len(SUMS), size), np.float32)
+    for t in range(values.shape[1]):
+        from_input = (values[:, t].astype(np.float32) @ weight_input).reshape(count, 3, size)
+        from_events = (y.astype(np.float32) @ weight_recurrent).reshape(count, 3, size)
+        sums[:, :3] = from_input
+        sums[:, :2] += from_events[:, :2]
+        sums[:, 3] = from_events[:, 2]
+        units = step(layer, sums.astype(np.int64), h)
+        y, h = units.y, units.h
+        yield units
 
 
 def _run_layer(layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray):
     """Events (N, T, H), last state (y, h), and the input and recurrent events (N, T) consumed."""
-    # Products go through float64's fast matrix multiplication and are exact, in any order:
-    # every partial sum is an integer below 2**23, by the accumulator bound.
-    weight_input = (layer.weight_input.T << layer.input_alignment).astype(np.float64)
-    weight_recurrent = (layer.weight_recurrent.T << layer.recurrent_alignment).astype(np.float64)
     count, steps, _ = values.shape
-    size = layer.hidden_size
-    events = np.empty((count, steps, size), np.int64)
-    recurrent_events = np.empty((count, steps), np.int64)
-    sums = np.empty((count, len(SUMS), size))
-    for t in range(steps):
-        recurrent_events[:, t] = np.count_nonzero(y, axis=1)
-        from_input = (values[:, t].astype(np.float64) @ weight_input).reshape(count, 3, size)
-        from_events = (y.astype(np.float64) @ weight_recurrent).reshape(count, 3, size)
-        sums[:, :3] = from_input
-        sums[:, :2] += from_events[:, :2]
-        sums[:, 3] = from_events[:, 2]
-        y, h = step(layer, sums.astype(np.int64), h)
-        events[:, t] = y
-    return events, (y, h), np.count_nonzero(values, axis=2), recurrent_events
+    events = np.empty((count, steps, layer.hidden_size), np.int64)
+    last_h = np.empty_like(h)
+    for start in range(0, count, BLOCK):
+        part = slice(start, start + BLOCK)
+        for t, units in enumerate(layer_steps(layer, values[part], y[part], h[part])):
+            events[part, t] = units.y
+        last_h[part] = units.h
+    fired = np.count_nonzero(events, axis=2)
+    recurrent_events = np.column_stack([np.count_nonzero(y, axis=1), fired[:, :-1]])
+    return events, (events[:, -1], last_h), np.count_nonzero(values, axis=2), recurrent_events

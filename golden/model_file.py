@@ -98,6 +98,7 @@ def save(path: str | Path, network: "Network", integer: IntegerEGRU, config: dic
         "integer": {
             "weight_bits": integer.weight_bits,
             "input_fraction": integer.input_format.fraction,
+            "one_hot": integer.one_hot,
             "layers": layers,
             "readout": readout,
         },
@@ -236,7 +237,8 @@ def _decode_integer(integer: dict[str, Any], network: dict[str, Any], take) -> I
             scales["bias_operand"],
         )
     input_format = Format(VALUE_BITS, integer["input_fraction"])
-    return IntegerEGRU(tuple(layers), input_format, readout, integer["weight_bits"])
+    one_hot = integer.get("one_hot", False)  # the first files had no such entry
+    return IntegerEGRU(tuple(layers), input_format, readout, integer["weight_bits"], one_hot)
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:

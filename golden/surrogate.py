@@ -1,4 +1,4 @@
-"""The two non-smooth operations of the cell and the gradients that stand in for theirs."""
+"""Operations that are not smooth, and the gradients that stand in for theirs."""
 
 import torch
 from torch import Tensor
@@ -26,21 +26,42 @@ def threshold_event(s: Tensor, height: float, width: float) -> Tensor:
     return _Threshold.apply(s, height, width)
 
 
-class _UnitInterval(torch.autograd.Function):
+class _Interval(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, value):
+    def forward(ctx, value, low, high):
         ctx.save_for_backward(value)
-        return value.clamp(0, 1)
+        ctx.low, ctx.high = low, high
+        return value.clamp(low, high)
 
     @staticmethod
     def backward(ctx, grad):
         (value,) = ctx.saved_tensors
         # Descent moves against the gradient. A plain clamp would pin a value that has left
         # the interval for ever; this one only blocks steps that lead further out.
-        outward = ((value >= 1) & (grad < 0)) | ((value <= 0) & (grad > 0))
-        return grad.masked_fill(outward, 0)
+        outward = ((value >= ctx.high) & (grad < 0)) | ((value <= ctx.low) & (grad > 0))
+        return grad.masked_fill(outward, 0), None, None
+
+
+def interval(value: Tensor, low: float, high: float) -> Tensor:
+    """Clamp to [low, high]; gradients that lead back into the interval pass."""
+    return _Interval.apply(value, low, high)
 
 
 def unit_interval(value: Tensor) -> Tensor:
-    """Clamp to [0, 1]; gradients that lead back into the interval pass."""
-    return _UnitInterval.apply(value)
+    """:func:`interval` of [0, 1]."""
+    return interval(value, 0, 1)
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, value, rounded):
+        return rounded.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, None
+
+
+def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
+    """``rounded``, exactly, with the gradient of ``value``, which it is a rounding of."""
+    return _StraightThrough.apply(value, rounded)

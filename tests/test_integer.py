@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden import numerics
-from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
+from golden.integer import BLOCK, IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.numerics import Format
 from models import random_inputs, random_model
 
@@ -150,6 +150,34 @@ def test_streaming_in_pieces_equals_one_pass(seed, layers, cuts):
     assert np.array_equal(outputs, whole.outputs)
 
 
+def test_sequences_of_several_blocks_equal_each_alone():
+    rng = np.random.default_rng(5)
+    model = random_model(rng, 2, (6, 4), 3)
+    x = random_inputs(rng, 2 * BLOCK + 1, 3, 2)
+    together = model.run(x)
+    for n in (0, BLOCK - 1, BLOCK, 2 * BLOCK):
+        alone = model.run(x[n : n + 1])
+        assert np.array_equal(together.outputs[n], alone.outputs[0])
+        for k in range(2):
+            assert np.array_equal(together.events[k][n], alone.events[k][0])
+            assert np.array_equal(together.state[k][1][n], alone.state[k][1][0])
+            assert np.array_equal(together.recurrent_events[k][n], alone.recurrent_events[k][0])
+
+
+def test_logits_of_a_step_are_those_of_a_sequence_of_one_step():
+    rng = np.random.default_rng(6)
+    model = random_model(rng, 2, (6,), 3)
+    x = random_inputs(rng, 4, 5, 2)
+    result = model.run(x)
+    every_step = model.step_logits(result.events[-1])
+    assert every_step.shape == (4, 5, 3)
+    state = None
+    for t in range(5):
+        piece = model.run(x[:, t : t + 1], state)
+        assert np.array_equal(model.logits(piece.outputs, 1), every_step[:, t])
+        state = piece.state
+
+
 def test_counts_are_the_events_consumed():
     rng = np.random.default_rng(1)
     model = random_model(rng, 3, (5, 4))
@@ -280,6 +308,7 @@ def test_bad_layers_rejected(changes, words):
         ({"layers": ()}, "at least one layer"),
         ({"layers": (layer_with(), layer_with())}, "layer 1 must read 2 inputs, not 3"),
         ({"input_format": Format(8, 3)}, "input_format must be a signed format of 9 bits"),
+        ({"one_hot": 1}, "one_hot must be True or False, not 1"),
         ({"weight_bits": 9}, r"weight_bits must be an integer in 2 \.\.\. 8, not 9"),
         (
             {"layers": (layer_with(weight_input=np.full((6, 3), -128)),)},
@@ -332,6 +361,26 @@ def test_sums_that_could_overflow_rejected_by_layer_gate_and_unit(index, row):
                 IntegerEGRU(layers, Format(9, 6))
         else:
             IntegerEGRU(layers, Format(9, 6))
+
+
+def test_one_hot_inputs_let_larger_weights_in_and_are_held_to_it():
+    layer = layer_with(weight_input=np.full((6, 3), 127), input_alignment=7)
+    with pytest.raises(ValueError, match="layer 0, accumulator r of unit 0 could reach"):
+        IntegerEGRU((layer,), Format(9, 7))
+    model = IntegerEGRU((layer,), Format(9, 7), one_hot=True)
+    x = np.zeros((1, 2, 3), int)
+    x[0, :, 1] = -256
+    _, h = slow_unit(layer, 0, [0, -256, 0], [0, 0], 0)
+    assert model.run(x[:, :1]).state[0][1].tolist() == [[h, h]]
+    x[0, 1, 2] = 1
+    with pytest.raises(ValueError, match="raw_inputs must be one-hot"):
+        model.run(x)
+
+
+def test_one_hot_inputs_say_nothing_about_upper_layers():
+    below, above = layer_with(), layer_with(weight_input=np.full((6, 2), 127), input_alignment=8)
+    with pytest.raises(ValueError, match="layer 1, accumulator r of unit 0 could reach"):
+        IntegerEGRU((below, above), Format(9, 7), one_hot=True)
 
 
 def test_sequences_that_could_overflow_the_readout_rejected():
@@ -388,5 +437,8 @@ def test_bad_real_inputs_rejected(x, words):
 
 
 def test_logits_without_a_readout_rejected():
+    model = IntegerEGRU((layer_with(),), Format(9, 6))
     with pytest.raises(ValueError, match="no read-out"):
-        IntegerEGRU((layer_with(),), Format(9, 6)).logits(np.zeros((1, 0)), 1)
+        model.logits(np.zeros((1, 0)), 1)
+    with pytest.raises(ValueError, match="no read-out"):
+        model.step_logits(np.zeros((1, 1, 2), int))

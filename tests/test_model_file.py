@@ -1,5 +1,6 @@
 """Model files: what is written comes back, and anything else is refused in one sentence."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -58,6 +59,17 @@ def test_both_models_and_the_configuration_come_back(path):
     assert not again.training
     real = torch.randn(2, 9, 3)
     assert torch.equal(again(real), network(real))
+
+
+def test_a_promise_of_one_hot_inputs_comes_back(tmp_path):
+    network, integer = example()
+    save_model(tmp_path / "model", network, dataclasses.replace(integer, one_hot=True), CONFIG)
+    assert load_model(tmp_path / "model").integer.one_hot
+
+
+def test_files_from_before_that_promise_make_none(path):
+    damage(path, lambda tensors, header: header["integer"].pop("one_hot"))
+    assert not load_model(path).integer.one_hot
 
 
 def test_same_model_gives_the_same_bytes(path, tmp_path):

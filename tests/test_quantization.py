@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from golden import EGRU, Network, QuantizeConfig, quantize
+from golden import EGRU, Network, QuantizeConfig, load_model, quantize
 from golden.quantization import compare
+from golden.tasks import TASKS
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,42 @@ def test_scales_shrink_with_large_weights_and_grow_with_small_ones():
         assert np.abs(layer.weight_recurrent).max() > 63 or layer.recurrent_alignment == 0
     assert fractions == sorted(fractions)[::-1]
     assert fractions[0] > fractions[2]
+
+
+def test_the_shipped_model_is_what_quantize_gives():
+    shipped = load_model("golden/models/mnist1d.safetensors")
+    integer = quantize(shipped.network(), TASKS["mnist1d"].train()[0][:500])
+    assert integer.input_format == shipped.integer.input_format
+    for found, expected in (
+        (integer.layers[0], shipped.integer.layers[0]),
+        (integer.readout, shipped.integer.readout),
+    ):
+        for name, value in vars(expected).items():
+            assert np.array_equal(getattr(found, name), value), name
+
+
+def test_symbols_as_one_hot_inputs_stay_exactly_so():
+    network, _ = make(11, 5, 6, 1)
+    x = np.eye(5)[np.random.default_rng(11).integers(0, 5, (4, 10))]
+    integer = quantize(network, x)
+    assert integer.one_hot
+    assert np.array_equal(integer.input_format.real(integer.quantize_inputs(x)), x)
+    x[2, 3] = [1, 0, 1, 0, 0]
+    assert not quantize(network, x).one_hot
+    x[2, 3] = [0, 0, 0.5, 0, 0]
+    assert not quantize(network, x).one_hot
+
+
+def test_a_readout_of_every_step_is_compared_step_by_step():
+    network, x = make(12, 3, 24, 1)
+    network.config["readout"] = "steps"
+    integer = quantize(network, x)
+    y = network.run(torch.tensor(x, dtype=torch.float32))[1]
+    labels = network.readout(y).argmax(-1)  # (N, T)
+    result = compare(network, integer, x, labels)
+    assert result.logit_error < 0.2
+    assert result.accuracy[0] == 1
+    assert 0.9 < result.accuracy[1] < 1
 
 
 def test_thresholds_outside_the_interval_are_clamped():
