@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp, log
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
-from torch import nn
 
 from golden.integer import IntegerEGRU
 from golden.network import Network
 from golden.tasks import Split, Task
+from golden.word_network import AnyNetwork
 
 SEQUENCES = 200  # evaluated together
 WINDOW = 1000  # steps of a stream evaluated together
@@ -56,14 +56,14 @@ def windows(split: Split, steps: int) -> Iterator[Split]:
         yield Split(split.inputs[:, begin : begin + steps], split.targets[:, begin : begin + steps])
 
 
-def has_twin(network: nn.Module) -> bool:
+def has_twin(network: AnyNetwork) -> TypeGuard[Network]:
     """Whether :func:`golden.quantize` has an integer model for it."""
     return isinstance(network, Network) and (
         network.config["cell"] == "egru" and network.config["readout"] == "mean"
     )
 
 
-def evaluate(task: Task, network: nn.Module, integer: IntegerEGRU | None) -> dict[str, Any]:
+def evaluate(task: Task, network: AnyNetwork, integer: IntegerEGRU | None) -> dict[str, Any]:
     """The scores of both models on the test set, as they stand in reports and model files.
 
     ``loss`` and ``accuracy`` are lists [float, integer], or [float] without an integer model;
@@ -111,7 +111,7 @@ def in_words(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def score_network(network: nn.Module, split: Split, stream: bool) -> Score:
+def score_network(network: AnyNetwork, split: Split, stream: bool) -> Score:
     """The network's score; with ``stream`` its state is carried through each sequence.
 
     The network is left in its mode, training or not.
@@ -122,7 +122,7 @@ def score_network(network: nn.Module, split: Split, stream: bool) -> Score:
     with torch.no_grad():
         for part in windows(split, WINDOW) if stream else _groups(split):
             inputs = torch.from_numpy(part.inputs).to(device)
-            logits, events, state = network.run(inputs, state if stream else None)  # type: ignore[operator]
+            logits, events, state = network.run(inputs, state if stream else None)
             fired = [[y.count_nonzero().item(), y.numel()] for y in events]
             total.add(logits.double().cpu().numpy(), part.targets, np.array(fired))
     network.train(training)

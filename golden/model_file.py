@@ -52,6 +52,19 @@ class ModelFile:
     network_config: dict[str, Any]
     parameters: dict[str, np.ndarray]
 
+    def twin(self) -> IntegerEGRU:
+        """The integer model.
+
+        Raises:
+            ModelFileError: there is none.
+        """
+        if self.integer is None:
+            raise ModelFileError(
+                f"{self.path} holds a network without an integer model: name one of an EGRU that "
+                f"was trained to give one class a sequence"
+            )
+        return self.integer
+
     def network(self) -> "Network | WordNetwork":
         """The float network (imports torch)."""
         import torch
@@ -76,7 +89,7 @@ def save(
     integer: IntegerEGRU | None,
     config: dict[str, Any],
 ) -> None:
-    """Write both models (or the only one) and ``config`` (JSON: task, training, results) to ``path``.
+    """Write the models and ``config`` (JSON: task, training, results) to ``path``.
 
     The file appears whole or not at all, and the same arguments give the same bytes.
     """
@@ -217,7 +230,7 @@ def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         names = [f"{cell}.{{}}_l{layer}" for layer in range(layers)]
         shapes = {"readout.weight": (outputs, size), "readout.bias": (outputs,)}
     gates = {"egru": 3, "gru": 3, "lstm": 4}[cell]
-    for name, inputs, units in zip(names, sizes, sizes[1:], strict=False):
+    for name, inputs, units in zip(names, sizes[:-1], sizes[1:], strict=True):
         shapes[name.format("weight_ih")] = (gates * units, inputs)
         shapes[name.format("weight_hh")] = (gates * units, units)
         shapes[name.format("bias_ih")] = shapes[name.format("bias_hh")] = (gates * units,)

@@ -51,7 +51,7 @@ class Recipe:
     window: Annotated[int, _whole("Steps of a stream per update (truncated BPTT).")] = 100
     rate: Annotated[float, _positive("Peak learning rate.")] = 6e-3
     weight_decay: Annotated[float, _positive("Of AdamW.")] = 1e-2
-    clip: Annotated[float, _positive("Largest norm of a gradient.")] = 1.0
+    clip: Annotated[float, _positive("Largest norm of a gradient, 0 for any.")] = 1.0
     target_activity: Annotated[float, _share("Activity above which there is a price.")] = 0.1
     activity_price: Annotated[float, _positive("Added to the loss for the excess, at last.")] = 2.0
     price_from: Annotated[float, _share("Share of the epochs at which the price sets in ...")] = 0.2
@@ -97,6 +97,6 @@ RECIPES: dict[str, Recipe] = {
         word_dropout=0.1,
         drop_connect=0.5,
     ),
-    "dvsgesture": Recipe(hidden=512, epochs=100, patience=20, batch=32, rate=1e-3, dropout=0.3),
+    "dvsgesture": Recipe(hidden=512, epochs=100, patience=20, batch=32, rate=1e-3),
     "shd": Recipe(hidden=256, epochs=60, patience=15, batch=64, rate=2e-3),
 }

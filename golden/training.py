@@ -21,7 +21,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from golden.batches import Batch, Batches
@@ -30,7 +30,7 @@ from golden.model_file import write_atomically
 from golden.network import Network, detach
 from golden.recipes import Recipe
 from golden.tasks import Split, Task
-from golden.word_network import WordNetwork
+from golden.word_network import AnyNetwork, WordNetwork
 
 KEY = "egru_training"  # of what this module adds to Lightning's checkpoint
 
@@ -91,7 +91,7 @@ class Files:
         return self.model.with_suffix(".tensorboard")
 
 
-def make_network(task: Task, recipe: Recipe) -> nn.Module:
+def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
     """The untrained network of a recipe; draws from torch's generator."""
     options: dict[str, Any] = {"cell": recipe.model, "num_layers": recipe.layers}
     if recipe.model == "egru":
@@ -114,7 +114,7 @@ def make_network(task: Task, recipe: Recipe) -> nn.Module:
 
 def train(
     task: Task, recipe: Recipe, files: Files, resume: bool = False, console: Console | None = None
-) -> tuple[nn.Module, list[Epoch]]:
+) -> tuple[AnyNetwork, list[Epoch]]:
     """Train a network on ``task``; the same arguments give the same network.
 
     A checkpoint is written after every epoch; with ``resume`` training goes on from there and
@@ -132,9 +132,12 @@ def train(
         check(files.checkpoint, run.identity)
     callbacks: list[Callback] = []
     if recipe.patience:
-        validation = {"monitor": "validation_loss", "mode": "min"}
-        stop = EarlyStopping(**validation, patience=recipe.patience, check_on_train_epoch_end=True)
-        callbacks += [stop, _checkpoint(files.best, **validation, save_weights_only=True)]
+        callbacks += [
+            EarlyStopping(
+                "validation_loss", patience=recipe.patience, check_on_train_epoch_end=True
+            ),
+            _checkpoint(files.best, monitor="validation_loss", save_weights_only=True),
+        ]
     callbacks.append(_checkpoint(files.checkpoint))
     bar = console is not None and console.is_terminal
     if bar:
@@ -160,7 +163,11 @@ def train(
             deterministic=True,
         )
         with _interruptible(run, console):
-            trainer.fit(run, ckpt_path=files.checkpoint if resume else None, weights_only=True)
+            try:
+                trainer.fit(run, ckpt_path=files.checkpoint if resume else None, weights_only=True)
+            except SystemExit:  # how Lightning reacts to the second Ctrl-C
+                if not run.interrupted:
+                    raise
     if run.interrupted:
         raise KeyboardInterrupt
     if recipe.patience:
@@ -216,7 +223,7 @@ class _Run(lightning.LightningModule):
             lr=recipe.rate,
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, recipe.rate, total_steps=self.trainer.estimated_stepping_batches
+            optimizer, recipe.rate, total_steps=int(self.trainer.estimated_stepping_batches)
         )
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
@@ -233,7 +240,7 @@ class _Run(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         inputs, targets, share = batch
-        logits, events, state = self.network.run(inputs, self.state)  # type: ignore[operator]
+        logits, events, state = self.network.run(inputs, self.state)
         if self.task.stream:
             self.state = detach(state)
         logits, targets = logits.flatten(0, -2), targets.flatten()
@@ -270,8 +277,8 @@ class _Run(lightning.LightningModule):
                 loss,
                 accuracy,
                 activity,
-                score and score.loss,
-                score and score.accuracy,
+                score.loss if score else None,
+                score.accuracy if score else None,
                 time.monotonic() - self.start,
             )
         )

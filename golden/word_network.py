@@ -1,12 +1,13 @@
 """The paper's language model: an embedding, recurrent layers, and a read-out tied with it."""
 
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.network import Cell, Events, make_layers, run_layers
+from golden.network import Cell, Events, Network, make_layers, run_layers
 
 
 class WordNetwork(nn.Module):
@@ -52,8 +53,7 @@ class WordNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(words))
         sizes = [embedding_size, *[hidden_size] * (num_layers - 1), embedding_size]
         self.layers = nn.ModuleList(
-            make_layers(cell, inputs, units, 1, **options)
-            for inputs, units in zip(sizes, sizes[1:], strict=False)
+            make_layers(cell, inputs, units, 1, **options) for inputs, units in pairwise(sizes)
         )
 
     def forward(self, x: Tensor, state: Any = None) -> Tensor:
@@ -81,3 +81,6 @@ class WordNetwork(nn.Module):
         if not (self.training and self.dropout):
             return values
         return values * F.dropout(torch.ones_like(values[:, :1]), self.dropout)
+
+
+AnyNetwork = Network | WordNetwork

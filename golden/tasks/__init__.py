@@ -29,7 +29,7 @@ TASKS: dict[str, Task] = {
 }
 
 
-def configure(name: str, **options: Any) -> Task:
+def configure(name: Any, **options: Any) -> Task:
     """The task of that name with options of its own; those that are None keep their default.
 
     Raises:

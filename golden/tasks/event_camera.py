@@ -7,7 +7,6 @@ gives steps and features; counts are limited and scaled to [0, 1].
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -92,7 +91,8 @@ class _EventTask(FileTask):
             raise DataError(f"{folder} cannot be read ({error}): fetch it again") from None
 
     def _frames(self, events: np.ndarray) -> np.ndarray:
-        step = (events["t"] - events["t"].min(initial=0)) // self.window
+        time = events["t"] - events["t"][:1]  # from the first event on
+        step = time // self.window
         events, step = events[step < self.steps], step[step < self.steps]
         place = tuple(
             events[field].astype(np.int64) // (1 if field == "p" else self.pool)

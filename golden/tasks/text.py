@@ -35,6 +35,13 @@ class TextTask(FileTask):
         return len(self.symbols)
 
 
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path} is no text in UTF-8 ({error}): name or fetch another") from None
+
+
 def _next(symbols: np.ndarray) -> Split:
     return Split(symbols[None, :-1], symbols[None, 1:])
 
@@ -53,10 +60,7 @@ class CharacterModel(TextTask):
     @cached_property
     def _text(self) -> str:
         path = self.path()
-        try:
-            text = path.read_text("utf-8")
-        except (UnicodeDecodeError, OSError) as error:
-            raise DataError(f"{path} cannot be read as a text in UTF-8 ({error}): name another")
+        text = _read(path)
         if len(text) < FEWEST_CHARACTERS:
             raise DataError(
                 f"{path} has {len(text)} characters, too few to learn from: "
@@ -65,7 +69,7 @@ class CharacterModel(TextTask):
         return text
 
     @cached_property
-    def symbols(self) -> list[str]:  # type: ignore[override]
+    def symbols(self) -> list[str]:
         return sorted(set(self._text))
 
     @cached_property
@@ -114,17 +118,14 @@ class WordModel(TextTask):
                 f"{folder} holds no {part}.txt, ptb.{part}.txt or wiki.{part}.tokens: "
                 f"fetch {self.source}"
             )
-        try:
-            lines = found[0].read_text("utf-8").splitlines()
-        except (UnicodeDecodeError, OSError) as error:
-            raise DataError(f"{found[0]} cannot be read as a text ({error}): fetch it again")
+        lines = _read(found[0]).splitlines()
         words = [word for line in lines for word in (*line.split(), "<eos>")]
         if len(words) < 2:
             raise DataError(f"{found[0]} is empty: fetch it again")
         return words
 
     @cached_property
-    def symbols(self) -> list[str]:  # type: ignore[override]
+    def symbols(self) -> list[str]:
         return sorted({*self._words("train"), "<unk>"})
 
     def _part(self, part: str) -> Split:

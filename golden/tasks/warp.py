@@ -3,9 +3,7 @@
 import numpy as np
 
 
-def warp_time(
-    x: np.ndarray, rng: np.random.Generator, shift: float, stretch: float
-) -> np.ndarray:
+def warp_time(x: np.ndarray, rng: np.random.Generator, shift: float, stretch: float) -> np.ndarray:
     """Each sequence of ``x`` (N, T, C) moved by up to ``shift`` steps and stretched by a factor
     of up to 1 ± ``stretch``, with linear interpolation and the ends held."""
     count, steps, _ = x.shape
