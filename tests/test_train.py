@@ -243,7 +243,7 @@ def test_streams_carry_their_state_and_reach_what_a_window_cannot(tmp_path):
         train = validation = test = everything
 
     # After 0, 0 come 1 and 2 in turn: known only from five steps before.
-    recipe = Recipe(hidden=12, epochs=25, batch=4, rate=0.03, window=8, activity_price=0.0)
+    recipe = Recipe(hidden=12, epochs=20, batch=4, rate=0.03, window=20, activity_price=0.0)
     network, history = train(Echo(), recipe, Files(tmp_path / "a"))
     assert history[-1].accuracy > 0.97
     results = golden.evaluation.evaluate(Echo(), network, None)
