@@ -6,6 +6,7 @@ import torch
 from typer.testing import CliRunner
 
 import golden.eval
+import golden.evaluation
 import sim.__main__ as sim_command
 from golden import load_model, save_model
 from golden.evaluation import has_twin, score_network
@@ -93,12 +94,13 @@ def test_unknown_cells_and_read_outs_rejected(option, value):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_scores_are_those_of_all_scored_targets(stream):
+def test_scores_are_those_of_all_scored_targets(stream, monkeypatch):
+    monkeypatch.setattr(golden.evaluation, "WINDOW", 7)
     network = Network(3, 5, 4, readout="steps")
-    inputs, targets = np.random.default_rng(0).integers(0, 3, (2, 250 if stream else 3, 1500))
+    inputs, targets = np.random.default_rng(0).integers(0, 3, (2, 250, 30))
     targets[:, ::3] = -1
     if stream:
-        inputs, targets = inputs[:1], targets[:1]
+        inputs, targets = inputs.reshape(1, -1), targets.reshape(1, -1)
     score = score_network(network, Split(inputs, targets), stream)
     assert network.training
     logits, events, _ = network.eval().run(torch.from_numpy(inputs))
