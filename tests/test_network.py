@@ -41,15 +41,16 @@ def test_a_sequence_in_parts_with_the_state_carried_equals_the_whole(make):
     assert torch.allclose(torch.cat([first, second], 1), whole, atol=1e-6)
 
 
-def test_every_layers_events_are_there_and_the_last_ones_are_read_out():
-    network = Network(3, 5, 4, 2).eval()
+@pytest.mark.parametrize("readout", ["mean", "steps"])
+def test_every_layers_events_are_there_and_the_last_ones_are_read_out(readout):
+    network = Network(3, 5, 4, 2, readout=readout).eval()
     x = torch.randn(2, 9, 3)
     logits, events, _ = network.run(x)
     y, _ = network.egru(x)
     assert len(events) == 2
     assert torch.equal(events[1], y)
     assert not torch.equal(events[0], y)
-    assert torch.equal(logits, network.readout(y.mean(1)))
+    assert torch.equal(logits, network.readout(y if readout == "steps" else y.mean(1)))
 
 
 def test_symbols_are_seen_one_hot():

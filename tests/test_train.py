@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import golden.eval
 from golden import load_model
+from golden.batches import Batches
 from golden.evaluation import fold, score_network
 from golden.recipes import RECIPES, Recipe
 from golden.tasks import TASKS, Split, Task
@@ -245,6 +246,21 @@ def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
     assert history[0].loss == pytest.approx(score_network(network, streams, True).loss, rel=1e-6)
     cut = Split(*(array.reshape(-1, 5) for array in streams))
     assert history[0].loss != pytest.approx(score_network(network, cut, False).loss, rel=1e-4)
+
+
+def test_processes_share_a_batch_and_every_epoch_draws_anew():
+    def inputs(epoch, rank, processes):
+        found = list(Batches(Toy(), replace(RECIPE, batch=7), lambda: epoch, rank, processes))
+        return [batch.inputs for batch in found if batch.share]
+
+    whole = inputs(0, 0, 1)
+    parts = [inputs(0, rank, 2) for rank in range(2)]
+    assert len(whole) == 18
+    for batch, even, odd in zip(whole, parts[0], [*parts[1], whole[0][:0]], strict=False):
+        assert torch.equal(batch[0::2], even)
+        assert len(odd) == 0 or torch.equal(batch[1::2], odd)
+    assert torch.equal(inputs(0, 0, 1)[0], whole[0])
+    assert not torch.equal(inputs(1, 0, 1)[0], whole[0])
 
 
 def test_several_processes_equal_one_within_rounding(tmp_path):
