@@ -3,6 +3,7 @@
 
 PYTHON    ?= python3
 MODEL     ?= golden/models/mnist1d.safetensors
+DATA      ?=
 SEQUENCES ?= 100
 SEED      ?= 2
 STALL     ?= 0
@@ -23,7 +24,8 @@ help:
 	@echo
 	@echo '  setup      make .venv, the environment of all targets; they do so by themselves'
 	@echo '  sim        run a model on the simulated accelerator and compare it bit by bit'
-	@echo '             MODEL=$(MODEL) SEQUENCES=$(SEQUENCES)'
+	@echo '             MODEL=$(MODEL) DATA=$(DATA)'
+	@echo '             SEQUENCES=$(SEQUENCES)'
 	@echo '             SEED=$(SEED) STALL=$(STALL) WAVES=$(WAVES)'
 	@echo '  test       run the test suite'
 	@echo '  sanitize   run the C++ tests of the training core under sanitizers'
@@ -49,7 +51,7 @@ $(full): $(basic) CMakeLists.txt $(wildcard golden/csrc/*)
 	@tools/setup.sh full '$(PYTHON)'
 
 sim: $(basic)
-	$(python) -m sim --model $(MODEL) --sequences $(SEQUENCES) --seed $(SEED) \
+	$(python) -m sim --model $(MODEL) $(if $(DATA),--data $(DATA)) --sequences $(SEQUENCES) --seed $(SEED) \
 	    --stall $(STALL) $(if $(filter 1,$(WAVES)),--waves)
 
 test: $(full)

@@ -57,7 +57,7 @@ def _build(board: str, variant: str, model: Path, seed: int, mhz: float, out: Pa
     platform = _one_of(target.PLATFORMS, variant, f"variant of {board}")
     name = f"{board}-{variant.lower()}"
     target.check_clock(mhz)
-    image = build_image(model_file.load(model).integer, config := preset(name))
+    image = build_image(model_file.load(model).twin(), config := preset(name))
     tools = Tools.find()
     progress(
         "native tools"

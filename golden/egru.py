@@ -188,20 +188,33 @@ class EGRU(nn.Module):
         """
         if x.dim() not in (2, 3):
             raise ValueError(f"EGRU expects a 2-D or 3-D input, not {x.dim()}-D")
-        if x.shape[-1] != self.input_size:
-            raise ValueError(f"EGRU expects {self.input_size} features a step, not {x.shape[-1]}")
         batched = x.dim() == 3
         if not batched:
-            x = x.unsqueeze(1)
+            x = x.unsqueeze(0 if self.batch_first else 1)
             state = None if state is None else tuple(s.unsqueeze(-2) for s in state)
-        elif self.batch_first:
+        events, state, *trace = self._run(x, state)
+        outputs = [events[-1], *trace]
+        if not batched:
+            outputs = [o.squeeze(0 if self.batch_first else 1) for o in outputs]
+            state = tuple(s.squeeze(-2) for s in state)
+        return outputs[0], state, *outputs[1:]
+
+    def run_layers(self, x: Tensor, state: State | None = None) -> tuple[tuple[Tensor, ...], State]:
+        """As a call with 3-D inputs, but ``(events, state)`` with the events of every layer."""
+        return self._run(x, state)[:2]
+
+    def _run(self, x: Tensor, state: State | None):
+        """``(events, state)`` or ``(events, state, trace)``, laid out as ``x``, which is 3-D."""
+        if x.shape[-1] != self.input_size:
+            raise ValueError(f"EGRU expects {self.input_size} features a step, not {x.shape[-1]}")
+        if self.batch_first:
             x = x.transpose(0, 1)
         if x.shape[0] == 0:
             raise ValueError("EGRU expects at least one step")
         y0, h0, *trace0 = self._initial_state(x, state)
 
         on_core = self._on_core(x, y0, h0)
-        last_y, last_h, near = [], [], None
+        events, last_y, last_h, near = [], [], [], None
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = F.dropout(x, self.dropout, self.training)
@@ -209,21 +222,18 @@ class EGRU(nn.Module):
                 x, y, h, near = self._run_layer_on_core(layer, x, y0[layer], h0[layer], near)
             else:
                 x, y, h = self.run_layer(layer, x, y0[layer], h0[layer])
+            events.append(x)
             last_y.append(y)
             last_h.append(h)
         state = (torch.stack(last_y), torch.stack(last_h))
-        outputs = [x]
+        outputs = events
         if self.trace:
             trace, last_trace = _trace(x, trace0[0])
             state += (last_trace,)
-            outputs.append(trace)
-
-        if not batched:
-            outputs = [o.squeeze(1) for o in outputs]
-            state = tuple(s.squeeze(-2) for s in state)
-        elif self.batch_first:
+            outputs = [*events, trace]
+        if self.batch_first:
             outputs = [o.transpose(0, 1) for o in outputs]
-        return outputs[0], state, *outputs[1:]
+        return tuple(outputs[: self.num_layers]), state, *outputs[self.num_layers :]
 
     def _initial_state(self, x: Tensor, state: State | None) -> State:
         per_layer = (self.num_layers, x.shape[1], self.hidden_size)

@@ -3,7 +3,8 @@
 A file is in safetensors format. Its metadata hold one JSON text, ``egru_model``, with the
 format's version, the shapes and numeric formats, and the task, training and results. The
 tensors are ``float.*``, the network's parameters in float32, and ``integer.*`` in the
-narrowest type that holds them. Reading the integer model needs no torch.
+narrowest type that holds them; networks without an integer twin lack these. Reading the integer
+model needs no torch.
 """
 
 import json
@@ -22,6 +23,7 @@ from golden.numerics import VALUE_BITS, Format
 
 if TYPE_CHECKING:
     from golden.network import Network
+    from golden.word_network import WordNetwork
 
 VERSION = 1
 KEY = "egru_model"  # the only key: several would be stored in random order
@@ -37,26 +39,42 @@ class ModelFile:
 
     Attributes:
         path: where it was read.
-        integer: the integer model.
+        integer: the integer model, or None.
         config: what was given to :func:`save`: task, training, results.
-        network_config: arguments of the :class:`golden.network.Network`.
+        network_config: arguments of the :class:`golden.network.Network`, or, with an
+            ``embedding_size``, of the :class:`golden.word_network.WordNetwork`.
         parameters: its parameters by name, float32.
     """
 
     path: Path
-    integer: IntegerEGRU
+    integer: IntegerEGRU | None
     config: dict[str, Any]
     network_config: dict[str, Any]
     parameters: dict[str, np.ndarray]
 
-    def network(self) -> "Network":
+    def twin(self) -> IntegerEGRU:
+        """The integer model.
+
+        Raises:
+            ModelFileError: there is none.
+        """
+        if self.integer is None:
+            raise ModelFileError(
+                f"{self.path} holds a network without an integer model: name one of an EGRU that "
+                f"was trained to give one class a sequence"
+            )
+        return self.integer
+
+    def network(self) -> "Network | WordNetwork":
         """The float network (imports torch)."""
         import torch
 
         from golden.network import Network
+        from golden.word_network import WordNetwork
 
+        kind = WordNetwork if "embedding_size" in self.network_config else Network
         try:
-            network = Network(**self.network_config)
+            network = kind(**self.network_config)
         except (TypeError, ValueError) as error:
             raise ModelFileError(
                 f"{self.path}: its network cannot be built ({error}); train or copy the file again"
@@ -65,8 +83,13 @@ class ModelFile:
         return network.eval()
 
 
-def save(path: str | Path, network: "Network", integer: IntegerEGRU, config: dict[str, Any]):
-    """Write both models and ``config`` (JSON: task, training, results) to ``path``.
+def save(
+    path: str | Path,
+    network: "Network | WordNetwork",
+    integer: IntegerEGRU | None,
+    config: dict[str, Any],
+) -> None:
+    """Write the models and ``config`` (JSON: task, training, results) to ``path``.
 
     The file appears whole or not at all, and the same arguments give the same bytes.
     """
@@ -74,6 +97,17 @@ def save(path: str | Path, network: "Network", integer: IntegerEGRU, config: dic
         f"float.{name}": np.ascontiguousarray(tensor.detach().cpu().float().numpy())
         for name, tensor in network.state_dict().items()
     }
+    header = {
+        "version": VERSION,
+        "network": network.config,
+        "integer": None if integer is None else _encode_integer(integer, tensors),
+        "config": config,
+    }
+    write_atomically(path, to_bytes(tensors, {KEY: json.dumps(header, allow_nan=False)}))
+
+
+def _encode_integer(integer: IntegerEGRU, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Its header; adds its arrays to ``tensors``."""
     layers = []
     for index, layer in enumerate(integer.layers):
         for name, dtype in _LAYER_TYPES.items():
@@ -92,19 +126,13 @@ def save(path: str | Path, network: "Network", integer: IntegerEGRU, config: dic
             "fraction": integer.readout.fraction,
             "bias_operand": integer.readout.bias_operand,
         }
-    header = {
-        "version": VERSION,
-        "network": network.config,
-        "integer": {
-            "weight_bits": integer.weight_bits,
-            "input_fraction": integer.input_format.fraction,
-            "one_hot": integer.one_hot,
-            "layers": layers,
-            "readout": readout,
-        },
-        "config": config,
+    return {
+        "weight_bits": integer.weight_bits,
+        "input_fraction": integer.input_format.fraction,
+        "one_hot": integer.one_hot,
+        "layers": layers,
+        "readout": readout,
     }
-    write_atomically(path, to_bytes(tensors, {KEY: json.dumps(header, allow_nan=False)}))
 
 
 def load(path: str | Path) -> ModelFile:
@@ -176,7 +204,7 @@ def _decode(path: Path, text: str, tensors: dict[str, np.ndarray]) -> ModelFile:
             name: take(f"float.{name}", np.float32, shape)
             for name, shape in _parameter_shapes(network).items()
         }
-        model = _decode_integer(integer, network, take)
+        model = None if integer is None else _decode_integer(integer, network, take)
         config = header["config"]
     except ModelFileError:
         raise
@@ -190,16 +218,26 @@ def _decode(path: Path, text: str, tensors: dict[str, np.ndarray]) -> ModelFile:
 
 
 def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    size, outputs = network["hidden_size"], network["outputs"]
-    shapes: dict[str, tuple[int, ...]] = {}
-    inputs = network["input_size"]
-    for layer in range(network["num_layers"]):
-        shapes[f"egru.weight_ih_l{layer}"] = (3 * size, inputs)
-        shapes[f"egru.weight_hh_l{layer}"] = (3 * size, size)
-        shapes[f"egru.bias_ih_l{layer}"] = shapes[f"egru.bias_hh_l{layer}"] = (3 * size,)
-        shapes[f"egru.threshold_l{layer}"] = (size,)
-        inputs = size
-    return shapes | {"readout.weight": (outputs, size), "readout.bias": (outputs,)}
+    cell, layers = network.get("cell", "egru"), network["num_layers"]
+    size = network["hidden_size"]
+    if "embedding_size" in network:
+        words, last = network["words"], network["embedding_size"]
+        sizes = [last, *[size] * (layers - 1), last]
+        names = [f"layers.{layer}.{{}}_l0" for layer in range(layers)]
+        shapes = {"embedding.weight": (words, last), "bias": (words,)}
+    else:
+        outputs = network["outputs"]
+        sizes = [network["input_size"], *[size] * layers]
+        names = [f"{cell}.{{}}_l{layer}" for layer in range(layers)]
+        shapes = {"readout.weight": (outputs, size), "readout.bias": (outputs,)}
+    gates = {"egru": 3, "gru": 3, "lstm": 4}[cell]
+    for name, inputs, units in zip(names, sizes[:-1], sizes[1:], strict=True):
+        shapes[name.format("weight_ih")] = (gates * units, inputs)
+        shapes[name.format("weight_hh")] = (gates * units, units)
+        shapes[name.format("bias_ih")] = shapes[name.format("bias_hh")] = (gates * units,)
+        if cell == "egru":
+            shapes[name.format("threshold")] = (units,)
+    return shapes
 
 
 def _decode_integer(integer: dict[str, Any], network: dict[str, Any], take) -> IntegerEGRU:

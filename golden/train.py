@@ -1,97 +1,125 @@
-"""Command line: ``python -m golden.train mnist1d`` trains, quantises, evaluates and saves."""
+"""Command line: ``python -m golden.train TASK`` trains, quantises, evaluates and saves."""
 
-import csv
-import io
+import inspect
 import json
 import logging
+import os
 import shlex
-import signal
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_type_hints
 
 import numpy as np
 import torch
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from golden import model_file
-from golden.network import Network
-from golden.quantization import compare, quantize
-from golden.tasks import TASKS, Task
-from golden.training import Epoch, Recipe, train
+from golden.evaluation import evaluate, has_twin, in_words
+from golden.quantization import quantize
+from golden.recipes import RECIPES, Recipe
+from golden.tasks import TASKS, Task, configure
+from golden.training import Files, describe, train
 
 CALIBRATION_SEQUENCES = 500
-DEFAULTS = Recipe()
+RECIPE_OPTIONS = get_type_hints(Recipe, include_extras=True)
 
 app = typer.Typer(add_completion=False)
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def _task(name: str) -> Task:
-    if name not in TASKS:
-        raise typer.BadParameter(f"{name!r} is not one of: {', '.join(TASKS)}")
-    return TASKS[name]
+def _with_recipe_options(function: Callable) -> Callable:
+    """Gives ``function``, in place of ``**recipe``, every field of Recipe as an option."""
+    signature = inspect.signature(function)
+    *own, _ = signature.parameters.values()
+    options = []
+    for name, hint in RECIPE_OPTIONS.items():
+        kind, option = hint.__origin__, hint.__metadata__[0]
+        options.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[kind | None, option],
+            )
+        )
+    function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
+    return function
 
 
 @app.command()
+@_with_recipe_options
 def main(
     task: Annotated[str, typer.Argument(help=f"What to train on: {', '.join(TASKS)}.")],
-    hidden: Annotated[int, typer.Option(min=1, help="Units of the EGRU layer.")] = DEFAULTS.hidden,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = DEFAULTS.epochs,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = DEFAULTS.seed,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the task's files are, if it has any.")
+    ] = None,
+    encoding: Annotated[
+        Literal["logmel", "events"] | None,
+        typer.Option(help="digits: frames, or the events of their changes."),
+    ] = None,
+    scan: Annotated[
+        Literal["rows", "pixels"] | None, typer.Option(help="smnist: what is a step.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="Model file to write.  [default: runs/TASK.safetensors]"),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Use only that many training sequences.")
-    ] = None,
+    **recipe: Any,
 ) -> None:
-    """Train an EGRU, quantise it and evaluate both models on the test set.
+    """Train a network, quantise it and evaluate both models on the test set.
 
-    Beside the model file come a report (.json), the course of the training (.csv) and, while
-    training, a checkpoint. Ctrl-C stops after the epoch; --resume goes on from there.
+    Options that are left out come from the task's recipe (golden/recipes.py). Beside the model
+    file come a report (.json), the course of the training (.csv, and .tensorboard/) and, while
+    training, a checkpoint. Ctrl-C stops after the epoch; --resume goes on from there. Several
+    processes: torchrun --nproc-per-node 2 -m golden.train TASK ...
     """
-    chosen = _task(task)
-    out = out or Path("runs") / f"{task}.safetensors"
+    if task not in TASKS:
+        raise typer.BadParameter(f"{task!r} is not one of: {', '.join(TASKS)}")
+    files = Files(out or Path("runs") / f"{task}.safetensors")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # Nothing here reads memory that was not written: no need to fill it first, which costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    recipe = Recipe(hidden=hidden, epochs=epochs, seed=seed, limit=limit)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        build(chosen, recipe, out, resume)
+        chosen = configure(task, data=data, encoding=encoding, scan=scan)
+        given = {name: value for name, value in recipe.items() if value is not None}
+        build(chosen, replace(RECIPES[task], **given), files, resume)
     except KeyboardInterrupt:
-        console.print(f"stopped; go on with --resume, from {_checkpoint(out)}")
+        console.print(f"stopped; go on with --resume, from {files.checkpoint}")
         raise typer.Exit(130) from None
     except (ValueError, OSError) as error:
         console.print(f"error: {error}")
         raise typer.Exit(1) from None
 
 
-def build(task: Task, recipe: Recipe, out: Path, resume: bool = False) -> dict:
-    """Train, quantise, evaluate and write everything beside ``out``; returns the report."""
+def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> None:
+    """Train, quantise, evaluate and write everything beside the model file."""
     start = time.monotonic()
-    network, history = _train(task, recipe, out, resume)
-    inputs, _ = task.train()
-    integer = quantize(network, inputs[:CALIBRATION_SEQUENCES])
-    # The test set is looked at once, here, by the last epoch's weights.
-    test_inputs, test_labels = task.test()
-    result = compare(network, integer, test_inputs, test_labels)
-    console.print(f"test set of {len(test_labels)}:\n{result}")
-
+    first = int(os.environ.get("RANK", 0)) == 0
+    network, _ = train(task, recipe, files, resume, console if first else None)
+    if not first:  # one of several processes; the first does the rest
+        return
+    integer = None
+    if has_twin(network):
+        integer = quantize(network, task.everything().inputs[:CALIBRATION_SEQUENCES])
+    # The test set is looked at once, here.
+    results = evaluate(task, network, integer)
+    console.print(f"test set:\n{in_words(results)}")
     facts = {
         "task": task.name,
+        "options": describe(task)["options"],
         "training": {"command": _command(task, recipe), **asdict(recipe)},
-        "results": {**asdict(result), "test_sequences": len(test_labels)},
+        "results": results,
     }
-    model_file.save(out, network, integer, facts)
+    model_file.save(files.model, network, integer, facts)
     report = {
         **facts,
         "minutes": round((time.monotonic() - start) / 60, 1),
@@ -104,67 +132,25 @@ def build(task: Task, recipe: Recipe, out: Path, resume: bool = False) -> dict:
         },
     }
     text = json.dumps(report, indent=2) + "\n"
-    model_file.write_atomically(out.with_suffix(".json"), text.encode())
-    model_file.write_atomically(out.with_suffix(".csv"), _table(history).encode())
-    _checkpoint(out).unlink(missing_ok=True)
-    console.print(f"wrote {out}")
-    return report
-
-
-def _train(task: Task, recipe: Recipe, out: Path, resume: bool) -> tuple[Network, list[Epoch]]:
-    interrupted = False
-
-    def interrupt(*_) -> None:
-        nonlocal interrupted
-        interrupted = True
-        console.print("stopping after this epoch")
-
-    def show(epoch: Epoch) -> None:
-        progress.update(
-            bar,
-            completed=epoch.epoch,
-            text=f"loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2%}  "
-            f"activity {epoch.activity:.2%}",
-        )
-        if interrupted:
-            raise KeyboardInterrupt
-
-    columns = (
-        TextColumn("epoch {task.completed}/{task.total}"),
-        BarColumn(),
-        TextColumn("{task.fields[text]}"),
-        TimeRemainingColumn(),
-    )
-    previous = signal.signal(signal.SIGINT, interrupt)
-    try:
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("", total=recipe.epochs, text="")
-            return train(task, recipe, _checkpoint(out), resume, show)
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def _checkpoint(out: Path) -> Path:
-    return out.with_suffix(".checkpoint")
+    model_file.write_atomically(files.report, text.encode())
+    for path in (files.checkpoint, files.best):
+        path.unlink(missing_ok=True)
+    console.print(f"wrote {files.model}")
 
 
 def _command(task: Task, recipe: Recipe) -> str:
     """The shortest command that gives this model; sums depend on the number of threads."""
     words = ["python", "-m", "golden.train", task.name]
-    for name in ("hidden", "epochs", "seed", "limit"):
-        if (value := getattr(recipe, name)) != getattr(DEFAULTS, name):
-            words += [f"--{name}", str(value)]
+    for field in fields(task):
+        if (value := getattr(task, field.name)) != field.default:
+            words += [f"--{field.name}", value.name if isinstance(value, Path) else str(value)]
+    usual = RECIPES[task.name]
+    for field in fields(recipe):
+        if (value := getattr(recipe, field.name)) != getattr(usual, field.name):
+            words += [f"--{field.name.replace('_', '-')}", str(value)]
     if torch.get_num_threads() > 1:
         words += ["--threads", str(torch.get_num_threads())]
     return shlex.join(words)
-
-
-def _table(history: list[Epoch]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(asdict(history[0])), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(epoch) for epoch in history)
-    return text.getvalue()
 
 
 if __name__ == "__main__":

@@ -1,188 +1,386 @@
-"""Training: cross-entropy plus a price on activity above a target, resumable and deterministic."""
+"""Training: cross-entropy plus a price on activity above a target, resumable and deterministic.
 
+Lightning's Trainer runs the loop, for one process or for several under ``torchrun``.
+"""
+
+import csv
 import io
+import logging
+import os
+import signal
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import lightning
 import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
 from torch import Tensor
 from torch.nn import functional as F
 
+from golden.batches import Batch, Batches
+from golden.evaluation import fold, score_network
 from golden.model_file import write_atomically
-from golden.network import Network
-from golden.tasks import Task
+from golden.network import Network, detach
+from golden.recipes import Recipe
+from golden.tasks import Split, Task
+from golden.word_network import AnyNetwork, WordNetwork
 
-CHECKPOINT_EVERY = 10  # epochs
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that, with the task, determines the trained network.
-
-    Attributes:
-        hidden: units, H.
-        epochs: passes over the training sequences.
-        seed: of initialisation, order and augmentation.
-        batch: sequences per update.
-        rate: peak of the one-cycle learning rate of AdamW.
-        weight_decay: of AdamW, on everything but thresholds.
-        target_activity: share of units firing above which activity is priced, in [0, 1].
-        activity_price: weight of the excess in the loss, phased in between 20 % and 50 % of
-            the epochs: from the start it would silence units before they have learnt anything.
-        surrogate_height, surrogate_width: see :class:`golden.egru.EGRU`.
-        limit: training sequences to use; all if omitted.
-    """
-
-    hidden: int = 128
-    epochs: int = 360
-    seed: int = 0
-    batch: int = 100
-    rate: float = 6e-3
-    weight_decay: float = 1e-2
-    target_activity: float = 0.18
-    activity_price: float = 2.0
-    surrogate_height: float = 1.0
-    surrogate_width: float = 0.5
-    limit: int | None = None
+KEY = "egru_training"  # of what this module adds to Lightning's checkpoint
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Means over one epoch's training batches; ``activity`` is the share of units firing."""
+    """Means over one epoch's training batches; ``activity`` is the share of units with an
+    event. The loss and accuracy on the validation set are None without one."""
 
     epoch: int
     loss: float
     accuracy: float
     activity: float
+    validation_loss: float | None
+    validation_accuracy: float | None
     seconds: float
+
+    def __str__(self) -> str:
+        text = f"loss {self.loss:.4f}  accuracy {self.accuracy:.2%}  activity {self.activity:.2%}"
+        if self.validation_loss is not None:
+            text += f"  validation {self.validation_loss:.4f}, {self.validation_accuracy:.2%}"
+        return f"{text}  {self.seconds:.1f} s"
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be continued; the message says why."""
 
 
+@dataclass(frozen=True)
+class Files:
+    """What a training writes, beside the model file ``model``."""
+
+    model: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where to go on from, after every epoch."""
+        return self.model.with_suffix(".checkpoint")
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch so far, with a validation set."""
+        return self.model.with_suffix(".best.checkpoint")
+
+    @property
+    def history(self) -> Path:
+        """A line of CSV for every epoch."""
+        return self.model.with_suffix(".csv")
+
+    @property
+    def report(self) -> Path:
+        """Options, results and versions, as JSON."""
+        return self.model.with_suffix(".json")
+
+    @property
+    def tensorboard(self) -> Path:
+        """A folder for TensorBoard."""
+        return self.model.with_suffix(".tensorboard")
+
+
+def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
+    """The untrained network of a recipe; draws from torch's generator."""
+    options: dict[str, Any] = {"cell": recipe.model, "num_layers": recipe.layers}
+    if recipe.model == "egru":
+        options |= {
+            "surrogate_height": recipe.surrogate_height,
+            "surrogate_width": recipe.surrogate_width,
+            "threshold_mean": recipe.threshold_mean,
+            "drop_connect": recipe.drop_connect,
+        }
+    if recipe.embedding is None:
+        if recipe.layers > 1:
+            options["dropout"] = recipe.dropout
+        sizes = (task.input_size, recipe.hidden, task.classes)
+        return Network(*sizes, readout=task.readout, **options)
+    if not task.stream:
+        raise ValueError(f"--embedding is for language models, and {task.name} is none")
+    options |= {"dropout": recipe.dropout, "word_dropout": recipe.word_dropout}
+    return WordNetwork(task.classes, recipe.embedding, recipe.hidden, **options)
+
+
 def train(
-    task: Task,
-    recipe: Recipe,
-    checkpoint: Path,
-    resume: bool = False,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-) -> tuple[Network, list[Epoch]]:
+    task: Task, recipe: Recipe, files: Files, resume: bool = False, console: Console | None = None
+) -> tuple[AnyNetwork, list[Epoch]]:
     """Train a network on ``task``; the same arguments give the same network.
 
-    ``checkpoint`` is written every CHECKPOINT_EVERY epochs and after the last; with ``resume``
-    training goes on from it and ends as if it had never stopped. ``on_epoch`` is called after
-    every epoch; what it raises stops the training, with a checkpoint of the epochs so far.
+    A checkpoint is written after every epoch; with ``resume`` training goes on from there and
+    ends as if it had never stopped. Ctrl-C stops after the epoch, a second one at once.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, with a checkpoint of the epochs so far.
+        CheckpointError: there is no checkpoint, or it is another training's, or damaged.
+        DataError: the task's data are missing.
     """
-    x, labels = (array[: recipe.limit] for array in task.train())
-    run = _Run(task, recipe, len(x))
-    history: list[Epoch] = []
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    torch.manual_seed(recipe.seed)
+    run = _Run(task, recipe, files)
     if resume:
-        history = run.restore(checkpoint)
-    for epoch in range(len(history), recipe.epochs):
-        history.append(run.epoch(epoch, x, labels))
-        try:
-            on_epoch(history[-1])
-        except BaseException:
-            run.save(checkpoint, history)
-            raise
-        if len(history) % CHECKPOINT_EVERY == 0 or len(history) == recipe.epochs:
-            run.save(checkpoint, history)
-    return run.network.eval(), history
-
-
-class _Run:
-    """The moving parts of one training: network, optimiser, learning rate."""
-
-    def __init__(self, task: Task, recipe: Recipe, count: int):
-        torch.manual_seed(recipe.seed)
-        self.task, self.recipe = task, recipe
-        self.network = Network(
-            task.input_size,
-            recipe.hidden,
-            task.classes,
-            surrogate_height=recipe.surrogate_height,
-            surrogate_width=recipe.surrogate_width,
+        check(files.checkpoint, run.identity)
+    callbacks: list[Callback] = []
+    if recipe.patience:
+        callbacks += [
+            EarlyStopping(
+                "validation_loss", patience=recipe.patience, check_on_train_epoch_end=True
+            ),
+            _checkpoint(files.best, monitor="validation_loss", save_weights_only=True),
+        ]
+    callbacks.append(_checkpoint(files.checkpoint))
+    bar = console is not None and console.is_terminal
+    if bar:
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    elif console:
+        run.say = console.print
+    files.model.parent.mkdir(parents=True, exist_ok=True)
+    with _quiet():
+        trainer = lightning.Trainer(
+            accelerator="cpu",
+            strategy="ddp" if processes > 1 else "auto",
+            devices=int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
+            num_nodes=processes // int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
+            max_epochs=recipe.epochs,
+            gradient_clip_val=recipe.clip,
+            logger=TensorBoardLogger(files.tensorboard.parent, files.tensorboard.name, ""),
+            callbacks=callbacks,
+            enable_progress_bar=bar,
+            enable_model_summary=False,
+            enable_checkpointing=True,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            deterministic=True,
         )
+        with _interruptible(run, console):
+            try:
+                trainer.fit(run, ckpt_path=files.checkpoint if resume else None, weights_only=True)
+            except SystemExit:  # how Lightning reacts to the second Ctrl-C
+                if not run.interrupted:
+                    raise
+    if run.interrupted:
+        raise KeyboardInterrupt
+    if recipe.patience:
+        best = torch.load(files.best, weights_only=True)
+        run.load_state_dict(best["state_dict"])
+    return run.network.eval(), run.history
+
+
+class _Run(lightning.LightningModule):
+    """The moving parts of one training."""
+
+    def __init__(self, task: Task, recipe: Recipe, files: Files):
+        super().__init__()
+        self.task, self.recipe, self.files = task, recipe, files
+        self.network = make_network(task, recipe)
+        self.history: list[Epoch] = []
+        self.interrupted = False
+        self.say: Callable[[str], None] = lambda text: None
+        self.validation: Split | None = None
+        if recipe.patience:
+            self.validation = task.validation()
+            if task.stream:
+                self.validation = fold(self.validation, recipe.batch)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What another training must have in common to go on from a checkpoint of this one."""
+        return {"task": describe(self.task), "recipe": asdict(self.recipe)}
+
+    def train_dataloader(self) -> Batches:
+        return Batches(
+            self.task, self.recipe, lambda: self.current_epoch, self.global_rank, self._processes
+        )
+
+    @property
+    def _processes(self) -> int:
+        return self.trainer.world_size
+
+    def configure_optimizers(self):
         named = list(self.network.named_parameters())
-        decayed = [p for name, p in named if "threshold" not in name]
-        thresholds = [p for name, p in named if "threshold" in name]
-        self.optimizer = torch.optim.AdamW(
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
             [
-                {"params": decayed, "weight_decay": recipe.weight_decay},
-                {"params": thresholds, "weight_decay": 0.0},
+                {
+                    "params": [p for name, p in named if "threshold" not in name],
+                    "weight_decay": recipe.weight_decay,
+                },
+                {
+                    "params": [p for name, p in named if "threshold" in name],
+                    "weight_decay": 0.0,
+                },
             ],
             lr=recipe.rate,
         )
-        batches = -(-count // recipe.batch)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.rate, total_steps=batches * recipe.epochs
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, recipe.rate, total_steps=int(self.trainer.estimated_stepping_batches)
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+    def on_train_epoch_start(self) -> None:
+        self.start, self.state = time.monotonic(), None
+        self.totals = torch.zeros(4, dtype=torch.float64)
+        recipe = self.recipe
+        ramp = (self.current_epoch / recipe.epochs - recipe.price_from) / max(
+            recipe.price_until - recipe.price_from, 1e-9
+        )
+        self.price = recipe.activity_price * min(max(ramp, 0.0), 1.0)
+        if recipe.model != "egru":
+            self.price = 0.0  # units that always speak cannot be made to speak less
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        inputs, targets, share = batch
+        logits, events, state = self.network.run(inputs, self.state)
+        if self.task.stream:
+            self.state = detach(state)
+        logits, targets = logits.flatten(0, -2), targets.flatten()
+        loss = F.cross_entropy(logits, targets, ignore_index=-1)
+        total = loss
+        if self.price:
+            activity = _activity(events)
+            # The price is on the activity of the whole batch, which the processes share.
+            whole = activity.detach()
+            if self._processes > 1:
+                whole = self.trainer.strategy.reduce(whole * share, reduce_op="mean")
+            if whole > self.recipe.target_activity:
+                total = total + self.price * (activity - self.recipe.target_activity)
+        with torch.no_grad():
+            scored = (targets >= 0).sum()
+            right = (logits.argmax(1) == targets).sum()
+            fired = torch.stack([(y != 0).float().mean() for y in events]).mean()
+            if share > 0:
+                self.totals += torch.stack([loss * scored, right, fired * scored, scored])
+        return total * share
+
+    def on_train_epoch_end(self) -> None:
+        totals = self.trainer.strategy.reduce(self.totals, reduce_op="sum")
+        loss, accuracy, activity = (totals[:3] / totals[3]).tolist()
+        values = {"loss": loss, "accuracy": accuracy, "activity": activity}
+        score = None
+        if self.validation:  # by every process on its own, so that all decide alike
+            score = score_network(self.network, self.validation, self.task.stream)
+            values |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
+        self.log_dict(values, prog_bar=True)
+        self.history.append(
+            Epoch(
+                self.current_epoch + 1,
+                loss,
+                accuracy,
+                activity,
+                score.loss if score else None,
+                score.accuracy if score else None,
+                time.monotonic() - self.start,
+            )
+        )
+        if self.trainer.is_global_zero:
+            write_history(self.files.history, self.history)
+            self.say(f"epoch {self.current_epoch + 1}/{self.recipe.epochs}  {self.history[-1]}")
+        if self.trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
+            self.interrupted = True
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = self.identity
+        checkpoint["history"] = [asdict(epoch) for epoch in self.history]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = [Epoch(**epoch) for epoch in checkpoint["history"]]
+
+
+def describe(task: Task) -> dict[str, Any]:
+    """A task's name and options, without the place of its data."""
+    options = {f.name: getattr(task, f.name) for f in fields(task) if f.name != "data"}
+    return {"name": task.name, "options": options}
+
+
+def check(path: Path, identity: dict[str, Any]) -> None:
+    """Refuse a checkpoint that is not one of the training ``identity``.
+
+    Raises:
+        CheckpointError: with one sentence.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {path} to resume from")
+    try:
+        found = torch.load(path, weights_only=True)[KEY]
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint ({type(error).__name__}): "
+            f"delete it and train from the start"
+        ) from None
+    if found != identity:
+        raise CheckpointError(
+            f"{path} was written by a training with other options: "
+            f"repeat those, or train without resuming"
         )
 
-    def epoch(self, epoch: int, x: np.ndarray, labels: np.ndarray) -> Epoch:
-        recipe, network = self.recipe, self.network.train()
-        # A generator of its own for every epoch: nothing random to store in a checkpoint.
-        rng = np.random.default_rng([recipe.seed, epoch])
-        torch.manual_seed(int(rng.integers(2**62)))
-        ramp = (epoch / recipe.epochs - 0.2) / 0.3
-        price = recipe.activity_price * min(max(ramp, 0.0), 1.0)
-        start, totals = time.monotonic(), np.zeros(3)
-        order = rng.permutation(len(x))
-        for chosen in np.split(order, range(recipe.batch, len(x), recipe.batch)):
-            batch = torch.from_numpy(self.task.augment(x[chosen], rng))
-            target = torch.from_numpy(labels[chosen])
-            logits, y, _ = network.run(batch)
-            loss = F.cross_entropy(logits, target)
-            total = loss + price * F.relu(_activity(y) - recipe.target_activity)
-            self.optimizer.zero_grad()
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            self.optimizer.step()
-            self.schedule.step()
-            right = (logits.argmax(1) == target).sum()
-            active = (y != 0).float().mean()
-            totals += [loss.item() * len(chosen), right.item(), active.item() * len(chosen)]
-        loss_mean, accuracy, activity = (totals / len(x)).tolist()
-        return Epoch(epoch + 1, loss_mean, accuracy, activity, time.monotonic() - start)
 
-    def save(self, path: Path, history: list[Epoch]) -> None:
-        buffer = io.BytesIO()
-        content = {
-            "task": self.task.name,
-            "recipe": asdict(self.recipe),
-            "history": [asdict(epoch) for epoch in history],
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-        }
-        torch.save(content, buffer)
-        write_atomically(path, buffer.getvalue())
-
-    def restore(self, path: Path) -> list[Epoch]:
-        if not path.is_file():
-            raise CheckpointError(f"there is no checkpoint at {path} to resume from")
-        try:
-            content = torch.load(path, weights_only=True)
-            task, recipe = content["task"], content["recipe"]
-        except Exception as error:
-            raise CheckpointError(
-                f"{path} is not a readable checkpoint ({type(error).__name__}): "
-                f"delete it and train from the start"
-            ) from None
-        if (task, recipe) != (self.task.name, asdict(self.recipe)):
-            raise CheckpointError(
-                f"{path} was written by a training with other options: "
-                f"repeat those, or train without resuming"
-            )
-        self.network.load_state_dict(content["network"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.schedule.load_state_dict(content["schedule"])
-        return [Epoch(**epoch) for epoch in content["history"]]
+def write_history(path: Path, history: list[Epoch]) -> None:
+    """Lightning's own CSV logger forgets, on resuming, what it wrote before."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(epoch) for epoch in history)
+    write_atomically(path, text.getvalue().encode())
 
 
-def _activity(y: Tensor) -> Tensor:
+def _activity(events: tuple[Tensor, ...]) -> Tensor:
     """Share of units firing, with a gradient: each event counts as 1, and c / c carries dy."""
-    return (y / y.detach().clamp_min(1e-3)).mean()
+    return torch.stack([(y / y.detach().clamp_min(1e-3)).mean() for y in events]).mean()
+
+
+def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:
+    checkpoint = ModelCheckpoint(
+        path.parent,
+        path.stem,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+        **options,
+    )
+    checkpoint.FILE_EXTENSION = path.suffix
+    return checkpoint
+
+
+@contextmanager
+def _interruptible(run: _Run, console: Console | None) -> Iterator[None]:
+    """Ctrl-C makes ``run`` stop after the epoch."""
+
+    def interrupt(*_) -> None:
+        run.interrupted = True
+        signal.signal(signal.SIGINT, previous)
+        if console:
+            console.print("stopping after this epoch; once more to stop at once")
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's advice on hardware, loggers and loaders."""
+    names = ("lightning", "lightning.pytorch", "lightning.fabric")
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

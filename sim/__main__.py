@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from egru_hw.config import preset
 from egru_hw.host import TransportError
 from golden.model_file import ModelFile, ModelFileError, load
-from golden.tasks import TASKS
+from golden.tasks import Task, configure
 from sim import report as reports
 from sim.simulation import BUILD, DEFAULT_PRESET, Simulation, run
 from sim.tools import ToolError
@@ -28,6 +28,9 @@ console = Console()
 @app.command()
 def main(
     model: Annotated[Path, typer.Option(help="Model file.")] = SHIPPED_MODEL,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the files of its task are, if that has any.")
+    ] = None,
     sequences: Annotated[int, typer.Option(min=1, help="Test sequences to run.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of sequences, and stalls.")] = 2,
     stall: Annotated[
@@ -45,12 +48,7 @@ def main(
     """
     try:
         file = load(model)
-        task = TASKS.get(file.config.get("task", ""))
-        if task is None:
-            raise ModelFileError(
-                f"{model} was trained on the task {file.config.get('task')!r}, which has no test "
-                f"sequences here: expected one of {', '.join(TASKS)}."
-            )
+        integer, task = file.twin(), _task(file, data)
         inputs, labels = task.test()
         if sequences > len(inputs):
             raise ValueError(f"there are {len(inputs)} test sequences, not {sequences}")
@@ -59,7 +57,7 @@ def main(
         vcd = out / "egru.vcd" if waves else None
         with _progress() as progress:
             simulation = run(
-                file.integer,
+                integer,
                 inputs,
                 waves=vcd,
                 stall=stall,
@@ -89,6 +87,20 @@ def main(
     if first:
         console.print(f"[red]mismatch:[/] first {first}", soft_wrap=True, highlight=False)
         raise typer.Exit(1)
+
+
+def _task(file: ModelFile, data: Path | None) -> Task:
+    """The task that the model was trained on."""
+    try:
+        task = configure(file.config.get("task"), data=data, **file.config.get("options", {}))
+    except ValueError as error:
+        raise ModelFileError(f"{file.path}: there are no test sequences for it: {error}") from None
+    if task.readout != "mean":
+        raise ModelFileError(
+            f"{file.path} was trained on {task.name}, which wants an answer at every step, and "
+            f"the accelerator gives one a sequence: name a model of another task"
+        )
+    return task
 
 
 def _accuracies(

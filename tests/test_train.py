@@ -2,11 +2,12 @@
 
 import csv
 import json
-import random
+import os
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +15,34 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import golden.eval
 from golden import load_model
-from golden.tasks import TASKS, Mnist1D
+from golden.batches import Batches
+from golden.evaluation import fold, score_network
+from golden.recipes import RECIPES, Recipe
+from golden.tasks import TASKS, Split, Task
 from golden.train import app
-from golden.training import Recipe, train
+from golden.training import Files, make_network, train
 
 SHIPPED = Path(__file__).parents[1] / "golden" / "models" / "mnist1d.safetensors"
+RECIPE = Recipe(hidden=5, epochs=6, target_activity=0.18)
 
 
-class Toy:
-    """Two classes told apart by their sign; ``interrupt_at`` presses Ctrl-C at that batch."""
+@dataclass(frozen=True, eq=False)
+class Toy(Task):
+    """Two classes told apart by their sign."""
 
     name = "toy"
     input_size = 2
     classes = 2
 
-    def __init__(self, interrupt_at: int | None = None):
-        self.interrupt_at = interrupt_at
-        self.batches = 0
-
-    def train(self):
+    def everything(self):
         return self._make(0, 120)
 
     def test(self):
         return self._make(1, 50)
 
     def augment(self, inputs, rng):
-        if self.batches == self.interrupt_at:
-            signal.raise_signal(signal.SIGINT)
-        self.batches += 1
         return inputs + rng.normal(0, 0.1, inputs.shape).astype(np.float32)
 
     @staticmethod
@@ -50,15 +50,28 @@ class Toy:
         rng = np.random.default_rng(seed)
         labels = np.arange(count) % 2
         x = rng.normal(size=(count, 6, 2)) + (2 * labels - 1)[:, None, None]
-        return x.astype(np.float32), labels
+        return Split(x.astype(np.float32), labels)
+
+
+def at_batch(number: int, act) -> Toy:
+    """A Toy that acts when it is asked for that batch."""
+    batches = iter(range(1000))
+
+    class Acting(Toy):
+        def augment(self, inputs, rng):
+            if next(batches) == number:
+                act()
+            return super().augment(inputs, rng)
+
+    return Acting()
 
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
     torch.set_num_threads(1)
-    toy = Toy()
-    monkeypatch.setitem(TASKS, "toy", toy)
-    yield toy
+    monkeypatch.setitem(TASKS, "toy", Toy())
+    monkeypatch.setitem(RECIPES, "toy", RECIPE)
+    yield
     torch.use_deterministic_algorithms(False)
 
 
@@ -71,30 +84,53 @@ def run(*words) -> tuple[int, str]:
 
 
 def toy_run(out: Path, *words) -> tuple[int, str]:
-    return run("toy", "--hidden", 5, "--epochs", 12, "--out", out, *words)
+    return run("toy", "--hidden", 4, "--out", out, *words)
+
+
+def weights(network) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def course(out: Path) -> list[dict[str, str]]:
+    """The epochs in a training's CSV file, but for the seconds they took."""
+    with out.with_suffix(".csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{name: row[name] for name in row if name != "seconds"} for row in rows]
+
+
+def equal(first: dict, second: dict) -> bool:
+    return all(torch.equal(value, second[name]) for name, value in first.items())
 
 
 def test_writes_a_model_a_report_and_the_course_of_the_training(tmp_path):
     out = tmp_path / "new" / "toy.safetensors"
-    code, output = toy_run(out)
+    code, output = toy_run(out, "--rate", 0.02)
     assert code == 0, output
     assert "accuracy:" in output
-    assert sorted(p.suffix for p in out.parent.iterdir()) == [".csv", ".json", ".safetensors"]
+    assert sorted(p.suffix for p in out.parent.iterdir()) == [
+        ".csv", ".json", ".safetensors", ".tensorboard",
+    ]  # fmt: skip
     report = json.loads(out.with_suffix(".json").read_text())
-    rows = list(csv.DictReader(out.with_suffix(".csv").read_text().splitlines()))
-    assert [int(row["epoch"]) for row in rows] == list(range(1, 13))
+    rows = course(out)
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 7))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert any(out.with_suffix(".tensorboard").iterdir())
 
     model = load_model(out)
-    assert (
-        model.config["training"]["command"] == "python -m golden.train toy --hidden 5 --epochs 12"
-    )
+    command = "python -m golden.train toy --hidden 4 --rate 0.02"
+    assert model.config["training"]["command"] == command
     assert model.config["results"] == report["results"]
     x, labels = Toy().test()
     outputs = model.integer.run(model.integer.quantize_inputs(x)).outputs
     assert report["results"]["accuracy"][1] == (outputs.argmax(1) == labels).mean()
     logits = model.network()(torch.from_numpy(x))
     assert report["results"]["accuracy"][0] == (logits.argmax(1).numpy() == labels).mean()
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item()
+    assert report["results"]["loss"][0] == pytest.approx(loss, rel=1e-5)
+
+    evaluated = CliRunner().invoke(golden.eval.app, [str(out), "--json"])
+    found = json.loads(evaluated.stdout)
+    assert {name: found[name] for name in report["results"]} == report["results"]
 
 
 def test_the_smallest_training_there_is_works(tmp_path):
@@ -109,49 +145,155 @@ def test_same_seed_gives_the_same_file_and_another_seed_another(tmp_path):
     assert files[0] == files[1] != files[2]
 
 
-def test_resuming_after_ctrl_c_equals_an_uninterrupted_run(tmp_path, toy):
+@pytest.mark.parametrize("model", ["egru", "gru", "lstm"])
+def test_resuming_after_ctrl_c_equals_an_uninterrupted_run(tmp_path, monkeypatch, model):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert toy_run(whole)[0] == 0
-    toy.interrupt_at = toy.batches + 9  # two batches an epoch: in the middle of the fifth
-    code, output = toy_run(parts)
+    assert toy_run(whole, "--model", model)[0] == 0
+    acting = at_batch(7, lambda: signal.raise_signal(signal.SIGINT))  # in the fourth epoch
+    monkeypatch.setitem(TASKS, "toy", acting)
+    code, output = toy_run(parts, "--model", model)
     assert code == 130
     assert "--resume" in output
     assert not parts.exists()
     checkpoint = torch.load(parts.with_suffix(".checkpoint"), weights_only=True)
-    assert len(checkpoint["history"]) == 5
-    assert toy_run(parts, "--resume")[0] == 0
+    assert len(checkpoint["history"]) == 4
+    assert toy_run(parts, "--model", model, "--resume")[0] == 0
     assert whole.read_bytes() == parts.read_bytes()
+    assert course(whole) == course(parts)
 
 
-def test_a_crash_costs_at_most_ten_epochs(tmp_path):
-    class Crash(Toy):
+def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setitem(TASKS, "toy", at_batch(3, twice))
+    code, output = toy_run(tmp_path / "a")
+    assert code == 130
+    assert "--resume" in output
+    checkpoint = torch.load(tmp_path / "a.checkpoint", weights_only=True)
+    assert len(checkpoint["history"]) == 1
+
+
+def test_a_crash_costs_the_epoch_it_was_in(tmp_path):
+    def crash():
+        raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        train(at_batch(9, crash), RECIPE, Files(tmp_path / "c"))
+    again = at_batch(4, crash)  # two epochs of two batches are left: the fifth batch never comes
+    network, history = train(again, RECIPE, Files(tmp_path / "c"), resume=True)
+    expected, _ = train(Toy(), RECIPE, Files(tmp_path / "d"))
+    assert len(history) == 6
+    assert equal(weights(network), weights(expected))
+
+
+def test_early_stopping_keeps_the_best_epoch_and_trains_without_the_validation_set(tmp_path):
+    seen = set()
+
+    class Watching(Toy):
         def augment(self, inputs, rng):
-            if self.batches == 30:
-                raise RuntimeError
+            seen.update(x.tobytes() for x in inputs)
             return super().augment(inputs, rng)
 
-    recipe = Recipe(hidden=4, epochs=20, batch=60)
-    with pytest.raises(RuntimeError):
-        train(Crash(), recipe, tmp_path / "c")
-    network, history = train(Toy(), recipe, tmp_path / "c", resume=True)
-    expected, _ = train(Toy(), recipe, tmp_path / "d")
-    assert len(history) == 20
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, expected.state_dict()[name]), name
+    recipe = replace(RECIPE, patience=2, epochs=60, rate=0.3, hidden=8)
+    task = Watching()
+    network, history = train(task, recipe, Files(tmp_path / "a"))
+    losses = [epoch.validation_loss for epoch in history]
+    best = losses.index(min(losses))
+    assert len(history) == best + 3 < 60
+    validation = task.validation()
+    assert len(validation.targets) == 12
+    assert seen == {x.tobytes() for x in task.train().inputs}
+    with torch.no_grad():
+        logits = network(torch.from_numpy(validation.inputs))
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(validation.targets))
+    assert loss.item() == pytest.approx(losses[best], rel=1e-5)
 
 
 def test_activity_above_its_target_is_priced_away(tmp_path):
     activity = []
     for price in (0.0, 5.0):
-        recipe = Recipe(hidden=10, epochs=60, activity_price=price, target_activity=0.05)
-        activity.append(train(Toy(), recipe, tmp_path / "c")[1][-1].activity)
+        recipe = Recipe(hidden=10, epochs=30, activity_price=price, target_activity=0.05, layers=2)
+        activity.append(train(Toy(), recipe, Files(tmp_path / "c"))[1][-1].activity)
     assert activity[1] < 0.75 * activity[0]
+
+
+def test_the_price_sets_in_and_rises_as_the_recipe_says(tmp_path):
+    plain = replace(RECIPE, target_activity=0.0, activity_price=0.0, epochs=4)
+    courses = [
+        [epoch.loss for epoch in train(Toy(), recipe, Files(tmp_path / "a"))[1]]
+        for recipe in (plain, replace(plain, activity_price=1.0, price_from=0.3, price_until=0.9))
+    ]
+    assert courses[0][:2] == courses[1][:2]  # epochs at 0 and 0.25
+    assert courses[0][3] != courses[1][3]
+
+
+def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
+    @dataclass(frozen=True, eq=False)
+    class Symbols(Task):
+        name, readout, stream = "symbols", "steps", True
+        input_size = classes = 3
+
+        def everything(self):
+            symbols = np.random.default_rng(0).integers(0, 3, 241)
+            return Split(symbols[None, :-1], symbols[None, 1:])
+
+    # Too small a rate to change anything: the loss is that of the network as it is at the end.
+    recipe = Recipe(hidden=12, epochs=1, batch=4, rate=1e-12, window=5, threshold_mean=0.05)
+    network, history = train(Symbols(), recipe, Files(tmp_path / "a"))
+    streams = fold(Symbols().everything(), 4)
+    assert history[0].loss == pytest.approx(score_network(network, streams, True).loss, rel=1e-6)
+    cut = Split(*(array.reshape(-1, 5) for array in streams))
+    assert history[0].loss != pytest.approx(score_network(network, cut, False).loss, rel=1e-4)
+
+
+def test_processes_share_a_batch_and_every_epoch_draws_anew():
+    def inputs(epoch, rank, processes):
+        found = list(Batches(Toy(), replace(RECIPE, batch=7), lambda: epoch, rank, processes))
+        return [batch.inputs for batch in found if batch.share]
+
+    whole = inputs(0, 0, 1)
+    parts = [inputs(0, rank, 2) for rank in range(2)]
+    assert len(whole) == 18
+    for batch, even, odd in zip(whole, parts[0], [*parts[1], whole[0][:0]], strict=False):
+        assert torch.equal(batch[0::2], even)
+        assert len(odd) == 0 or torch.equal(batch[1::2], odd)
+    assert torch.equal(inputs(0, 0, 1)[0], whole[0])
+    assert not torch.equal(inputs(1, 0, 1)[0], whole[0])
+
+
+def test_several_processes_equal_one_within_rounding(tmp_path):
+    # Batches of 5, 5 and 1: of unequal parts, and one of which a process has none.
+    words = ["delay-copy", "--hidden", "6", "--epochs", "2", "--batch", "5", "--limit", "11",
+             "--price-from", "0", "--price-until", "0.1", "--target-activity", "0"]  # fmt: skip
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert run(*words, "--out", one)[0] == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               "--nproc-per-node", "2", "-m", "golden.train"]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, *words, "--out", two], check=True, env=environment, timeout=300)
+    models = [load_model(path) for path in (one, two)]
+    for name, value in models[0].parameters.items():
+        assert np.allclose(value, models[1].parameters[name], rtol=0, atol=1e-5), name
+    losses = [[float(row["loss"]) for row in course(path)] for path in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_every_recipe_is_of_a_task_and_makes_a_network_for_it():
+    assert RECIPES.keys() == TASKS.keys()
+    for name in ("mnist1d", "delay-copy", "dvsgesture", "shd", "digits"):
+        task, recipe = TASKS[name], RECIPES[name]
+        network = make_network(task, recipe)
+        logits = network(torch.zeros(2, 3, task.input_size))
+        assert logits.shape == ((2, 3, 2) if name == "delay-copy" else (2, task.classes))
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("mnist2d",), "'mnist2d' is not one of: mnist1d, toy"),
+        (("mnist2d",), "'mnist2d' is not one of: mnist1d, "),
+        (("toy", "--model", "rnn"), "Invalid value for '--model'"),
         (("toy", "--epochs", 0), "Invalid value for '--epochs'"),
         (("toy", "--hidden", "many"), "Invalid value for '--hidden'"),
         (("toy", "--colour", "red"), "No such option: --colour"),
@@ -170,8 +312,24 @@ def test_resuming_from_nothing_rejected(tmp_path):
     assert "there is no checkpoint at" in output
 
 
-def test_resuming_with_other_options_rejected(tmp_path, toy):
-    toy.interrupt_at = 1
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("toy", "--scan", "rows"), "error: toy takes no --scan"),
+        (("toy", "--embedding", 5), "error: --embedding is for language models, and toy is none"),
+        (("smnist",), "error: smnist needs data: fetch"),
+    ],
+)
+def test_options_that_do_not_fit_the_task_rejected(words, sentence, tmp_path):
+    code, output = run(*words, "--out", tmp_path / "a")
+    assert code == 1
+    assert sentence in output
+    assert not any(tmp_path.iterdir())
+
+
+def test_resuming_with_other_options_rejected(tmp_path, monkeypatch):
+    acting = at_batch(1, lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setitem(TASKS, "toy", acting)
     assert toy_run(tmp_path / "a")[0] == 130
     code, output = toy_run(tmp_path / "a", "--resume", "--seed", 4)
     assert code == 1
@@ -195,44 +353,6 @@ def test_places_that_cannot_be_written_rejected(tmp_path):
     code, output = toy_run(tmp_path / "file" / "a")
     assert code == 1
     assert output.startswith("error:")
-
-
-def test_mnist1d_is_the_standard_split_and_leaves_global_generators_alone():
-    random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
-    expected = random.random(), np.random.random()  # noqa: NPY002
-    random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
-    task = Mnist1D()
-    x, labels = task.train()
-    x_test, labels_test = task.test()
-    assert (random.random(), np.random.random()) == expected  # noqa: NPY002
-    assert (x.shape, x_test.shape) == ((4000, 40, 1), (1000, 40, 1))
-    assert (x.dtype, labels.dtype) == (np.float32, np.int64)
-    assert set(labels) == set(labels_test) == set(range(10))
-    everything = np.concatenate([x, x_test])
-    assert abs(everything.mean()) < 1e-5
-    assert abs(everything.std() - 1) < 1e-5
-
-
-def test_mnist1d_augmentation_is_seeded_and_mild():
-    task = Mnist1D()
-    x, _ = task.train()
-    before = x.copy()
-    first, second = (task.augment(x, np.random.default_rng(s)) for s in (0, 0))
-    assert np.array_equal(first, second)
-    assert np.array_equal(x, before)
-    assert (first.shape, first.dtype) == (x.shape, x.dtype)
-    correlations = [np.corrcoef(a[:, 0], b[:, 0])[0, 1] for a, b in zip(x, first, strict=True)]
-    assert 0.6 < np.mean(correlations) < 0.99
-
-
-def test_tasks_need_no_torch():
-    code = (
-        "import sys; from golden.tasks import TASKS; TASKS['mnist1d'].test(); "
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_shipped_model_does_what_its_file_claims():

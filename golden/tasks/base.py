@@ -1,0 +1,114 @@
+"""What a task is: sequences to train on, to validate on and to test on, as plain numpy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """Data that is missing or damaged; the message says what to fetch and where to put it."""
+
+
+class Split(NamedTuple):
+    """N sequences of T steps.
+
+    Attributes:
+        inputs: (N, T, C) float32; or (N, T) integer symbols 0 ... C - 1, which a network sees
+            one-hot.
+        targets: (N,) int64, a class for each sequence; or (N, T), one for each step. -1 where
+            none is scored.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    def take(self, chosen) -> "Split":
+        """The sequences that a slice, a mask or positions choose."""
+        return Split(self.inputs[chosen], self.targets[chosen])
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task. One that takes options has them as fields, all with defaults.
+
+    Attributes:
+        name: as on the command line.
+        readout: what has a target, each sequence ("mean", of its steps) or each step ("steps").
+        stream: each split is a single long sequence, which is read on and on with the network's
+            state carried.
+    """
+
+    name: ClassVar[str]
+    readout: ClassVar[Literal["mean", "steps"]] = "mean"
+    stream: ClassVar[bool] = False
+
+    @property
+    def input_size(self) -> int:
+        """Features a step, or symbols, C."""
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> int:
+        """Classes of the targets, K."""
+        raise NotImplementedError
+
+    def everything(self) -> Split:
+        """All that may be trained on: :meth:`train` and :meth:`validation` together."""
+        raise NotImplementedError
+
+    def test(self) -> Split:
+        """Test sequences, never seen in training."""
+        raise NotImplementedError
+
+    def train(self) -> Split:
+        """Training sequences without those of :meth:`validation`."""
+        everything = self.everything()
+        return everything.take(~_held_out(len(everything.targets)))
+
+    def validation(self) -> Split:
+        """A tenth of the training sequences, always the same, for early stopping."""
+        everything = self.everything()
+        return everything.take(_held_out(len(everything.targets)))
+
+    def augment(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A random variation of training inputs that keeps their targets."""
+        return inputs
+
+
+def _held_out(count: int) -> np.ndarray:
+    mask = np.zeros(count, bool)
+    mask[np.random.default_rng(0).permutation(count)[: count // 10]] = True
+    return mask
+
+
+@dataclass(frozen=True)
+class FileTask(Task):
+    """A task whose data are files that the user names.
+
+    Attributes:
+        data: a file or folder.
+        source: what to fetch and from where, to complete "fetch ...".
+    """
+
+    data: Path | None = None
+
+    source: ClassVar[str]
+
+    def path(self) -> Path:
+        """Where the data are.
+
+        Raises:
+            DataError: there are none.
+        """
+        if self.data is None:
+            raise DataError(
+                f"{self.name} needs data: fetch {self.source}, and name it with --data PATH"
+            )
+        if not self.data.exists():
+            raise DataError(
+                f"there is nothing at {self.data}: fetch {self.source}, and put it there "
+                f"or correct --data"
+            )
+        return self.data

@@ -1,0 +1,50 @@
+"""Delayed copy: bits to be kept in mind and repeated."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.tasks.base import Split, Task
+
+
+@dataclass(frozen=True)
+class DelayCopy(Task):
+    """Bits are shown one a step, then nothing for a while; then all are to be told again.
+
+    Input 0 speaks at a 0, input 1 at a 1, input 2 throughout the recall. Patterns are shared
+    out between training and test, so those of the test were never seen.
+
+    Attributes:
+        bits: in a pattern.
+        delay: silent steps before the recall.
+    """
+
+    bits: int = 10
+    delay: int = 10
+
+    name = "delay-copy"
+    readout = "steps"
+    input_size = 3
+    classes = 2
+
+    def everything(self) -> Split:
+        patterns = self._patterns()
+        return self._sequences(patterns[len(patterns) // 4 :])
+
+    def test(self) -> Split:
+        patterns = self._patterns()
+        return self._sequences(patterns[: len(patterns) // 4])
+
+    def _patterns(self) -> np.ndarray:
+        numbers = np.random.default_rng(0).permutation(1 << self.bits)
+        return numbers[:, None] >> np.arange(self.bits) & 1
+
+    def _sequences(self, patterns: np.ndarray) -> Split:
+        shown, recall = slice(0, self.bits), slice(-self.bits, None)
+        steps = self.bits + self.delay + self.bits
+        inputs = np.zeros((len(patterns), steps, 3), np.float32)
+        inputs[:, shown, :2] = patterns[..., None] == [0, 1]
+        inputs[:, recall, 2] = 1
+        targets = np.full((len(patterns), steps), -1)
+        targets[:, recall] = patterns
+        return Split(inputs, targets)

@@ -1,0 +1,182 @@
+"""Spoken digits: the Free Spoken Digit Dataset as log-mel frames, or as events of these."""
+
+import io
+import re
+import wave
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from golden.tasks.base import DataError, FileTask, Split
+from golden.tasks.warp import warp_time
+
+RATE = 8000  # samples a second
+WINDOW, HOP = 256, 128  # samples: 32 ms, a step of 16 ms
+BANDS = 32
+LOWEST = 80.0  # Hz
+STEPS = 48  # 0.77 s; nine recordings of ten are shorter
+RANGE = 9.0  # nats of energy below a recording's loudest value that are heard: 39 dB
+DELTA = 0.12  # change of a band, in shares of RANGE, that makes an event
+TEST_INDICES = range(5)  # the data set's official split
+
+NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav$")
+
+
+@dataclass(frozen=True)
+class SpokenDigits(FileTask):
+    """Recordings of ten digits by six speakers; 300 of 3,000 are the official test set.
+
+    A step is 16 ms. Frames hold the logarithm of the energy in 32 mel bands, as a share in
+    [0, 1] of 39 dB below the recording's loudest value; 0 where there is no sound, so that
+    silence, before, after and behind the recording, sends nothing.
+
+    Attributes:
+        data: the zip file or the folder of the recordings, {digit}_{speaker}_{index}.wav.
+        encoding: "logmel" for these frames; "events" for send-on-delta of them: a band is
+            silent until it has moved by DELTA, and then speaks by how many DELTA, with sign.
+    """
+
+    encoding: Literal["logmel", "events"] = "logmel"
+
+    name = "digits"
+    input_size = BANDS
+    classes = 10
+    source = "the Free Spoken Digit Dataset (the zip file of its repository, or its recordings)"
+
+    def everything(self) -> Split:
+        return self._encoded(_read(self.path(), self.source)[0])
+
+    def test(self) -> Split:
+        return self._encoded(_read(self.path(), self.source)[1])
+
+    def _encoded(self, split: Split) -> Split:
+        if self.encoding == "logmel":
+            return split
+        return Split(send_on_delta(split.inputs), split.targets)
+
+    def augment(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Shifted, stretched, louder or softer, a few bands and steps muted."""
+        frames = inputs if self.encoding == "logmel" else rebuild(inputs)
+        frames = _vary(frames, rng)
+        return frames if self.encoding == "logmel" else send_on_delta(frames)
+
+
+def send_on_delta(frames: np.ndarray) -> np.ndarray:
+    """Events (N, T, C) of ``frames`` (N, T, C): whole numbers, float32, most of them 0.
+
+    Each band remembers a level, at first 0. When its value is DELTA or more away it sends by
+    how many whole DELTA, and its level moves by as much.
+    """
+    level = np.zeros_like(frames[:, 0])
+    events = np.zeros_like(frames)
+    for step in range(frames.shape[1]):
+        events[:, step] = np.trunc((frames[:, step] - level) / DELTA)
+        level += events[:, step] * np.float32(DELTA)
+    return events
+
+
+def rebuild(events: np.ndarray) -> np.ndarray:
+    """The frames that ``events`` describe, within DELTA."""
+    return np.cumsum(events, 1) * np.float32(DELTA)
+
+
+def _vary(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    count, steps, bands = frames.shape
+    frames = warp_time(frames, rng, shift=4.0, stretch=0.15)
+    gain = rng.uniform(-0.1, 0.1, (count, 1, 1)) + rng.uniform(-0.1, 0.1, (count, 1, 1)) * (
+        np.linspace(-1, 1, bands)
+    )
+    noise = rng.normal(0, 0.03, frames.shape)
+    frames = np.where(frames > 0, frames + gain + noise, 0).clip(0, 1).astype(np.float32)
+    for axis, size, widest in ((1, steps, 6), (2, bands, 5)):
+        begin, width = rng.integers(0, size, (count, 1)), rng.integers(0, widest + 1, (count, 1))
+        place = np.arange(size)
+        muted = (place >= begin) & (place < begin + width)
+        frames[np.broadcast_to(np.expand_dims(muted, 3 - axis), frames.shape)] = 0
+    return frames
+
+
+@cache
+def _read(path: Path, source: str) -> tuple[Split, Split]:
+    """Frames and digits of the training and of the test recordings."""
+    parts: dict[bool, list[tuple[np.ndarray, int]]] = {False: [], True: []}
+    for digit, index, sound in sorted_recordings(path):
+        parts[index in TEST_INDICES].append((log_mel(sound), digit))
+    if not all(parts.values()):
+        raise DataError(
+            f"{path} lacks recordings named {{digit}}_{{speaker}}_{{index}}.wav, with an index "
+            f"below {TEST_INDICES.stop} to test and above to train: fetch {source}"
+        )
+    train, test = (
+        Split(np.stack([f for f, _ in part]), np.array([d for _, d in part]))
+        for part in (parts[False], parts[True])
+    )
+    return train, test
+
+
+def sorted_recordings(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
+    """``(digit, index, samples)`` of all recordings in a folder or zip file, in [-1, 1)."""
+    if path.is_dir():
+        files = {str(file): file.read_bytes for file in path.rglob("*.wav")}
+        yield from _recordings(files)
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".wav")]
+            yield from _recordings({n: lambda n=n: archive.read(n) for n in names})
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{path} is no readable zip file ({error}): fetch it again") from None
+
+
+def _recordings(files: dict) -> Iterator[tuple[int, int, np.ndarray]]:
+    named = [(match, read) for name, read in files.items() if (match := NAME.search(name))]
+    for match, read in sorted(named, key=lambda item: item[0].group()):
+        digit, _, index = match.groups()
+        yield int(digit), int(index), _samples(match.group(), read())
+
+
+def _samples(name: str, data: bytes) -> np.ndarray:
+    try:
+        with wave.open(io.BytesIO(data)) as file:
+            form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
+            samples = file.readframes(file.getnframes())
+    except (wave.Error, EOFError) as error:
+        raise DataError(f"{name} is no readable WAV file ({error}): fetch it again") from None
+    if form != (RATE, 1, 2):
+        raise DataError(
+            f"{name} has {form[0]} samples a second, {form[1]} channels and {form[2]} bytes a "
+            f"sample where {RATE}, 1 and 2 were expected: fetch the original recordings"
+        )
+    return np.frombuffer(samples, "<i2").astype(np.float64) / (1 << 15)
+
+
+def log_mel(sound: np.ndarray) -> np.ndarray:
+    """Frames (STEPS, BANDS) float32 in [0, 1] of samples in [-1, 1); see :class:`SpokenDigits`."""
+    needed = (STEPS - 1) * HOP + WINDOW
+    sound = np.pad(sound[:needed], (0, max(0, needed - len(sound))))
+    frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
+    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(WINDOW))))
+    energy = np.log(power @ _mel_filters().T + 1e-9)
+    return np.maximum(0, 1 + (energy - energy.max()) / RANGE).astype(np.float32)
+
+
+@cache
+def _mel_filters() -> np.ndarray:
+    """Triangles (BANDS, WINDOW / 2 + 1), evenly spaced on the mel scale."""
+
+    def mel(hertz):
+        return 2595 * np.log10(1 + hertz / 700)
+
+    def hertz(mel):
+        return 700 * (10 ** (mel / 2595) - 1)
+
+    edges = hertz(np.linspace(mel(LOWEST), mel(RATE / 2), BANDS + 2))[:, None]
+    frequency = np.fft.rfftfreq(WINDOW, 1 / RATE)
+    rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequency) / (edges[2:] - edges[1:-1])
+    return np.minimum(rising, falling).clip(0)

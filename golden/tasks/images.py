@@ -1,0 +1,101 @@
+"""Images read as sequences: MNIST and what comes in its format, such as Fashion-MNIST."""
+
+import gzip
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from golden.tasks.base import DataError, FileTask, Split
+
+SHIFT = 2  # pixels, the most that augmentation moves an image
+
+
+@dataclass(frozen=True)
+class SequentialMnist(FileTask):
+    """Grey images of ten classes, from idx files; values in [0, 1].
+
+    Attributes:
+        data: folder of the four files, plain or compressed (.gz).
+        scan: "rows", a row of pixels a step, or "pixels", a pixel a step.
+    """
+
+    scan: Literal["rows", "pixels"] = "rows"
+
+    name = "smnist"
+    classes = 10
+    source = (
+        "the four idx files of MNIST or Fashion-MNIST (train-images-idx3-ubyte.gz, "
+        "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz) "
+        "into one folder"
+    )
+
+    @property
+    def input_size(self) -> int:
+        return self.test().inputs.shape[2]
+
+    def everything(self) -> Split:
+        return self._sequences("train")
+
+    def test(self) -> Split:
+        return self._sequences("t10k")
+
+    def _sequences(self, part: str) -> Split:
+        images, labels = _read_part(self.path(), part, self.source)
+        count, height, width = images.shape
+        shape = (height, width) if self.scan == "rows" else (height * width, 1)
+        return Split(images.reshape(count, *shape), labels)
+
+    def augment(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Each image moved by up to SHIFT pixels in both directions."""
+        _, height, width = _read_part(self.path(), "train", self.source)[0].shape
+        images = inputs.reshape(-1, height, width)
+        padded = np.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)))
+        down, right = rng.integers(0, 2 * SHIFT + 1, (2, len(images), 1))
+        rows = (down + np.arange(height))[:, :, None]
+        columns = (right + np.arange(width))[:, None, :]
+        moved = padded[np.arange(len(images))[:, None, None], rows, columns]
+        return moved.reshape(inputs.shape)
+
+
+@cache
+def _read_part(folder: Path, part: str, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, height, width) float32 and labels (N,) of one part, "train" or "t10k"."""
+    images = _read_idx(_find(folder, part, "images", source), dimensions=3)
+    labels = _read_idx(_find(folder, part, "labels", source), dimensions=1)
+    if len(images) != len(labels):
+        raise DataError(
+            f"{folder}: there are {len(images)} images and {len(labels)} labels in the {part} "
+            f"files where as many of both were expected: fetch {source}"
+        )
+    if labels.size and labels.max() > 9:
+        raise DataError(f"{folder}: labels must be 0 ... 9, not {labels.max()}: fetch {source}")
+    return images.astype(np.float32) / 255, labels.astype(np.int64)
+
+
+def _find(folder: Path, part: str, what: str, source: str) -> Path:
+    # Some name a part "train10k" or write a dot for the dash before "idx".
+    found = sorted(folder.glob(f"{part}*-{what}?idx?-ubyte*"))
+    if not found:
+        raise DataError(f"{folder} holds no {part}-{what}-idx*-ubyte file: fetch {source}")
+    return found[0]
+
+
+def _read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """The unsigned bytes of an idx file: a magic number, the sizes, the values."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path} cannot be read ({error}): fetch it again") from None
+    start = 4 + 4 * dimensions
+    shape = tuple(np.frombuffer(data[4:start], ">u4", count=len(data[4:start]) // 4).tolist())
+    expected = bytes([0, 0, 8, dimensions])
+    if data[:4] != expected or len(data) != start + math.prod(shape):
+        raise DataError(
+            f"{path} is no idx file of {dimensions} dimensions of bytes, or is cut off: "
+            f"fetch it again"
+        )
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)

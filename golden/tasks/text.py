@@ -1,0 +1,147 @@
+"""Language models: what comes next, by character and by word."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from golden.tasks.base import DataError, FileTask, Split
+
+FEWEST_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class TextTask(FileTask):
+    """A stream of symbols, whose target is at every step the next symbol.
+
+    Each split is one sequence: inputs and targets are (1, length - 1).
+    """
+
+    readout = "steps"
+    stream = True
+
+    @property
+    def symbols(self) -> list[str]:
+        """What the numbers 0 ... C - 1 stand for."""
+        raise NotImplementedError
+
+    @property
+    def input_size(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def classes(self) -> int:
+        return len(self.symbols)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path} is no text in UTF-8 ({error}): name or fetch another") from None
+
+
+def _next(symbols: np.ndarray) -> Split:
+    return Split(symbols[None, :-1], symbols[None, 1:])
+
+
+@dataclass(frozen=True)
+class CharacterModel(TextTask):
+    """A text file by characters: 85 % to train on, 5 % to validate, the last 10 % to test.
+
+    Attributes:
+        data: a text file in UTF-8.
+    """
+
+    name = "charlm"
+    source = "a text file in UTF-8, for example tinyshakespeare's input.txt"
+
+    @cached_property
+    def _text(self) -> str:
+        path = self.path()
+        text = _read(path)
+        if len(text) < FEWEST_CHARACTERS:
+            raise DataError(
+                f"{path} has {len(text)} characters, too few to learn from: "
+                f"name a text of at least {FEWEST_CHARACTERS}"
+            )
+        return text
+
+    @cached_property
+    def symbols(self) -> list[str]:
+        return sorted(set(self._text))
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        codes = np.frombuffer(self._text.encode("utf-32-le"), np.uint32)
+        return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+
+    def _part(self, begin: float, end: float) -> Split:
+        count = len(self._numbers)
+        return _next(self._numbers[int(begin * count) : int(end * count)])
+
+    def everything(self) -> Split:
+        return self._part(0.0, 0.9)
+
+    def train(self) -> Split:
+        return self._part(0.0, 0.85)
+
+    def validation(self) -> Split:
+        return self._part(0.85, 0.9)
+
+    def test(self) -> Split:
+        return self._part(0.9, 1.0)
+
+
+@dataclass(frozen=True)
+class WordModel(TextTask):
+    """Penn Treebank, WikiText-2 and what comes as they do: words between blanks, lines that end
+    with "<eos>", the vocabulary that of the training text, and "<unk>" for all other words.
+
+    Attributes:
+        data: folder of three files, ptb.train.txt, ptb.valid.txt and ptb.test.txt, or
+            wiki.train.tokens and so on, or train.txt, valid.txt and test.txt.
+    """
+
+    name = "wordlm"
+    source = (
+        "Penn Treebank (ptb.train.txt, ptb.valid.txt, ptb.test.txt) or WikiText-2 "
+        "(wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens) into one folder"
+    )
+
+    def _words(self, part: str) -> list[str]:
+        folder = self.path()
+        found = sorted(p for end in ("txt", "tokens") for p in folder.glob(f"*{part}.{end}"))
+        if not found:
+            raise DataError(
+                f"{folder} holds no {part}.txt, ptb.{part}.txt or wiki.{part}.tokens: "
+                f"fetch {self.source}"
+            )
+        lines = _read(found[0]).splitlines()
+        words = [word for line in lines for word in (*line.split(), "<eos>")]
+        if len(words) < 2:
+            raise DataError(f"{found[0]} is empty: fetch it again")
+        return words
+
+    @cached_property
+    def symbols(self) -> list[str]:
+        return sorted({*self._words("train"), "<unk>"})
+
+    def _part(self, part: str) -> Split:
+        number = {word: index for index, word in enumerate(self.symbols)}
+        unknown = number["<unk>"]
+        return _next(np.array([number.get(word, unknown) for word in self._words(part)]))
+
+    def everything(self) -> Split:
+        """The training text only: that for validation belongs to the benchmark's rules."""
+        return self._part("train")
+
+    def train(self) -> Split:
+        return self._part("train")
+
+    def validation(self) -> Split:
+        return self._part("valid")
+
+    def test(self) -> Split:
+        return self._part("test")
