@@ -1,7 +1,7 @@
 """Time the training core against dense networks: ``python -m golden.bench [T,N,C,H ...]``.
 
-One process, all contestants in turn, medians. Writes bench.json and bench.png to
-build/bench-train/. docs/performance.md reads the result.
+One process, all contestants in turn, medians. Writes bench.json, bench.md (the table of
+docs/performance.md) and bench.png to build/bench-train/.
 """
 
 import json
@@ -270,6 +270,37 @@ def plot(results: list[dict], path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
+def markdown(results: list[dict], memory: dict) -> str:
+    """The table of docs/performance.md."""
+    lines = [
+        "| T, N, C, H | inputs | activity | near | pass | core | dense | operations | GRU | "
+        "GRU / core | at most |",
+        "|" + "---|" * 11,
+    ]
+    for case in results:
+        if case["window"] == 1 or case["activity"] not in (1.0, 0.2, 0.1, 0.05):
+            continue
+        if case["inputs"] == "dense" and case["activity"] != 1.0:
+            continue
+        seconds, ideal = case["seconds"], case["bound"]
+        times = " | ".join(f"{1e3 * s:.3g}" for s in seconds.values())
+        near, passes = (f"{case['near']:.0%}", "both") if case["window"] else ("", "forward")
+        most = f"{seconds['torch.nn.GRU'] / ideal:.1f}" if ideal else ""
+        lines.append(
+            f"| {', '.join(map(str, case['shape']))} | {case['inputs']} | {case['activity']:.0%} "
+            f"| {near} | {passes} | {times} | "
+            f"{seconds['torch.nn.GRU'] / seconds['core']:.1f} | {most} |"
+        )
+    lines += ["", "| T, N, C, H | memory, core | memory, torch.nn.GRU | a state per unit and step |"]
+    lines.append("|---|---|---|---|")
+    for shape, found in memory.items():
+        steps, count, _, size = map(int, shape.strip("()").split(","))
+        megabytes = (found["core"] / 1e6, found["gru"] / 1e6, 4e-6 * steps * count * size)
+        cells = " | ".join(f"{m:.0f} MB" for m in megabytes)
+        lines.append(f"| {shape.strip('()')} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     shapes = [tuple(map(int, text.split(","))) for text in sys.argv[1:]] or SHAPES
     console = Console(width=170)
@@ -297,8 +328,9 @@ def main() -> None:
         "bandwidth": speed, "memory": memory, "results": results,
     }  # fmt: skip
     (OUT / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (OUT / "bench.md").write_text(markdown(results, memory))
     plot(results, OUT / "bench.png")
-    console.print(f"wrote {OUT}/bench.json and bench.png")
+    console.print(f"wrote bench.json, bench.md and bench.png to {OUT}")
 
 
 if __name__ == "__main__":

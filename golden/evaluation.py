@@ -1,7 +1,7 @@
 """How well a model does on a task: loss, accuracy and activity, float and integer alike."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log
 from typing import Any, TypeGuard
 
@@ -58,9 +58,7 @@ def windows(split: Split, steps: int) -> Iterator[Split]:
 
 def has_twin(network: AnyNetwork) -> TypeGuard[Network]:
     """Whether :func:`golden.quantize` has an integer model for it."""
-    return isinstance(network, Network) and (
-        network.config["cell"] == "egru" and network.config["readout"] == "mean"
-    )
+    return isinstance(network, Network) and network.config["cell"] == "egru"
 
 
 def evaluate(task: Task, network: AnyNetwork, integer: IntegerEGRU | None) -> dict[str, Any]:
@@ -83,7 +81,7 @@ def evaluate(task: Task, network: AnyNetwork, integer: IntegerEGRU | None) -> di
     split = task.test()
     scores = [score_network(network, split, task.stream)]
     if integer is not None:
-        scores.append(score_integer(integer, split))
+        scores.append(score_integer(integer, task, split))
     return {
         "loss": [score.loss for score in scores],
         "accuracy": [score.accuracy for score in scores],
@@ -129,15 +127,30 @@ def score_network(network: AnyNetwork, split: Split, stream: bool) -> Score:
     return total.score()
 
 
-def score_integer(integer: IntegerEGRU, split: Split) -> Score:
-    """The integer model's score on sequences with one class each."""
-    total = _Total()
-    for part in _groups(split):
-        result = integer.run(integer.quantize_inputs(part.inputs))
+def score_integer(integer: IntegerEGRU, task: Task, split: Split) -> Score:
+    """The integer model's score on a split of a task."""
+    total, state = _Total(), None
+    # With logits at every step there is no sum over the steps, which could become too large.
+    by_step = task.readout == "steps"
+    layers = replace(integer, readout=None) if by_step else integer
+    for part in windows(split, WINDOW) if task.stream else _groups(split):
+        raw = integer.quantize_inputs(real_inputs(task, part))
+        result = layers.run(raw, state if task.stream else None)
+        state = result.state
         fired = [[np.count_nonzero(y), y.size] for y in result.events]
-        logits = integer.logits(result.outputs, part.inputs.shape[1])
+        if by_step:
+            logits = integer.step_logits(result.events[-1])
+        else:
+            logits = integer.logits(result.outputs, part.inputs.shape[1])
         total.add(logits, part.targets, np.array(fired))
     return total.score()
+
+
+def real_inputs(task: Task, split: Split) -> np.ndarray:
+    """The inputs (N, T, C) of a split as numbers: symbols one-hot."""
+    if split.inputs.dtype.kind == "f":
+        return split.inputs
+    return np.eye(task.input_size, dtype=np.float32)[split.inputs]
 
 
 def _groups(split: Split) -> Iterator[Split]:

@@ -80,11 +80,16 @@ class Network(nn.Module):
     def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, Events, Any]:
         """``(logits, events, state)``: also each EGRU layer's events (N, T, H), of other cells
         the last layer's outputs, and the last state."""
-        if not x.is_floating_point():
-            x = F.one_hot(x, self.config["input_size"]).to(self.readout.weight.dtype)
-        events, state = run_layers(getattr(self, self.config["cell"]), x, state)
+        layers = getattr(self, self.config["cell"])
+        events, state = run_layers(layers, self.values(x), state)
         y = events[-1] if self.config["readout"] == "steps" else events[-1].mean(1)
         return self.readout(y), events, state
+
+    def values(self, x: Tensor) -> Tensor:
+        """What the layers read (N, T, C): symbols (N, T) one-hot."""
+        if x.is_floating_point():
+            return x
+        return F.one_hot(x, self.config["input_size"]).to(self.readout.weight.dtype)
 
 
 def detach(state: Any) -> Any:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from golden.egru import State
 from golden.integer import IntegerEGRU
 from golden.integer_layer import integer_layer
-from golden.network import Network
+from golden.network import Events, Network
 from golden.numerics import BIAS, EVENT, THRESHOLD, Format
 from golden.quantization import QuantizeConfig
 from golden.scales import choose_scales, reads_every_step, to_numpy, unit_biases
@@ -56,13 +56,14 @@ class QuantizedNetwork(nn.Module):
         """Logits of sequences (N, T, C), as the float network gives them."""
         return self.run(x, state)[0]
 
-    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Tensor, State]:
-        """``(logits, y, state)``, as :meth:`golden.Network.run`."""
+    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Events, State]:
+        """``(logits, events, state)``, as :meth:`golden.Network.run`."""
         integer, egru = self.integer(), self.network.egru
+        x = self.network.values(x)
         raw = integer.checked_inputs(integer.quantize_inputs(to_numpy(x)))
         values = straight_through(x, _real(raw, integer.input_format, x)).transpose(0, 1)
         y0, h0 = egru._initial_state(values, state)
-        value_format, last_y, last_h = integer.input_format, [], []
+        value_format, events, last_y, last_h = integer.input_format, [], [], []
         for index, layer in enumerate(integer.layers):
             weight_ih, weight_hh, bias_ih, bias_hh, threshold = egru.layer_parameters(index)
             input_format, recurrent_format = self.scales.layers[index]
@@ -79,10 +80,11 @@ class QuantizedNetwork(nn.Module):
                 layer, value_format, egru.surrogate_height, egru.surrogate_width,
             )  # fmt: skip
             value_format = EVENT
+            events.append(values.transpose(0, 1))
             last_y.append(values[-1])
             last_h.append(h)
-        y = values.transpose(0, 1)
-        return self._logits(y, integer), y, (torch.stack(last_y), torch.stack(last_h))
+        state = (torch.stack(last_y), torch.stack(last_h))
+        return self._logits(events[-1], integer), tuple(events), state
 
     def _logits(self, y: Tensor, integer: IntegerEGRU) -> Tensor:
         """As the integer model's, to the last bit: float64 holds its sums exactly."""

@@ -52,10 +52,15 @@ class Recipe:
     rate: Annotated[float, _positive("Peak learning rate.")] = 6e-3
     weight_decay: Annotated[float, _positive("Of AdamW.")] = 1e-2
     clip: Annotated[float, _positive("Largest norm of a gradient, 0 for any.")] = 1.0
-    target_activity: Annotated[float, _share("Activity above which there is a price.")] = 0.1
-    activity_price: Annotated[float, _positive("Added to the loss for the excess, at last.")] = 2.0
-    price_from: Annotated[float, _share("Share of the epochs at which the price sets in ...")] = 0.2
-    price_until: Annotated[float, _share("... and reaches its height.")] = 0.5
+    target_activity: Annotated[float, _share("Activity above which there is a price, at last.")] = (
+        0.1
+    )
+    start_activity: Annotated[float, _share("The same at the start ...")] = 0.35
+    target_from: Annotated[float, _share("... until this share of the epochs; it then falls ...")] = (
+        0.1
+    )
+    target_until: Annotated[float, _share("... by equal factors until this share of them.")] = 0.6
+    activity_price: Annotated[float, _positive("Added to the loss for the excess.")] = 4.0
     surrogate_height: Annotated[float, _positive("Of the threshold's derivative.")] = 1.0
     surrogate_width: Annotated[float, _positive("Of the threshold's derivative, one side.")] = 0.5
     threshold_mean: Annotated[float, _share("Of the thresholds drawn at the start.")] = 0.3
@@ -64,20 +69,23 @@ class Recipe:
     drop_connect: Annotated[float, _share("Of an EGRU's recurrent weights.")] = 0.0
 
 
-# Activity is priced late: from the start it would silence units before they have learnt anything.
+# The target falls slowly: units that are silenced before they have learnt anything stay silent.
 RECIPES: dict[str, Recipe] = {
-    "mnist1d": Recipe(epochs=360, target_activity=0.18),
-    "delay-copy": Recipe(hidden=64, epochs=150, batch=32, rate=5e-3, activity_price=0.5),
-    "digits": Recipe(epochs=60, batch=60, rate=5e-3),
-    "smnist": Recipe(epochs=30, target_activity=0.14, rate=5e-3),
+    "mnist1d": Recipe(epochs=360, target_activity=0.108, target_until=0.7, activity_price=2.0),
+    "delay-copy": Recipe(
+        hidden=64, epochs=150, batch=64, surrogate_width=1.0, activity_price=0.0
+    ),
+    "digits": Recipe(epochs=40, batch=50, rate=4e-3, target_activity=0.085),
+    "smnist": Recipe(epochs=24, target_activity=0.13),
     "charlm": Recipe(
         hidden=256,
         epochs=10,
         batch=32,
+        window=64,
         rate=4e-3,
-        target_activity=0.18,
-        surrogate_width=0.3,
-        threshold_mean=0.1,
+        target_activity=0.17,
+        activity_price=1.0,
+        threshold_mean=0.2,
     ),
     "wordlm": Recipe(
         hidden=1350,

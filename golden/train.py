@@ -7,7 +7,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -18,13 +19,16 @@ import typer
 from rich.console import Console
 
 from golden import model_file
-from golden.evaluation import evaluate, has_twin, in_words
+from golden.evaluation import evaluate, fold, has_twin, in_words, real_inputs, windows
+from golden.integer import IntegerEGRU
 from golden.quantization import quantize
 from golden.recipes import RECIPES, Recipe
-from golden.tasks import TASKS, Task, configure
+from golden.tasks import TASKS, Split, Task, configure
 from golden.training import Files, describe, train
+from golden.word_network import AnyNetwork
 
 CALIBRATION_SEQUENCES = 500
+CALIBRATION_STREAMS, CALIBRATION_STEPS = 20, 500
 RECIPE_OPTIONS = get_type_hints(Recipe, include_extras=True)
 
 app = typer.Typer(add_completion=False)
@@ -83,15 +87,27 @@ def main(
     if task not in TASKS:
         raise typer.BadParameter(f"{task!r} is not one of: {', '.join(TASKS)}")
     files = Files(out or Path("runs") / f"{task}.safetensors")
+    prepare(threads)
+    with exits(files):
+        chosen = configure(task, data=data, encoding=encoding, scan=scan)
+        given = {name: value for name, value in recipe.items() if value is not None}
+        build(chosen, replace(RECIPES[task], **given), files, resume)
+
+
+def prepare(threads: int) -> None:
+    """Torch and the log as all trainings want them."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Nothing here reads memory that was not written: no need to fill it first, which costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+
+
+@contextmanager
+def exits(files: Files) -> Iterator[None]:
+    """Ends the program with a sentence where there would be a traceback."""
     try:
-        chosen = configure(task, data=data, encoding=encoding, scan=scan)
-        given = {name: value for name, value in recipe.items() if value is not None}
-        build(chosen, replace(RECIPES[task], **given), files, resume)
+        yield
     except KeyboardInterrupt:
         console.print(f"stopped; go on with --resume, from {files.checkpoint}")
         raise typer.Exit(130) from None
@@ -109,7 +125,7 @@ def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> Non
         return
     integer = None
     if has_twin(network):
-        integer = quantize(network, task.everything().inputs[:CALIBRATION_SEQUENCES])
+        integer = quantize(network, calibration(task))
     # The test set is looked at once, here.
     results = evaluate(task, network, integer)
     console.print(f"test set:\n{in_words(results)}")
@@ -119,11 +135,17 @@ def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> Non
         "training": {"command": _command(task, recipe), **asdict(recipe)},
         "results": results,
     }
+    write(files, network, integer, facts, minutes=round((time.monotonic() - start) / 60, 1), resumed=resume)
+
+
+def write(
+    files: Files, network: AnyNetwork, integer: IntegerEGRU | None, facts: dict, **more: Any
+) -> None:
+    """The model file and its report, in place of the checkpoints."""
     model_file.save(files.model, network, integer, facts)
     report = {
         **facts,
-        "minutes": round((time.monotonic() - start) / 60, 1),
-        "resumed": resume,
+        **more,
         "threads": torch.get_num_threads(),
         "versions": {
             "python": sys.version.split()[0],
@@ -136,6 +158,15 @@ def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> Non
     for path in (files.checkpoint, files.best):
         path.unlink(missing_ok=True)
     console.print(f"wrote {files.model}")
+
+
+def calibration(task: Task) -> np.ndarray:
+    """Training inputs (N, T, C) to choose scales by; of a stream some in a row."""
+    split = task.everything()
+    if task.stream:
+        length = min(split.inputs.shape[1] // CALIBRATION_STREAMS, CALIBRATION_STEPS)
+        split = Split(*(next(windows(fold(split, CALIBRATION_STREAMS), length))))
+    return real_inputs(task, split.take(slice(CALIBRATION_SEQUENCES)))
 
 
 def _command(task: Task, recipe: Recipe) -> str:

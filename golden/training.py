@@ -28,10 +28,12 @@ from golden.batches import Batch, Batches
 from golden.evaluation import fold, score_network
 from golden.model_file import write_atomically
 from golden.network import Network, detach
+from golden.quantized import QuantizedNetwork
 from golden.recipes import Recipe
 from golden.tasks import Split, Task
 from golden.word_network import AnyNetwork, WordNetwork
 
+Trainable = AnyNetwork | QuantizedNetwork
 KEY = "egru_training"  # of what this module adds to Lightning's checkpoint
 
 
@@ -113,9 +115,14 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
 
 
 def train(
-    task: Task, recipe: Recipe, files: Files, resume: bool = False, console: Console | None = None
-) -> tuple[AnyNetwork, list[Epoch]]:
-    """Train a network on ``task``; the same arguments give the same network.
+    task: Task,
+    recipe: Recipe,
+    files: Files,
+    resume: bool = False,
+    console: Console | None = None,
+    network: Trainable | None = None,
+) -> tuple[Trainable, list[Epoch]]:
+    """Train ``network``, or the recipe's, on ``task``; the same arguments give the same network.
 
     A checkpoint is written after every epoch; with ``resume`` training goes on from there and
     ends as if it had never stopped. Ctrl-C stops after the epoch, a second one at once.
@@ -127,7 +134,7 @@ def train(
     """
     processes = int(os.environ.get("WORLD_SIZE", 1))
     torch.manual_seed(recipe.seed)
-    run = _Run(task, recipe, files)
+    run = _Run(task, recipe, files, network)
     if resume:
         check(files.checkpoint, run.identity)
     callbacks: list[Callback] = []
@@ -179,10 +186,10 @@ def train(
 class _Run(lightning.LightningModule):
     """The moving parts of one training."""
 
-    def __init__(self, task: Task, recipe: Recipe, files: Files):
+    def __init__(self, task: Task, recipe: Recipe, files: Files, network: Trainable | None):
         super().__init__()
         self.task, self.recipe, self.files = task, recipe, files
-        self.network = make_network(task, recipe)
+        self.network = make_network(task, recipe) if network is None else network
         self.history: list[Epoch] = []
         self.interrupted = False
         self.say: Callable[[str], None] = lambda text: None
@@ -231,12 +238,9 @@ class _Run(lightning.LightningModule):
         self.start, self.state = time.monotonic(), None
         self.totals = torch.zeros(4, dtype=torch.float64)
         recipe = self.recipe
-        ramp = (self.current_epoch / recipe.epochs - recipe.price_from) / max(
-            recipe.price_until - recipe.price_from, 1e-9
-        )
-        self.price = recipe.activity_price * min(max(ramp, 0.0), 1.0)
-        if recipe.model != "egru":
-            self.price = 0.0  # units that always speak cannot be made to speak less
+        # Units of other cells always speak and cannot be made to speak less.
+        self.price = recipe.activity_price if recipe.model == "egru" else 0.0
+        self.target_activity = target_activity(recipe, self.current_epoch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         inputs, targets, share = batch
@@ -252,8 +256,8 @@ class _Run(lightning.LightningModule):
             whole = activity.detach()
             if self._processes > 1:
                 whole = self.trainer.strategy.reduce(whole * share, reduce_op="mean")
-            if whole > self.recipe.target_activity:
-                total = total + self.price * (activity - self.recipe.target_activity)
+            if whole > self.target_activity:
+                total = total + self.price * (activity - self.target_activity)
         with torch.no_grad():
             scored = (targets >= 0).sum()
             right = (logits.argmax(1) == targets).sum()
@@ -334,9 +338,22 @@ def write_history(path: Path, history: list[Epoch]) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
+def target_activity(recipe: Recipe, epoch: int) -> float:
+    """The activity above which there is a price in an epoch, counted from 0."""
+    length = max(recipe.target_until - recipe.target_from, 1e-9)
+    part = min(max((epoch / recipe.epochs - recipe.target_from) / length, 0.0), 1.0)
+    return recipe.start_activity ** (1 - part) * recipe.target_activity**part
+
+
 def _activity(events: tuple[Tensor, ...]) -> Tensor:
-    """Share of units firing, with a gradient: each event counts as 1, and c / c carries dy."""
-    return torch.stack([(y / y.detach().clamp_min(1e-3)).mean() for y in events]).mean()
+    """Share of units firing, with a gradient: each event counts as 1, and c / c carries dy.
+
+    Silent units are not priced: their surrogate derivative would count too, and 1 / c outweigh
+    everything else.
+    """
+    return torch.stack(
+        [torch.where(y > 0, y / y.detach().clamp_min(1e-3), 0).mean() for y in events]
+    ).mean()
 
 
 def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:

@@ -21,9 +21,10 @@ policies = st.sampled_from(["auto", "dense", "sparse"])
 
 @pytest.fixture(autouse=True)
 def settings_restored():
-    threads = torch.get_num_threads()
+    threads, rows = torch.get_num_threads(), (core.FORWARD_ROWS, core.BACKWARD_ROWS)
     yield
     core.policy = "auto"
+    core.FORWARD_ROWS, core.BACKWARD_ROWS = rows
     core.use(core.targets()[0])
     torch.set_num_threads(threads)
 
@@ -82,13 +83,14 @@ def assert_equal(found, expected, tolerance=1e-10):
     target=st.sampled_from(core.targets()), training=st.booleans(), trace=st.booleans(),
     batch_first=st.booleans(), zoneout=st.sampled_from([0.0, 0.3]),
     drop=st.sampled_from([0.0, 0.4]), width=st.sampled_from([0.05, 0.5, 5.0]),
-    threads=st.integers(1, 3),
+    threads=st.integers(1, 3), rows=st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )  # fmt: skip
 def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
     seed, shape, layers, activity, policy, target, training, trace, batch_first, zoneout, drop,
-    width, threads,
+    width, threads, rows,
 ):  # fmt: skip
     steps, count, inputs, hidden = shape
+    core.FORWARD_ROWS, core.BACKWARD_ROWS = rows  # so that there are several chunks of steps
     pair = twins(
         seed, inputs, hidden, layers, trace=trace, batch_first=batch_first, zoneout=zoneout,
         dropout=drop, drop_connect=drop, surrogate_width=width,
@@ -104,6 +106,19 @@ def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
     if batch_first:
         x = x.transpose(0, 1)
     found, expected = (outputs_and_gradients(egru.train(training), x, state, seed) for egru in pair)
+    assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("target", core.targets())
+@pytest.mark.parametrize("activity", [0.02, 0.3])
+def test_core_equals_pytorch_operations_beyond_one_block_group_and_chunk(target, activity):
+    core.policy, core.FORWARD_ROWS, core.BACKWARD_ROWS = "sparse", 210, 140
+    core.use(target)
+    pair = twins(8, 150, 300, surrogate_width=0.3)
+    rng = np.random.default_rng(8)
+    x = events(rng, (5, 70, 150), activity)
+    state = [events(rng, (1, 70, 300), activity), events(rng, (1, 70, 300), 1)]
+    found, expected = (outputs_and_gradients(egru, x, state, 8) for egru in pair)
     assert_equal(found, expected)
 
 

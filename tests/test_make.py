@@ -16,7 +16,7 @@ import pytest
 from sim.tools import ToolError, verilator_environment
 
 ROOT = Path(__file__).parent.parent
-FILES = ("Makefile", "pyproject.toml", "constraints.txt", "tools/setup.sh")
+FILES = ("Makefile", "CMakeLists.txt", "pyproject.toml", "constraints.txt", "tools/setup.sh")
 PROGRAMS = ("make", "sh", "echo", "rm", "mkdir", "cp", "touch", "tr", "g++", "perl")
 
 REAL_PYTHON = f'exec {sys.executable} "$@"'
