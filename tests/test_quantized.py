@@ -28,8 +28,7 @@ def make(
     """A network with biases, and inputs (6, 12, inputs)."""
     print("seed", seed)
     torch.manual_seed(seed)
-    network = Network(inputs, hidden, 4, layers, **options)
-    network.config["readout"] = readout
+    network = Network(inputs, hidden, 4, layers, readout=readout, **options)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if "bias" in name:
@@ -61,12 +60,13 @@ def test_events_states_and_logits_are_the_integer_models(
     integer = quantized.integer()
     state = integer_state = None
     for piece in (x[:, :cut], x[:, cut:]):
-        logits, y, state = quantized.run(torch.from_numpy(piece).to(dtype), state)
+        logits, events, state = quantized.run(torch.from_numpy(piece).to(dtype), state)
         # In float32 inputs are rounded once before they are quantised.
         raw = integer.quantize_inputs(torch.from_numpy(piece).to(dtype).numpy())
         expected = integer.run(raw, integer_state)
         integer_state = expected.state
-        assert np.array_equal(integers(y, EVENT), expected.events[-1])
+        for found, layer_events in zip(events, expected.events, strict=True):
+            assert np.array_equal(integers(found, EVENT), layer_events)
         for k, (last_y, last_h) in enumerate(expected.state):
             assert np.array_equal(integers(state[0][k], EVENT), last_y)
             assert np.array_equal(integers(state[1][k], STATE), last_h)
@@ -130,7 +130,7 @@ def test_gradients_are_the_float_cells_at_the_integer_models_numbers(seed):
     first = EVENT.real(first_y)[None], STATE.real(first_h)[None]
     state = tuple(torch.from_numpy(s).requires_grad_() for s in first)
 
-    _, y, (_, last_h) = quantized.run(inputs, state)
+    _, (y,), (_, last_h) = quantized.run(inputs, state)
     assert 0.05 < (y != 0).double().mean() < 0.6
     loss = (y.transpose(0, 1) * torch.from_numpy(dy)).sum() + (last_h[0] * torch.tensor(dh)).sum()
     loss.backward()

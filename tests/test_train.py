@@ -22,7 +22,7 @@ from golden.evaluation import fold, score_network
 from golden.recipes import RECIPES, Recipe
 from golden.tasks import TASKS, Split, Task
 from golden.train import app
-from golden.training import Files, make_network, train
+from golden.training import Files, make_network, target_activity, train
 
 SHIPPED = Path(__file__).parents[1] / "golden" / "models" / "mnist1d.safetensors"
 RECIPE = Recipe(hidden=5, epochs=6, target_activity=0.18)
@@ -219,11 +219,21 @@ def test_activity_above_its_target_is_priced_away(tmp_path):
     assert activity[1] < 0.75 * activity[0]
 
 
-def test_the_price_sets_in_and_rises_as_the_recipe_says(tmp_path):
-    plain = replace(RECIPE, target_activity=0.0, activity_price=0.0, epochs=4)
+def test_the_target_of_activity_falls_by_equal_factors_as_the_recipe_says(tmp_path):
+    recipe = Recipe(
+        epochs=10, start_activity=0.4, target_activity=0.1, target_from=0.2, target_until=0.6
+    )
+    targets = [target_activity(recipe, epoch) for epoch in range(10)]
+    expected = [0.4, 0.4, 0.4, 0.4 / 2**0.5, 0.2, 0.2 / 2**0.5, 0.1, 0.1, 0.1, 0.1]
+    assert targets == pytest.approx(expected)
+
+    # Nothing is priced as long as all activity is allowed.
+    free = replace(RECIPE, activity_price=0.0, epochs=4)
+    priced = replace(free, activity_price=1.0, start_activity=1.0, target_activity=0.0,
+                     target_from=0.3, target_until=0.9)  # fmt: skip
     courses = [
         [epoch.loss for epoch in train(Toy(), recipe, Files(tmp_path / "a"))[1]]
-        for recipe in (plain, replace(plain, activity_price=1.0, price_from=0.3, price_until=0.9))
+        for recipe in (free, priced)
     ]
     assert courses[0][:2] == courses[1][:2]  # epochs at 0 and 0.25
     assert courses[0][3] != courses[1][3]
@@ -266,7 +276,7 @@ def test_processes_share_a_batch_and_every_epoch_draws_anew():
 def test_several_processes_equal_one_within_rounding(tmp_path):
     # Batches of 5, 5 and 1: of unequal parts, and one of which a process has none.
     words = ["delay-copy", "--hidden", "6", "--epochs", "2", "--batch", "5", "--limit", "11",
-             "--price-from", "0", "--price-until", "0.1", "--target-activity", "0"]  # fmt: skip
+             "--activity-price", "1", "--start-activity", "0", "--target-activity", "0"]  # fmt: skip
     one, two = tmp_path / "one", tmp_path / "two"
     assert run(*words, "--out", one)[0] == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
