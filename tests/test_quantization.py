@@ -16,10 +16,12 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def make(seed: int, inputs: int, hidden: int, layers: int, gain: float = 1.0) -> tuple:
+def make(
+    seed: int, inputs: int, hidden: int, layers: int, gain: float = 1.0, readout: str = "mean"
+) -> tuple:
     print("seed", seed)
     torch.manual_seed(seed)
-    network = Network(inputs, hidden, 4, layers)
+    network = Network(inputs, hidden, 4, layers, readout=readout)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if "bias" in name:
@@ -88,10 +90,9 @@ def test_symbols_as_one_hot_inputs_stay_exactly_so():
 
 
 def test_a_readout_of_every_step_is_compared_step_by_step():
-    network, x = make(12, 3, 24, 1)
-    network.config["readout"] = "steps"
+    network, x = make(12, 3, 24, 1, readout="steps")
     integer = quantize(network, x)
-    y = network.run(torch.tensor(x, dtype=torch.float32))[1]
+    (y,) = network.run(torch.tensor(x, dtype=torch.float32))[1]
     labels = network.readout(y).argmax(-1)  # (N, T)
     result = compare(network, integer, x, labels)
     assert result.logit_error < 0.2

@@ -16,9 +16,11 @@ import torch
 from typer.testing import CliRunner
 
 import golden.eval
+import golden.fine_tune
 from golden import load_model
 from golden.batches import Batches
 from golden.evaluation import fold, score_network
+from golden.quantization import QuantizeConfig, quantize
 from golden.recipes import RECIPES, Recipe
 from golden.tasks import TASKS, Split, Task
 from golden.train import app
@@ -217,6 +219,40 @@ def test_activity_above_its_target_is_priced_away(tmp_path):
         recipe = Recipe(hidden=10, epochs=30, activity_price=price, target_activity=0.05, layers=2)
         activity.append(train(Toy(), recipe, Files(tmp_path / "c"))[1][-1].activity)
     assert activity[1] < 0.75 * activity[0]
+
+
+def test_fine_tuning_writes_a_model_of_fewer_bits_and_repeats_itself(tmp_path):
+    out, fewer = tmp_path / "toy.safetensors", tmp_path / "toy-3bit.safetensors"
+    assert toy_run(out, "--rate", 0.02)[0] == 0
+    words = [str(out), "--weight-bits", "3", "--epochs", "4", "--rate", "0.01"]
+    files = []
+    for _ in range(2):
+        result = CliRunner().invoke(golden.fine_tune.app, words)
+        assert result.exit_code == 0, result.output
+        files.append(fewer.read_bytes())
+    assert files[0] == files[1]
+
+    before, model = load_model(out), load_model(fewer)
+    assert (before.integer.weight_bits, model.integer.weight_bits) == (8, 3)
+    assert all(np.abs(layer.weight_recurrent).max() <= 3 for layer in model.integer.layers)
+    command = "python -m golden.fine_tune toy.safetensors --weight-bits 3 --epochs 4 --rate 0.01"
+    assert model.config["training"]["command"] == command
+    assert model.config["before"]["results"] == before.config["results"]
+    x, labels = Toy().test()
+    outputs = model.integer.run(model.integer.quantize_inputs(x)).outputs
+    assert model.config["results"]["accuracy"][1] == (outputs.argmax(1) == labels).mean()
+    # Not what quantising alone would give: it has been trained.
+    after = quantize(before.network(), Toy().everything().inputs, QuantizeConfig(weight_bits=3))
+    assert not np.array_equal(after.readout.weight, model.integer.readout.weight)
+
+
+def test_fine_tuning_needs_a_model_with_integers(tmp_path):
+    out = tmp_path / "toy.safetensors"
+    assert toy_run(out, "--model", "gru", "--epochs", 1)[0] == 0
+    result = CliRunner().invoke(golden.fine_tune.app, [str(out)])
+    assert result.exit_code == 1
+    assert "has no integer model to train: name one of an EGRU" in re.sub(r"\s+", " ", result.output)
+    assert not (tmp_path / "toy-4bit.safetensors").exists()
 
 
 def test_the_target_of_activity_falls_by_equal_factors_as_the_recipe_says(tmp_path):
