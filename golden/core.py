@@ -339,7 +339,8 @@ def layer_backward(
             before[1:] = y[first : first + length - 1]
             outer.add(dweight_hh, before.view(-1, size), recurrent=True)
         if first:
-            dp[chunk], dq_n[chunk] = dp[0], dq_n[0]
+            after = min(chunk, first)  # the next chunk's length, perhaps shorter
+            dp[after], dq_n[after] = dp[0], dq_n[0]
     if want_y0:
         recurrent_gradient(0)
     dy0 = ybar if want_y0 else y.new_empty(0)

@@ -57,7 +57,9 @@ def main(
             epochs=epochs, rate=rate, seed=seed, weight_decay=0.0, target_from=0.0,
             target_until=0.0, patience=None,
         )  # fmt: skip
-        started = QuantizedNetwork(network, calibration(task), QuantizeConfig(weight_bits=weight_bits))
+        started = QuantizedNetwork(
+            network, calibration(task), QuantizeConfig(weight_bits=weight_bits)
+        )
         trained, _ = train(task, recipe, files, resume, console, started)
         quantized = cast(QuantizedNetwork, trained)
         # The test set is looked at once, here.

@@ -56,9 +56,9 @@ class Recipe:
         0.1
     )
     start_activity: Annotated[float, _share("The same at the start ...")] = 0.35
-    target_from: Annotated[float, _share("... until this share of the epochs; it then falls ...")] = (
-        0.1
-    )
+    target_from: Annotated[
+        float, _share("... until this share of the epochs; it then falls ...")
+    ] = 0.1
     target_until: Annotated[float, _share("... by equal factors until this share of them.")] = 0.6
     activity_price: Annotated[float, _positive("Added to the loss for the excess.")] = 4.0
     surrogate_height: Annotated[float, _positive("Of the threshold's derivative.")] = 1.0
@@ -72,9 +72,7 @@ class Recipe:
 # The target falls slowly: units that are silenced before they have learnt anything stay silent.
 RECIPES: dict[str, Recipe] = {
     "mnist1d": Recipe(epochs=360, target_activity=0.108, target_until=0.7, activity_price=2.0),
-    "delay-copy": Recipe(
-        hidden=64, epochs=150, batch=64, surrogate_width=1.0, activity_price=0.0
-    ),
+    "delay-copy": Recipe(hidden=64, epochs=150, batch=64, surrogate_width=1.0, activity_price=0.0),
     "digits": Recipe(epochs=40, batch=50, rate=4e-3, target_activity=0.085),
     "smnist": Recipe(epochs=24, target_activity=0.13),
     "charlm": Recipe(

@@ -135,7 +135,14 @@ def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> Non
         "training": {"command": _command(task, recipe), **asdict(recipe)},
         "results": results,
     }
-    write(files, network, integer, facts, minutes=round((time.monotonic() - start) / 60, 1), resumed=resume)
+    write(
+        files,
+        network,
+        integer,
+        facts,
+        minutes=round((time.monotonic() - start) / 60, 1),
+        resumed=resume,
+    )
 
 
 def write(
