@@ -9,8 +9,11 @@ import platform
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
+from typing import cast
 
 import matplotlib
 import torch
@@ -20,6 +23,11 @@ from torch import Tensor, nn
 
 from golden import _core, core
 from golden.egru import EGRU, State
+from golden.model_file import load
+from golden.network import Network
+from golden.recipes import RECIPES
+from golden.tasks import TASKS
+from golden.training import Files, train
 
 SHAPES = [(70, 64, 750, 1350), (70, 64, 1350, 1350), (100, 32, 64, 512), (100, 1, 64, 256),
           (1, 1, 750, 1350)]  # fmt: skip
@@ -31,6 +39,7 @@ PATIENCE = 2.0  # seconds, after which a case gets no more rounds than the fewes
 TURN = 0.02  # seconds, at most, for which a contestant is repeated
 WARM_UP = 8  # steps before a single one that is timed, so that it starts from events
 OUT = Path("build/bench-train")
+SHIPPED = Path(__file__).parent / "models" / "mnist1d.safetensors"
 
 
 def network(shape, x: Tensor, activity: float) -> EGRU:
@@ -171,6 +180,11 @@ MEMORY = """
 import resource, sys, torch
 from torch import nn
 from golden.egru import EGRU, State
+from golden.model_file import load
+from golden.network import Network
+from golden.recipes import RECIPES
+from golden.tasks import TASKS
+from golden.training import Files, train
 steps, count, inputs, size = map(int, sys.argv[2].split(","))
 module = EGRU(inputs, size, backend="core") if sys.argv[1] == "core" else nn.GRU(inputs, size)
 x = torch.rand(steps, count, inputs) * (torch.rand(steps, count, inputs) < 0.1)
@@ -188,6 +202,25 @@ def peak_memory(name: str, shape) -> int:
     """Bytes that training adds to the peak of a fresh process."""
     command = [sys.executable, "-c", MEMORY, name, ",".join(map(str, shape))]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def default_training() -> dict[str, float]:
+    """Seconds that an epoch of the default model's training takes, from the shipped model on, by
+    backend: medians of runs in turn, on one thread."""
+    threads, model = torch.get_num_threads(), load(SHIPPED)
+    torch.set_num_threads(1)
+    recipe = replace(RECIPES["mnist1d"], epochs=2, start_activity=0.108)
+    seconds: dict[str, list[float]] = {"core": [], "torch": []}
+    with TemporaryDirectory() as folder:
+        for _ in range(FEWEST_ROUNDS):
+            for backend, found in seconds.items():
+                network = cast(Network, model.network())
+                network.egru.backend = backend
+                files = Files(Path(folder) / "model")
+                _, history = train(TASKS["mnist1d"], recipe, files, network=network)
+                found.append(history[-1].seconds)
+    torch.set_num_threads(threads)
+    return {backend: median(found) for backend, found in seconds.items()}
 
 
 def cases(shapes, speed, console: Console):
@@ -312,6 +345,9 @@ def main() -> None:
         console.print(f"peak memory of training {shape}: core {found['core'] / 1e6:.0f} MB, "
                       f"torch.nn.GRU {found['gru'] / 1e6:.0f} MB, one state per unit and step "
                       f"{4e-6 * steps * count * size:.0f} MB")  # fmt: skip
+    training = default_training()
+    console.print(f"an epoch of mnist1d: core {training['core']:.2f} s, PyTorch operations "
+                  f"{training['torch']:.2f} s")  # fmt: skip
     OUT.mkdir(parents=True, exist_ok=True)
     facts = {
         "commit": subprocess.run(
@@ -319,7 +355,8 @@ def main() -> None:
         ).stdout.strip(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "target": core.targets()[0], "threads": torch.get_num_threads(),
-        "bandwidth": speed, "memory": memory, "results": results,
+        "bandwidth": speed, "memory": memory,
+        "epoch": training, "results": results,
     }  # fmt: skip
     (OUT / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")
     (OUT / "bench.md").write_text(markdown(results, memory))

@@ -79,7 +79,8 @@ class _Workspace(threading.local):
         size = prod(shape)
         held = self.kept.get(name)
         if held is None or held.dtype != like.dtype or not size <= len(held) <= 4 * size:
-            self.kept[name] = held = None  # so that never both are there
+            del held
+            self.kept.pop(name, None)  # so that never both are there
             with torch.inference_mode(False):  # for it may be used outside of that later
                 self.kept[name] = held = _empty(like, size)
         return held[:size].view(shape)
@@ -111,7 +112,8 @@ class _Inputs:
     """W x of some steps at a time: out [M, 3, padded H] = x [M, C] · by_input [C, 3H]."""
 
     def __init__(self, by_input: Tensor, rows: int):
-        self.by_input, self.packed = by_input, None
+        self.by_input = by_input
+        self.packed: Tensor | None = None
         self.threads = _threads(rows * by_input.numel() / 10)
 
     def multiply(self, out: Tensor, x: Tensor) -> None:
@@ -151,7 +153,8 @@ class _Outer:
     """
 
     def __init__(self, dp: Tensor, dq_n: Tensor):
-        self.dp, self.dq_n, self.packed = dp, dq_n, None
+        self.dp, self.dq_n = dp, dq_n
+        self.packed: Tensor | None = None
         self.threads = _threads(dp.numel() * dq_n.shape[1] / 10)
 
     def add(self, out: Tensor, x: Tensor, recurrent: bool) -> None:
@@ -208,7 +211,7 @@ def _layer(
     q = _workspace("q", x, count, 3, _core.padded(size))
     threads = _threads(count * weight_hh.numel())
     scratch = torch.empty(_call("forward_scratch", x)(count, size, threads), dtype=torch.uint8)
-    packed = None
+    packed: Tensor | None = None
     if count >= 4 and steps >= 4:
         packed = _workspace("R", x, _core.packed_size(size, size, 3))
     is_packed = torch.zeros(1, dtype=torch.bool)

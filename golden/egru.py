@@ -273,7 +273,7 @@ class EGRU(nn.Module):
     def _on_core(self, *inputs: Tensor) -> bool:
         if self.backend == "torch" or core is None:
             return False
-        tensors = (*inputs, *self._parameters.values())
+        tensors = (*inputs, *(p for p in self._parameters.values() if p is not None))
         dtype = tensors[0].dtype
         fit = dtype in (torch.float32, torch.float64) and all(
             t.dtype == dtype and t.device.type == "cpu" for t in tensors

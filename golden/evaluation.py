@@ -10,6 +10,7 @@ import torch
 
 from golden.integer import IntegerEGRU
 from golden.network import Network
+from golden.quantized import QuantizedNetwork
 from golden.tasks import Split, Task
 from golden.word_network import AnyNetwork
 
@@ -109,7 +110,7 @@ def in_words(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def score_network(network: AnyNetwork, split: Split, stream: bool) -> Score:
+def score_network(network: AnyNetwork | QuantizedNetwork, split: Split, stream: bool) -> Score:
     """The network's score; with ``stream`` its state is carried through each sequence.
 
     The network is left in its mode, training or not.

@@ -1,4 +1,4 @@
-"""Command line: ``python -m golden.fine_tune FILE`` trains a model on as the integers it runs as."""
+"""Command line: ``python -m golden.fine_tune FILE`` trains a model on, as its integers."""
 
 import shlex
 import time

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_type_hints
 
 import numpy as np
 import torch
@@ -120,7 +120,8 @@ def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> Non
     """Train, quantise, evaluate and write everything beside the model file."""
     start = time.monotonic()
     first = int(os.environ.get("RANK", 0)) == 0
-    network, _ = train(task, recipe, files, resume, console if first else None)
+    trained, _ = train(task, recipe, files, resume, console if first else None)
+    network = cast(AnyNetwork, trained)
     if not first:  # one of several processes; the first does the rest
         return
     integer = None

@@ -251,7 +251,8 @@ def test_fine_tuning_needs_a_model_with_integers(tmp_path):
     assert toy_run(out, "--model", "gru", "--epochs", 1)[0] == 0
     result = CliRunner().invoke(golden.fine_tune.app, [str(out)])
     assert result.exit_code == 1
-    assert "has no integer model to train: name one of an EGRU" in re.sub(r"\s+", " ", result.output)
+    output = re.sub(r"\s+", " ", result.output)
+    assert "has no integer model to train: name one of an EGRU" in output
     assert not (tmp_path / "toy-4bit.safetensors").exists()
 
 
@@ -312,7 +313,8 @@ def test_processes_share_a_batch_and_every_epoch_draws_anew():
 def test_several_processes_equal_one_within_rounding(tmp_path):
     # Batches of 5, 5 and 1: of unequal parts, and one of which a process has none.
     words = ["delay-copy", "--hidden", "6", "--epochs", "2", "--batch", "5", "--limit", "11",
-             "--activity-price", "1", "--start-activity", "0", "--target-activity", "0"]  # fmt: skip
+             "--activity-price", "1", "--start-activity", "0",
+             "--target-activity", "0"]  # fmt: skip
     one, two = tmp_path / "one", tmp_path / "two"
     assert run(*words, "--out", one)[0] == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
