@@ -165,7 +165,7 @@ def run(tmp_path, monkeypatch, tools):
     model = tmp_path / "random.safetensors"
     model.write_bytes(b"a model")
     integer = random_model(np.random.default_rng(1), 4, (8,), 2)
-    loaded = {model: SimpleNamespace(integer=integer)}
+    loaded = {model: SimpleNamespace(twin=lambda: integer)}
     monkeypatch.setattr(command.model_file, "load", loaded.__getitem__)
     monkeypatch.setattr(command.ulx3s, "Top", Blinker)
     # A terminal's width would break sentences.

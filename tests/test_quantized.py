@@ -189,17 +189,18 @@ def test_training_leaves_the_first_network_alone_and_changes_the_integer_model()
     assert not np.array_equal(quantized.integer().readout.weight, first.readout.weight)
 
 
-def test_training_wins_back_most_of_what_four_bits_lose_on_mnist1d():
+def test_training_wins_back_most_of_what_three_bits_lose_on_mnist1d():
     task = TASKS["mnist1d"]
     (x, labels), (test_x, test_labels) = task.train(), task.test()
-    quantized = QuantizedNetwork(load_model(SHIPPED).network(), x[:500], BITS)
+    config = QuantizeConfig(weight_bits=3)
+    quantized = QuantizedNetwork(load_model(SHIPPED).network(), x[:500], config)
 
     def accuracy() -> float:
         integer = quantized.integer()
         outputs = integer.run(integer.quantize_inputs(test_x)).outputs
         return (outputs.argmax(1) == test_labels).mean()
 
-    assert accuracy() < 0.90  # without training
+    assert accuracy() < 0.95  # without training
     optimizer = torch.optim.AdamW(quantized.parameters(), 1e-3, weight_decay=0)
     order = np.random.default_rng(0).permutation(len(x))
     for chosen in np.split(order, 40):
@@ -208,7 +209,7 @@ def test_training_wins_back_most_of_what_four_bits_lose_on_mnist1d():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert accuracy() > 0.92
+    assert accuracy() > 0.96
 
 
 def test_weights_that_training_made_too_large_rejected():
