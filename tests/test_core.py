@@ -316,6 +316,24 @@ def test_without_gradients_nothing_is_recorded():
     assert y_plain.grad_fn is None
 
 
+def test_memory_kept_between_calls_serves_every_size_type_and_mode():
+    fresh = {}
+    for again in (False, True):
+        for size, dtype in ((40, torch.float64), (3, torch.float64), (40, torch.float32)):
+            pair = twins(9, 4, size, dtype=dtype)
+            x = torch.randn(6, 5, 4, dtype=dtype)
+            with torch.inference_mode():
+                first = pair[0](x)[0].clone()
+            pair[0](x)[0].sum().backward()
+            pair[1](x)[0].sum().backward()
+            found = {name: p.grad for name, p in pair[0].named_parameters()}
+            expected = {name: p.grad for name, p in pair[1].named_parameters()}
+            assert_equal(found, expected, 1e-10 if dtype is torch.float64 else 1e-3)
+            if again:
+                assert torch.equal(first, fresh[size, dtype])
+            fresh[size, dtype] = first
+
+
 def test_changed_outputs_are_noticed_by_the_backward_pass():
     y, _ = twins(13, 6, 9)[0](torch.rand(4, 3, 6, dtype=torch.float64))
     loss = y.sum()
