@@ -216,8 +216,9 @@ def _layer(
         packed = _workspace("R", x, _core.packed_size(size, size, 3))
     is_packed = torch.zeros(1, dtype=torch.bool)
     run, limit = _call("forward", x), int(_most(gather_dense_from(count)) * count * size)
-    chunk = max(1, min(steps, FORWARD_ROWS // max(1, count)))
-    p = _workspace("p", x, chunk * count, 3, _core.padded(size))
+    # With a backward pass to come, which uses the same memory, no more than that will need.
+    chunk = max(1, min(steps, (BACKWARD_ROWS if record else FORWARD_ROWS) // max(1, count)))
+    p = _workspace("gates", x, chunk * count, 3, _core.padded(size))
     product = _Inputs(by_input, chunk * count)
     for first in range(0, steps, chunk):
         length = min(chunk, steps - first)
@@ -298,7 +299,7 @@ def layer_backward(
     ybar = y.new_zeros(count, size)
     # Gradients of a chunk of steps, and of the step after it.
     chunk = max(1, min(steps, BACKWARD_ROWS // max(1, count)))
-    dp = _workspace("dp", y, chunk + 1, count, 3 * size)
+    dp = _workspace("gates", y, chunk + 1, count, 3 * size)
     dq_n = _workspace("dq_n", y, chunk + 1, count, size)
     run, threads = _call("backward", y), _threads(count * weight_hh.numel())
     limit = int(_most(dots_dense_from(count)) * count * size)

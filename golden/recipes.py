@@ -73,14 +73,14 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "mnist1d": Recipe(epochs=360, target_activity=0.108, target_until=0.7, activity_price=2.0),
     "delay-copy": Recipe(hidden=64, epochs=150, batch=64, surrogate_width=1.0, activity_price=0.0),
-    "digits": Recipe(epochs=40, batch=50, rate=4e-3, target_activity=0.085),
+    "digits": Recipe(epochs=80, batch=50, rate=4e-3, target_activity=0.085),
     "smnist": Recipe(epochs=24, target_activity=0.13),
     "charlm": Recipe(
         hidden=256,
         epochs=10,
         batch=32,
         window=64,
-        rate=4e-3,
+        rate=1e-2,
         target_activity=0.17,
         activity_price=1.0,
         threshold_mean=0.2,
