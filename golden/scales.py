@@ -162,17 +162,12 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 def layer_events(egru: EGRU, x: np.ndarray) -> list[np.ndarray]:
     """Per layer the float events (N, T, H), without any of training's noise."""
-    training = egru.training
-    egru.eval()
-    values = torch.as_tensor(x).to(egru.layer_parameters(0)[0]).transpose(0, 1)
-    events = []
+    training, batch = egru.training, 0 if egru.batch_first else 1
+    values = torch.as_tensor(x).to(egru.layer_parameters(0)[0]).movedim(0, batch)
     with torch.no_grad():
-        for layer in range(egru.num_layers):
-            zero = values.new_zeros(values.shape[1], egru.hidden_size)
-            values, _, _ = egru.run_layer(layer, values, zero, zero)
-            events.append(to_numpy(values.transpose(0, 1)))
+        events, _ = egru.eval().run_layers(values)
     egru.train(training)
-    return events
+    return [to_numpy(y.movedim(batch, 0)) for y in events]
 
 
 def _is_one_hot(x: np.ndarray) -> bool:

@@ -175,6 +175,8 @@ def train(
             except SystemExit:  # how Lightning reacts to the second Ctrl-C
                 if not run.interrupted:
                     raise
+    if processes > 1:  # or its threads may outlive the process that leaves first, and abort it
+        torch.distributed.destroy_process_group()
     if run.interrupted:
         raise KeyboardInterrupt
     if recipe.patience:

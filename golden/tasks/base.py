@@ -1,5 +1,6 @@
 """What a task is: sequences to train on, to validate on and to test on, as plain numpy."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -30,7 +31,7 @@ class Split(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(ABC):
     """A task. One that takes options has them as fields, all with defaults.
 
     Attributes:
@@ -45,22 +46,22 @@ class Task:
     stream: ClassVar[bool] = False
 
     @property
+    @abstractmethod
     def input_size(self) -> int:
         """Features a step, or symbols, C."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def classes(self) -> int:
         """Classes of the targets, K."""
-        raise NotImplementedError
 
+    @abstractmethod
     def everything(self) -> Split:
         """All that may be trained on: :meth:`train` and :meth:`validation` together."""
-        raise NotImplementedError
 
+    @abstractmethod
     def test(self) -> Split:
         """Test sequences, never seen in training."""
-        raise NotImplementedError
 
     def train(self) -> Split:
         """Training sequences without those of :meth:`validation`."""

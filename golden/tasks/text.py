@@ -1,5 +1,6 @@
 """Language models: what comes next, by character and by word."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +23,9 @@ class TextTask(FileTask):
     stream = True
 
     @property
+    @abstractmethod
     def symbols(self) -> list[str]:
         """What the numbers 0 ... C - 1 stand for."""
-        raise NotImplementedError
 
     @property
     def input_size(self) -> int:
