@@ -37,6 +37,9 @@ def dots_dense_from(rows: int) -> float:
     return 0.65 if rows <= 64 else 0.4
 
 
+LARGE = 1 << 22  # bytes from which on large pages are asked for
+
+
 def _most(dense_from: float) -> float:
     """Share of non-zeros above which to use a dense product."""
     return {"auto": dense_from, "dense": -1.0, "sparse": 1.0}[policy]
@@ -58,7 +61,7 @@ def _address(tensor: Tensor | None) -> int:
 def _empty(like: Tensor, *shape: int) -> Tensor:
     """As ``like.new_empty``; first writes to large ones then cost less (fewer page faults)."""
     tensor = like.new_empty(shape)
-    if tensor.nbytes >= 1 << 22:
+    if tensor.nbytes >= LARGE:
         _core.large_pages(tensor.data_ptr(), tensor.nbytes)
     return tensor
 
@@ -67,76 +70,50 @@ def _zeros(like: Tensor, *shape: int) -> Tensor:
     return _empty(like, *shape).zero_()
 
 
-class _Workspace(threading.local):
-    """Memory for what does not outlive a call, kept for the thread's next one: pages that are new
-    to a process have to be cleared by the system first."""
+class _Room:
+    """An array in memory that does not outlive the call."""
 
-    def __init__(self):
-        self.kept: dict[str, Tensor] = {}
+    __slots__ = ("address", "memory", "shape", "start")
 
-    def __call__(self, name: str, like: Tensor, *shape: int) -> Tensor:
-        """As ``like.new_empty(shape)``; valid until the same name is asked for again."""
-        size = prod(shape)
-        held = self.kept.get(name)
-        if held is None or held.dtype != like.dtype or not size <= len(held) <= 4 * size:
-            del held
-            self.kept.pop(name, None)  # so that never both are there
+    def __init__(self, memory: Tensor, start: int, shape: tuple[int, ...]):
+        self.memory, self.start, self.shape = memory, start, shape
+        self.address = memory.data_ptr() + start * memory.itemsize
+
+    def tensor(self) -> Tensor:
+        return self.memory[self.start : self.start + prod(self.shape)].view(self.shape)
+
+
+class _Arena(threading.local):
+    """Memory kept for the thread's next call: pages that are new to a process have to be cleared
+    by the system first."""
+
+    memory: Tensor | None = None
+
+    def __call__(self, like: Tensor, *shapes: tuple[int, ...]) -> list[_Room]:
+        """Uninitialised, aligned arrays of the type of ``like``; valid until the next call."""
+        starts = [0]
+        for shape in shapes:
+            starts.append(starts[-1] + (prod(shape) + 15) // 16 * 16)
+        size, held = starts[-1], self.memory
+        if held is None or held.dtype != like.dtype or not size <= len(held) <= 4 * size + LARGE:
+            self.memory = held = None  # so that never both are there
             with torch.inference_mode(False):  # for it may be used outside of that later
-                self.kept[name] = held = _empty(like, size)
-        return held[:size].view(shape)
+                self.memory = held = _empty(like, size)
+        return [_Room(held, start, shape) for start, shape in zip(starts, shapes, strict=False)]
 
 
-_workspace = _Workspace()
+_arena = _Arena()
 
 
-def _density(x: Tensor) -> float:
-    """Share of non-zeros, estimated from at most about 100 rows spread over ``x``."""
-    sample = x[:: max(1, len(x) // 100)]
-    return torch.count_nonzero(sample).item() / max(1, sample.numel())
-
-
-# --- products: x [M, K], weight transposed [K, J] ------------------------------------------------
-
-
-def _pack(sections: list[Tensor], threads: int) -> Tensor:
-    """Matrices (rows, H), side by side, in the order in which the core reads them."""
-    rows, units = sections[0].shape
-    packed = _workspace("packed", sections[0], _core.packed_size(rows, units, len(sections)))
-    _call("pack", packed)(
-        packed.data_ptr(), [(s.data_ptr(), s.stride(0)) for s in sections], rows, units, threads
-    )
-    return packed
-
-
-class _Inputs:
-    """W x of some steps at a time: out [M, 3, padded H] = x [M, C] · by_input [C, 3H]."""
-
-    def __init__(self, by_input: Tensor, rows: int):
-        self.by_input = by_input
-        self.packed: Tensor | None = None
-        self.threads = _threads(rows * by_input.numel() / 10)
-
-    def multiply(self, out: Tensor, x: Tensor) -> None:
-        rows, (inputs, columns) = len(x), self.by_input.shape
-        density = _density(x)
-        if density > _most(gather_dense_from(rows)):
-            macs["W x"] += rows * self.by_input.numel()
-            for gate, weight in zip(out.unbind(1), self.by_input.chunk(3, 1), strict=True):
-                torch.mm(x, weight, out=gate[:, : columns // 3])
-            return
-        # Rows are used so many times; with fewer, packing them would cost more than it saves.
-        if self.packed is None and density * rows > 2:
-            self.packed = _pack(list(self.by_input.chunk(3, 1)), self.threads)
-        macs["W x"] += _call("product", x)(
-            *map(_address, (out, x, self.by_input, self.packed)), rows, inputs, columns // 3,
-            self.threads,
-        )  # fmt: skip
+# --- products ------------------------------------------------------------------------------------
 
 
 def _product_dx(dx: Tensor, grad: Tensor, by_input: Tensor, wanted: Tensor | None) -> None:
     """dx [M, K], zeros at first, = grad [M, J] · by_input transposed, where wanted (uint8)."""
     rows, (inputs, columns) = len(grad), by_input.shape
-    if wanted is None or _density(wanted) > _most(dots_dense_from(rows)):
+    if wanted is None or (
+        torch.count_nonzero(wanted).item() > _most(dots_dense_from(rows)) * wanted.numel()
+    ):
         macs["dx"] += rows * by_input.numel()
         torch.mm(grad, by_input.t(), out=dx)
         return
@@ -152,36 +129,109 @@ class _Outer:
     d is (dp_r, dp_z, dp_n), of W, or (dp_r, dp_z, dq_n), of R, of the same steps.
     """
 
-    def __init__(self, dp: Tensor, dq_n: Tensor):
-        self.dp, self.dq_n = dp, dq_n
-        self.packed: Tensor | None = None
+    def __init__(self, dp: Tensor, dq_n: Tensor, packed: _Room):
+        self.dp, self.dq_n, self.packed = dp, dq_n, packed
+        self.is_packed = torch.zeros(1, dtype=torch.bool)
         self.threads = _threads(dp.numel() * dq_n.shape[1] / 10)
 
     def add(self, out: Tensor, x: Tensor, recurrent: bool) -> None:
         rows, inputs = x.shape
         units, name = self.dq_n.shape[1], "dR" if recurrent else "dW"
-        density = _density(x)
-        if density > _most(gather_dense_from(rows)):
-            macs[name] += rows * out.numel()
-            if recurrent:
-                out[:, : 2 * units].addmm_(x.t(), self.dp[:, : 2 * units])
-                out[:, 2 * units :].addmm_(x.t(), self.dq_n)
-            else:
-                out.addmm_(x.t(), self.dp)
-            return
-        if self.packed is None:
-            self.packed = _pack([*self.dp.chunk(3, 1), self.dq_n], self.threads)
-        macs[name] += _call("outer", out)(
-            *map(_address, (out, x, self.packed)), 3 if recurrent else 2, rows, inputs, units,
-            self.threads,
+        done = _call("outer", out)(
+            *map(_address, (out, x, self.dp, self.dq_n)), recurrent, self.packed.address,
+            self.is_packed.data_ptr(), rows, inputs, units,
+            int(_most(gather_dense_from(rows)) * x.numel()), self.threads,
         )  # fmt: skip
+        macs[name] += rows * out.numel() if done < 0 else done
+        if done >= 0:
+            return
+        if recurrent:
+            out[:, : 2 * units].addmm_(x.t(), self.dp[:, : 2 * units])
+            out[:, 2 * units :].addmm_(x.t(), self.dq_n)
+        else:
+            out.addmm_(x.t(), self.dp)
 
 
 # --- a layer -------------------------------------------------------------------------------------
 
 # Rows (steps times sequences) that one chunk of steps has, about: what only lives between two
-# products is never larger than that, and forward it stays in a cache.
+# products is never larger than that.
 FORWARD_ROWS, BACKWARD_ROWS = 4096, 2048
+
+
+def _step(tensor: Tensor | None, step: int) -> int:
+    """The address of a step, the first index of ``tensor``; 0 for none."""
+    return (
+        tensor.data_ptr() + step * tensor.stride(0) * tensor.itemsize if tensor is not None else 0
+    )
+
+
+def _forward(
+    x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor,
+    theta: Tensor, y0: Tensor, h0: Tensor, kept: Tensor | None, wanted: Tensor | None,
+    zoneout: float, height: float, width: float, record: bool,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
+    """As ``_layer``, with None for what is not recorded."""
+    steps, count, inputs = x.shape
+    size = weight_hh.shape[1]
+    by_input, by_unit = weight_ih.t().contiguous(), weight_hh.t().contiguous()
+    x, bias_ih, bias_hh, theta, y0 = (v.contiguous() for v in (x, bias_ih, bias_hh, theta, y0))
+    h = h0.clone(memory_format=torch.contiguous_format)
+    kept = None if kept is None else kept.contiguous()
+    y = _empty(x, steps, count, size)
+    tape = near = nearby = None
+    if record:
+        tape = _empty(x, steps, count, 5, size)
+        near = x.new_empty((steps, count, size), dtype=torch.uint8)
+        nearby = x.new_zeros(steps, dtype=torch.int64)
+
+    # With a backward pass to come, which uses the same memory, no more than that will need.
+    chunk = max(1, min(steps, (BACKWARD_ROWS if record else FORWARD_ROWS) // max(1, count)))
+    threads = _threads(count * weight_hh.numel())
+    input_threads = _threads(chunk * count * weight_ih.numel() / 2)
+    worth_packing = count >= 4 and steps >= 4
+    row = (3, _core.padded(size))
+    p, q, packed_inputs, packed_units, scratch = _arena(
+        x,
+        (chunk * count, *row),
+        (count, *row),
+        (_core.packed_size(inputs, size, 3),),
+        (_core.packed_size(size, size, 3) if worth_packing else 0,),
+        (_call("forward_scratch", x)(count, size, threads) // x.itemsize + 1,),
+    )
+    flags = torch.zeros(2, dtype=torch.bool)
+    is_packed = flags.data_ptr()
+    product, run = _call("product", x), _call("forward", x)
+    input_limit = _most(gather_dense_from(chunk * count)) * count * inputs  # a step
+    limit = int(_most(gather_dense_from(count)) * count * size)
+    layer = (count, size, *map(_address, (by_unit, bias_ih, bias_hh, theta)))
+    for first in range(0, steps, chunk):
+        length = min(chunk, steps - first)
+        done = product(
+            p.address, _step(x, first), by_input.data_ptr(), packed_inputs.address, is_packed,
+            length * count, inputs, size, int(input_limit * length), input_threads,
+        )  # fmt: skip
+        macs["W x"] += length * count * by_input.numel() if done < 0 else done
+        if done < 0:
+            rows = x[first : first + length].view(-1, inputs)
+            p.tensor()[: len(rows), :, :size] = (rows @ by_input).view(-1, 3, size)
+        arguments = (
+            length, *layer, _step(kept, first), zoneout, width, p.address,
+            _step(y, first - 1) if first else y0.data_ptr(), _step(y, first), h.data_ptr(),
+            _step(tape, first), _step(near, first), _step(nearby, first), q.address,
+            packed_units.address if worth_packing else 0, is_packed + 1, scratch.address,
+        )  # fmt: skip
+        step, given = 0, False
+        while True:
+            step, done = run(*arguments, step, given, limit, threads)
+            macs["R y"] += done
+            if step == length:
+                break
+            last = y[first + step - 1] if first + step else y0
+            q.tensor()[:, :, :size] = torch.addmm(bias_hh, last, by_unit).view(-1, 3, size)
+            macs["R y"] += count * weight_hh.numel()
+            given = True
+    return y, h, tape, near, nearby
 
 
 def _layer(
@@ -199,62 +249,26 @@ def _layer(
     for the backward pass, r, z, g, q_n and c of every unit and step, the units with an event
     or inside the surrogate's window (uint8, (T, N, H)), and how many those are per step.
     """
-    steps, count, size = *x.shape[:2], weight_hh.shape[1]
-    by_input, by_unit = weight_ih.t().contiguous(), weight_hh.t().contiguous()
-    x, bias_ih, bias_hh, theta, y0 = (v.contiguous() for v in (x, bias_ih, bias_hh, theta, y0))
-    h = h0.clone(memory_format=torch.contiguous_format)
-    kept = None if kept is None else kept.contiguous()
-    y = _empty(x, steps, count, size)
-    tape = _empty(x, *((steps, count, 5, size) if record else (0,)))
-    near = x.new_empty((steps, count, size) if record else 0, dtype=torch.uint8)
-    nearby = x.new_zeros(steps if record else 0, dtype=torch.int64)
-    q = _workspace("q", x, count, 3, _core.padded(size))
-    threads = _threads(count * weight_hh.numel())
-    scratch = torch.empty(_call("forward_scratch", x)(count, size, threads), dtype=torch.uint8)
-    packed: Tensor | None = None
-    if count >= 4 and steps >= 4:
-        packed = _workspace("R", x, _core.packed_size(size, size, 3))
-    is_packed = torch.zeros(1, dtype=torch.bool)
-    run, limit = _call("forward", x), int(_most(gather_dense_from(count)) * count * size)
-    # With a backward pass to come, which uses the same memory, no more than that will need.
-    chunk = max(1, min(steps, (BACKWARD_ROWS if record else FORWARD_ROWS) // max(1, count)))
-    p = _workspace("gates", x, chunk * count, 3, _core.padded(size))
-    product = _Inputs(by_input, chunk * count)
-    for first in range(0, steps, chunk):
-        length = min(chunk, steps - first)
-        now = slice(first, first + length)
-        product.multiply(p[: length * count], x[now].view(length * count, -1))
-        before = y[first - 1] if first else y0
-        arguments = (
-            length, count, size, *map(_address, (by_unit, bias_ih, bias_hh, theta)),
-            0 if kept is None else kept[now].data_ptr(), zoneout, width,
-            *map(_address, (p, before, y[now], h)),
-            *((v[now].data_ptr() for v in (tape, near, nearby)) if record else (0, 0, 0)),
-            *map(_address, (q, packed, is_packed, scratch)),
-        )  # fmt: skip
-        step, given = 0, False
-        while True:
-            step, done = run(*arguments, step, given, limit, threads)
-            macs["R y"] += done
-            if step == length:
-                break
-            last = y[first + step - 1] if step else before
-            for gate, *b in zip(q.unbind(1), bias_hh.chunk(3), by_unit.chunk(3, 1), strict=True):
-                torch.addmm(b[0], last, b[1], out=gate[:, :size])
-            macs["R y"] += count * weight_hh.numel()
-            given = True
+    y, h, tape, near, nearby = _forward(
+        x, weight_ih, weight_hh, bias_ih, bias_hh, theta, y0, h0, kept, wanted, zoneout, height,
+        width, record,
+    )  # fmt: skip
+    if tape is None or near is None or nearby is None:
+        tape, near = x.new_empty(0), x.new_empty(0, dtype=torch.uint8)
+        nearby = x.new_empty(0, dtype=torch.int64)
     return y, h, tape, near, nearby
 
 
 operator = torch.library.custom_op("egru::layer", _layer, mutates_args=())
 
 
-def layer(x: Tensor, *others) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The operator; called past PyTorch's dispatcher, which costs as much as a small step, where
-    there are no gradients to record and nothing is traced."""
+def layer(x: Tensor, *others) -> tuple:
+    """The operator; or, where there are no gradients to record and nothing is traced, what it
+    does, with None for what is not recorded: PyTorch's dispatcher costs as much as a small step.
+    """
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or type(x) is not Tensor:
         return operator(x, *others)
-    return _layer(x, *others)
+    return _forward(x, *others)
 
 
 @operator.register_fake
@@ -299,8 +313,11 @@ def layer_backward(
     ybar = y.new_zeros(count, size)
     # Gradients of a chunk of steps, and of the step after it.
     chunk = max(1, min(steps, BACKWARD_ROWS // max(1, count)))
-    dp = _workspace("gates", y, chunk + 1, count, 3 * size)
-    dq_n = _workspace("dq_n", y, chunk + 1, count, size)
+    *both, packed = _arena(
+        y, (chunk + 1, count, 3 * size), (chunk + 1, count, size),
+        (_core.packed_size(chunk * count, size, 4),),
+    )  # fmt: skip
+    dp, dq_n = (room.tensor() for room in both)
     run, threads = _call("backward", y), _threads(count * weight_hh.numel())
     limit = int(_most(dots_dense_from(count)) * count * size)
 
@@ -333,14 +350,13 @@ def layer_backward(
             if wanted is not None:
                 where = wanted[first : first + length].contiguous()
             _product_dx(to, flat_dp, by_input, where)
-        outer = _Outer(flat_dp, flat_dq_n)
+        outer = _Outer(flat_dp, flat_dq_n, packed)
         if want_weight_ih:
             outer.add(dweight_ih, flat_x, recurrent=False)
         if want_weight_hh:
             # The events that the chunk's steps started from.
-            before = torch.empty_like(y[:length])
-            before[0] = y[first - 1] if first else y0
-            before[1:] = y[first : first + length - 1]
+            last = first + length - 1
+            before = y[first - 1 : last] if first else torch.cat([y0[None], y[:last]])
             outer.add(dweight_hh, before.view(-1, size), recurrent=True)
         if first:
             after = min(chunk, first)  # the next chunk's length, perhaps shorter

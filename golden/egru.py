@@ -273,11 +273,10 @@ class EGRU(nn.Module):
     def _on_core(self, *inputs: Tensor) -> bool:
         if self.backend == "torch" or core is None:
             return False
-        tensors = (*inputs, *(p for p in self._parameters.values() if p is not None))
-        dtype = tensors[0].dtype
-        fit = dtype in (torch.float32, torch.float64) and all(
-            t.dtype == dtype and t.device.type == "cpu" for t in tensors
-        )
+        dtype = inputs[0].dtype
+        fit = dtype in (torch.float32, torch.float64)
+        for tensor in (*inputs, *self._parameters.values()):
+            fit = fit and tensor is not None and tensor.dtype == dtype and tensor.is_cpu
         if self.backend == "core" and not fit:
             raise ValueError("backend 'core' needs float32 or float64 throughout, on the CPU")
         return fit

@@ -44,6 +44,8 @@ class _Interval(torch.autograd.Function):
 
 def interval(value: Tensor, low: float, high: float) -> Tensor:
     """Clamp to [low, high]; gradients that lead back into the interval pass."""
+    if not torch.is_grad_enabled():
+        return value.clamp(low, high)
     return _Interval.apply(value, low, high)
 
 

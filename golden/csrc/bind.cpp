@@ -58,34 +58,22 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
     const int64_t next = target.functions<T>().backward(b, step, given, limit, threads, &macs);
     return std::pair(next, macs);
   });
-  // Sections as (rows, stride): three, or four.
-  def("pack", [](Address packed, const std::vector<std::pair<Address, int64_t>>& from,
-                 int64_t rows, int64_t units, int threads) {
-    std::vector<Section<T>> sections;
-    for (const auto& [first, stride] : from) sections.push_back({at<T>(first), stride});
-    target.functions<T>().pack(at<T>(packed), sections.data(), int(sections.size()), rows, units,
-                               threads);
+  def("product", [](Address out, Address x, Address w, Address packed, Address is_packed,
+                    int64_t M, int64_t K, int64_t units, int64_t limit, int threads) {
+    return target.functions<T>().product(at<T>(out), at<T>(x), at<T>(w), at<T>(packed),
+                                         at<bool>(is_packed), M, K, units, limit, threads);
   });
-  def("product", [](Address out, Address x, Address w, Address packed, int64_t M, int64_t K,
-                    int64_t units, int threads) {
-    int64_t macs = 0;
-    target.functions<T>().product(at<T>(out), at<T>(x), at<T>(w), at<T>(packed), M, K, units,
-                                  threads, &macs);
-    return macs;
-  });
-  def("outer", [](Address out, Address x, Address packed, int last, int64_t M, int64_t K,
-                  int64_t units, int threads) {
-    int64_t macs = 0;
-    target.functions<T>().outer(at<T>(out), at<T>(x), at<T>(packed), last, M, K, units, threads,
-                                &macs);
-    return macs;
+  def("outer", [](Address out, Address x, Address dp, Address dq_n, bool recurrent,
+                  Address packed, Address is_packed, int64_t M, int64_t K, int64_t units,
+                  int64_t limit, int threads) {
+    return target.functions<T>().outer(at<T>(out), at<T>(x), at<T>(dp), at<T>(dq_n), recurrent,
+                                       at<T>(packed), at<bool>(is_packed), M, K, units, limit,
+                                       threads);
   });
   def("dots", [](Address out, Address wanted, Address d, Address w, int64_t M, int64_t K,
                  int64_t J, int threads) {
-    int64_t macs = 0;
-    target.functions<T>().dots(at<T>(out), at<uint8_t>(wanted), at<T>(d), at<T>(w), M, K, J,
-                               threads, &macs);
-    return macs;
+    return target.functions<T>().dots(at<T>(out), at<uint8_t>(wanted), at<T>(d), at<T>(w), M, K,
+                                      J, threads);
   });
   def("read", [](Address from, int64_t size, int64_t times) {
     return target.functions<T>().read(at<T>(from), size, times);

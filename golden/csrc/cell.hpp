@@ -15,51 +15,64 @@ template <class T> inline Vec<T> keep(const Layer<T>& layer, int64_t at, int64_t
   return k;
 }
 
-// Calls part(u, width) for the vectors of units [u0, u1), the last of which may be narrower: for
-// the others the width is a constant, and loads and stores need not be masked.
-template <class T, class Part> inline void vectors(int64_t u0, int64_t u1, Part part) {
+// Calls part(u, width, k) for the vectors of units [u0, u1): k of them from unit u on, all of that
+// width. Only the last may be narrower: for the others the width is a constant, and loads and
+// stores need not be masked.
+template <class T, int K, class Part> inline void vectors(int64_t u0, int64_t u1, Part part) {
+  using Whole = std::integral_constant<int64_t, lanes<T>>;
   int64_t u = u0;
-  for (; u + lanes<T> <= u1; u += lanes<T>) part(u, std::integral_constant<int64_t, lanes<T>>());
-  if (u < u1) part(u, u1 - u);
+  for (; u + K * lanes<T> <= u1; u += K * lanes<T>)
+    part(u, Whole(), std::integral_constant<int, K>());
+  for (; u + lanes<T> <= u1; u += lanes<T>) part(u, Whole(), std::integral_constant<int, 1>());
+  if (u < u1) part(u, u1 - u, std::integral_constant<int, 1>());
 }
 
-// Row n of step t: q [3, padded H] and the state h [H] to y [H], h and the tape [5, H]. Returns how many
-// units have an event or are inside the surrogate's window.
+// Row n of step t: q [3, padded H] and the state h [H] to y [H], h and the tape [5, H]. Returns how
+// many units have an event or are inside the surrogate's window.
 template <class T>
 int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t n, int64_t u0, int64_t u1) {
+  constexpr int64_t L = lanes<T>;
   const int64_t H = f.units, at = (t * f.count + n) * H;
   const int64_t gate_size = padded(H), row = gates * gate_size;
   const T *p = f.p + (t * f.count + n) * row, *q = f.q + n * row;
   T *h_row = f.h + n * H, *y_row = f.y + at, *tape = f.tape + tape_fields * at;
   typename Lanes<T>::words nearby{};
-  vectors<T>(u0, u1, [&](int64_t u, auto w) {
-    const auto input = [&](int gate) {
+  vectors<T, together>(u0, u1, [&](int64_t first, auto w, auto k) {
+    constexpr int K = k;
+    Vec<T> rz[2 * K], g[K];
+    const auto input = [&](int gate, int64_t u) {
       return load_upto(p + gate * gate_size + u, w) + load_upto(f.bias_ih + gate * H + u, w);
     };
-    const Vec<T> h = load_upto(h_row + u, w), theta = load_upto(f.theta + u, w);
-    const Vec<T> q_n = load_upto(q + 2 * gate_size + u, w);
-    const Vec<T> r = sigmoid<T>(input(0) + load_upto(q + u, w));
-    const Vec<T> z = sigmoid<T>(input(1) + load_upto(q + gate_size + u, w));
-    const Vec<T> g = tanh<T>(input(2) + r * q_n);
-    const Vec<T> k = keep(f, at + u, w);
-    const Vec<T> c = k * h + (1 - k) * (z * h + (1 - z) * g);
-    const Vec<T> zero{};
-    store_upto(y_row + u, c > theta ? c : zero, w);
-    store_upto(h_row + u, c > theta ? c - theta : c, w);
-    if (!f.tape) return;
-    store_upto(tape + u, r, w);
-    store_upto(tape + H + u, z, w);
-    store_upto(tape + 2 * H + u, g, w);
-    store_upto(tape + 3 * H + u, q_n, w);
-    store_upto(tape + 4 * H + u, c, w);
-    const auto near = (typename Lanes<T>::words)(c > theta || abs<T>(c - theta) < f.width) & 1;
-    const auto flags = __builtin_convertvector(near, typename Lanes<T>::bytes);
-    std::memcpy(f.near + at + u, &flags, w);
-    for (int64_t i = w; i < lanes<T>; ++i) nearby[i] -= near[i];  // beyond the last unit
-    nearby += near;
+    for (int i = 0; i < 2 * K; ++i) {
+      const int64_t gate = i / K, u = first + i % K * L;
+      rz[i] = input(gate, u) + load_upto(q + gate * gate_size + u, w);
+    }
+    sigmoid<T>(rz);
+    for (int i = 0; i < K; ++i)
+      g[i] = input(2, first + i * L) + rz[i] * load_upto(q + 2 * gate_size + first + i * L, w);
+    tanh<T>(g);
+    for (int i = 0; i < K; ++i) {
+      const int64_t u = first + i * L;
+      const Vec<T> h = load_upto(h_row + u, w), theta = load_upto(f.theta + u, w);
+      const Vec<T> z = rz[K + i], share = keep(f, at + u, w), zero{};
+      const Vec<T> c = share * h + (1 - share) * (z * h + (1 - z) * g[i]);
+      store_upto(y_row + u, c > theta ? c : zero, w);
+      store_upto(h_row + u, c > theta ? c - theta : c, w);
+      if (!f.tape) continue;
+      store_upto(tape + u, rz[i], w);
+      store_upto(tape + H + u, z, w);
+      store_upto(tape + 2 * H + u, g[i], w);
+      store_upto(tape + 3 * H + u, load_upto(q + 2 * gate_size + u, w), w);
+      store_upto(tape + 4 * H + u, c, w);
+      const auto near = (typename Lanes<T>::words)(c > theta || abs<T>(c - theta) < f.width) & 1;
+      const auto flags = __builtin_convertvector(near, typename Lanes<T>::bytes);
+      std::memcpy(f.near + at + u, &flags, w);
+      for (int64_t beyond = w; beyond < L; ++beyond) nearby[beyond] -= near[beyond];
+      nearby += near;
+    }
   });
   int64_t sum = 0;
-  for (int64_t i = 0; i < lanes<T>; ++i) sum += nearby[i];
+  for (int64_t i = 0; i < L; ++i) sum += nearby[i];
   return sum;
 }
 
@@ -71,7 +84,7 @@ void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64
   const T *tape = b.tape + tape_fields * at, *before = tape - tape_fields * b.count * H;
   const int64_t in_chunk = at - b.first * b.count * H;
   T *dp = b.dp + 3 * in_chunk, *dq_n_row = b.dq_n + in_chunk, *dh_row = b.dh + n * H;
-  vectors<T>(u0, u1, [&](int64_t u, auto w) {
+  vectors<T, 1>(u0, u1, [&](int64_t u, auto w, auto) {
     const auto field = [&](int i) { return load_upto(tape + i * H + u, w); };
     const auto add = [&](T* to, Vec<T> v) { store_upto(to + u, load_upto(to + u, w) + v, w); };
     const Vec<T> r = field(0), z = field(1), g = field(2), q_n = field(3), c = field(4);

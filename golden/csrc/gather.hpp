@@ -12,6 +12,7 @@
 namespace egru::EGRU_TARGET {
 
 constexpr int panel_vectors = vector_bytes == 64 ? 4 : 8;  // at most
+
 struct Range {
   int64_t begin, end;
 };
@@ -48,10 +49,12 @@ int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& pan
     const int64_t start = events.first_element[group * events.blocks + b];
     const int32_t* index = events.index + start;
     const T* value = events.value + start;
-    const int64_t share = ahead ? block_bytes / (last - run) + 1 : 0;
-    const char* line = ahead + b * block_bytes;
+    const int64_t share = block_bytes / (last - run) + 1;
+    const char* line = ahead ? ahead + b * block_bytes : nullptr;
     for (; run < last; ++run) {
-      for (const char* stop = line + share; line < stop; line += 64) __builtin_prefetch(line, 0, 2);
+      if (ahead)
+        for (const char* stop = line + share; line < stop; line += 64)
+          __builtin_prefetch(line, 0, 2);
       Vec<T>* at = sums + int64_t(run->list) * V;
       Vec<T> sum[V];
       for (int v = 0; v < V; ++v) sum[v] = at[v];
@@ -88,6 +91,7 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
     T* rows = out + i0 * out_stride;
     for (int64_t i = 0; i < count; ++i) {
       const T* from = start ? start : rows + i * out_stride;
+      for (int v = 0; v < V; ++v) __builtin_prefetch(rows + i * out_stride + v * L, 1, 2);
       for (int v = 0; v < V - 1; ++v) sums[i * V + v] = load(from + v * L);
       sums[i * V + V - 1] = load_upto(from + (V - 1) * L, width);
     }
@@ -124,16 +128,25 @@ template <class T> struct Panels {
   int64_t columns(int64_t p) const { return (size(p) - 1) * lanes<T> + width(p); }
 };
 
+// The gates of a matrix [*, 3 · units].
+template <class T> struct GateSections {
+  Section<T> of[gates];
+
+  GateSections(const T* rows, int64_t units) {
+    for (int gate = 0; gate < gates; ++gate) of[gate] = {rows + gate * units, gates * units};
+  }
+};
+
 // Sections [rows, units] packed: by thread, section and panel.
 template <class T> struct Packed {
-  Vec<T>* data;
+  T* data;
   int64_t rows, units;
   int sections, threads;
 
   Vec<T>* at(int part, int section) const {
     const Range units_of = share<T>(units, part, threads);
-    return data + rows * (sections * units_of.begin / lanes<T> +
-                          section * Panels<T>(units_of).vectors);
+    return reinterpret_cast<Vec<T>*>(data) + rows * (sections * units_of.begin / lanes<T> +
+                                                     section * Panels<T>(units_of).vectors);
   }
 
   // The thread's part, row by row as it lies in memory.
@@ -172,51 +185,59 @@ int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen
   return macs;
 }
 
-// The same without packing, for few lists: whole rows, several at a time.
+// to [V vectors, the last of `width` lanes] += events · rows
+template <class T, int V>
+void gather_rows(const int32_t* index, const T* value, int count, const T* rows, int64_t stride,
+                 bool far, int64_t width, T* to) {
+  constexpr int ahead = 4;
+  Vec<T> sum[V];
+  for (int v = 0; v < V - 1; ++v) sum[v] = load(to + v * lanes<T>);
+  sum[V - 1] = load_upto(to + (V - 1) * lanes<T>, width);
+  for (int e = 0; e < count; ++e) {
+    const T* row = rows + index[e] * stride;
+    const Vec<T> factor = splat(value[e]);
+    if (far && e + ahead < count) {
+      const T* next = rows + index[e + ahead] * stride;
+      for (int v = 0; v < V; ++v) __builtin_prefetch(next + v * lanes<T>);
+    }
+    for (int v = 0; v < V - 1; ++v) sum[v] += factor * load(row + v * lanes<T>);
+    sum[V - 1] += factor * load_upto(row + (V - 1) * lanes<T>, width);
+  }
+  for (int v = 0; v < V - 1; ++v) store(to + v * lanes<T>, sum[v]);
+  store_upto(to + (V - 1) * lanes<T>, sum[V - 1], width);
+}
+
+// The same without packing, for few lists: rows as they lie, as many columns of them at a time as
+// there are registers for the sums.
 template <class T>
-int64_t gather(const Lists<T>& lists, const Section<T>* dense, int64_t size, Range units, T* out,
-               int64_t gate_size, const T* start) {
-  constexpr int at_once = 4;
+int64_t gather(const Lists<T>& lists, const GateSections<T>& dense, int64_t size, Range units,
+               T* out, int64_t gate_size, const T* start) {
+  constexpr int64_t L = lanes<T>;
+  constexpr int wide = vector_bytes == 64 ? 16 : 8;
   const int64_t columns = units.end - units.begin, out_stride = gates * gate_size;
-  const int ahead = size > 512 ? at_once : 0;  // rows to fetch early, of weights that are far away
+  const bool far = size > 512;  // weights to be fetched early
   int64_t elements = 0;
   for (int gate = 0; gate < gates; ++gate) {
     T* rows = out + gate * gate_size + units.begin;
-    for (int64_t i = 0; i < lists.count && start; ++i)
-      std::memcpy(rows + i * out_stride, start + gate * size + units.begin, columns * sizeof(T));
+    for (int64_t i = 0; i < lists.count; ++i)
+      for (int64_t c = 0; c < columns; c += L)
+        store_upto(rows + i * out_stride + c,
+                   load_upto(start + gate * size + units.begin + c, smaller(L, columns - c)),
+                   smaller(L, columns - c));
+    const T* weights = dense.of[gate].rows + units.begin;
+    const int64_t stride = dense.of[gate].stride;
     for (int part = 0; part < lists.parts; ++part)
       lists.events[part].visit([&](int64_t list, const int32_t* index, const T* value, int count) {
         T* to = rows + list * out_stride;
         elements += count;
-        while (count > 0) {
-          const int few = count < at_once ? count : at_once;
-          const T *row[at_once], *next[at_once];  // next: to be had in the cache in time
-          Vec<T> factor[at_once];
-          for (int k = 0; k < few; ++k) {
-            row[k] = dense[gate].rows + index[k] * dense[gate].stride + units.begin;
-            next[k] = k + ahead < count
-                          ? dense[gate].rows + index[k + ahead] * dense[gate].stride + units.begin
-                          : row[k];
-            factor[k] = splat(value[k]);
-          }
-          int64_t c = 0;
-          if (few == at_once)
-            for (; c + lanes<T> <= columns; c += lanes<T>) {
-              Vec<T> sum = load(to + c);
-              for (int k = 0; k < at_once; ++k) sum += factor[k] * load(row[k] + c);
-              for (int k = 0; k < ahead; ++k) __builtin_prefetch(next[k] + c);
-              store(to + c, sum);
-            }
-          for (; c < columns; c += lanes<T>) {
-            const int64_t width = smaller(lanes<T>, columns - c);
-            Vec<T> sum = load_upto(to + c, width);
-            for (int k = 0; k < few; ++k) sum += factor[k] * load_upto(row[k] + c, width);
-            store_upto(to + c, sum, width);
-          }
-          index += few;
-          value += few;
-          count -= few;
-        }
+        int64_t c = 0;
+        for (; c + wide * L <= columns; c += wide * L)
+          gather_rows<T, wide>(index, value, count, weights + c, stride, far, L, to + c);
+        for (; c + 4 * L <= columns; c += 4 * L)
+          gather_rows<T, 4>(index, value, count, weights + c, stride, far, L, to + c);
+        for (; c < columns; c += L)
+          gather_rows<T, 1>(index, value, count, weights + c, stride, far,
+                            smaller(L, columns - c), to + c);
       });
   }
   return elements * columns;

@@ -61,7 +61,10 @@ template <class T> struct Section {
   int64_t stride;
 };
 
-// Every function returns the multiply-accumulates that it did in products through `macs`.
+// Products return the multiply-accumulates that they did; -1 and nothing done if x has more than
+// `limit` elements that are not zero, of which the caller then makes a dense product. `packed` has
+// room for packed_size() aligned elements; what a call has packed there (`is_packed`, false at
+// first) serves the next ones with the same matrices and threads.
 template <class T> struct Functions {
   // Runs steps from `step` until the events of one are more than `limit`; returns the next step,
   // of which the caller then provides q (`given`), by a dense product.
@@ -71,20 +74,17 @@ template <class T> struct Functions {
   // threshold, of which the caller then provides ybar.
   int64_t (*backward)(const Backward<T>&, int64_t step, bool given, int64_t limit, int threads,
                       int64_t* macs);
-  // Sections [rows, units] to packed_size() aligned elements, for the functions below and the same
-  // number of threads.
-  void (*pack)(T* packed, const Section<T>* from, int sections, int64_t rows, int64_t units,
-               int threads);
-  // out [M, 3, padded H] = x [M, K] w [K, 3H], skipping zeros of x; `packed` are w's gates, or null
-  void (*product)(T* out, const T* x, const T* w, const T* packed, int64_t M, int64_t K,
-                  int64_t units, int threads, int64_t* macs);
-  // out [K, 3H] += x [M, K] transposed times three of the four packed sections [M, H]: the first,
-  // the second and the one `last`; skipping zeros of x
-  void (*outer)(T* out, const T* x, const T* packed, int last, int64_t M, int64_t K,
-                int64_t units, int threads, int64_t* macs);
+  // out [M, 3, padded H] = x [M, K] w [K, 3H], skipping zeros of x; `packed` null: never pack
+  int64_t (*product)(T* out, const T* x, const T* w, T* packed, bool* is_packed, int64_t M,
+                     int64_t K, int64_t units, int64_t limit, int threads);
+  // out [K, 3H] += x [M, K] transposed · dp [M, 3H], skipping zeros of x; if `recurrent` dq_n
+  // [M, H] is in the place of the last gate. Four sections are packed.
+  int64_t (*outer)(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T* packed,
+                   bool* is_packed, int64_t M, int64_t K, int64_t units, int64_t limit,
+                   int threads);
   // out [M, K] = d [M, J] times w [K, J] transposed, where `wanted` [M, K]; else untouched
-  void (*dots)(T* out, const uint8_t* wanted, const T* d, const T* w, int64_t M, int64_t K,
-               int64_t J, int threads, int64_t* macs);
+  int64_t (*dots)(T* out, const uint8_t* wanted, const T* d, const T* w, int64_t M, int64_t K,
+                  int64_t J, int threads);
   T (*read)(const T* from, int64_t size, int64_t times);
 };
 

@@ -22,101 +22,108 @@ template <class T> struct OwnEvents {
                index.data, value.data} {}
 };
 
-template <class T>
-void pack(T* packed, const Section<T>* from, int sections, int64_t rows, int64_t units,
-          int threads) {
-  const Packed<T> to{reinterpret_cast<Vec<T>*>(packed), rows, units, sections, threads};
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int part = 0; part < threads; ++part) to.pack(from, part);
+// start [groups + 1]: where each group's elements begin, of which count(group) tells how many.
+template <class Count>
+void place(Array<int64_t>& start, int64_t groups, int threads, Count count) {
+#pragma omp parallel for num_threads(threads)
+  for (int64_t g = 0; g < groups; ++g) start[g + 1] = count(g);
+  start[0] = 0;
+  for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
 }
+
+// Uses of a row that pay for packing it: it is then read from the first-level cache.
+constexpr int64_t packing_pays_from = 16;
 
 // out [M, 3, padded H] = x [M, K] w [K, 3H]
 template <class T>
-void product(T* out, const T* x, const T* w, const T* packed, int64_t M, int64_t K, int64_t units,
-             int threads, int64_t* macs) {
+int64_t product(T* out, const T* x, const T* w, T* packed, bool* is_packed, int64_t M, int64_t K,
+                int64_t units, int64_t limit, int threads) {
   const int64_t groups = groups_for(M);
+  const auto rows_of = [&](int64_t g) { return smaller(group_lists, M - g * group_lists); };
   Array<int64_t> start(groups + 1);
+  place(start, groups, threads,
+        [&](int64_t g) { return nonzeros(x + g * group_lists * K, K, rows_of(g), K); });
+  const int64_t elements = start[groups];
+  if (elements > limit) return -1;
+  const bool pack = packed && (*is_packed || elements > packing_pays_from * K);
   Array<T> zeros(gates * units);
   std::memset(zeros.data, 0, gates * units * sizeof(T));
-#pragma omp parallel for num_threads(threads)
-  for (int64_t g = 0; g < groups; ++g)
-    start[g + 1] =
-        nonzeros(x + g * group_lists * K, K, smaller(group_lists, M - g * group_lists), K);
-  start[0] = 0;
-  for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
-  OwnEvents<T> own(M, packed ? blocks_for(K, M, start[groups]) : 1, start[groups]);
+  OwnEvents<T> own(M, pack ? blocks_for(K, M, elements) : 1, elements);
   const Lists<T> lists{M, 1, &own.events};
-  int64_t done = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : done)
+  const GateSections<T> sections(w, units);
+  const Packed<T> dense{packed, K, units, gates, threads};
+  int64_t macs = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : macs)
   {
 #pragma omp for
     for (int64_t g = 0; g < groups; ++g)
-      own.events.collect_rows(g, x + g * group_lists * K, K,
-                              smaller(group_lists, M - g * group_lists), 0, K, start[g]);
+      own.events.collect_rows(g, x + g * group_lists * K, K, rows_of(g), 0, K, start[g]);
 #pragma omp for schedule(static, 1)
     for (int part = 0; part < threads; ++part)
-      if (packed) {
-        const Packed<T> dense{reinterpret_cast<Vec<T>*>(const_cast<T*>(packed)), K, units, gates,
-                              threads};
-        done += gather(lists, dense, {0, 1, 2}, part, worth_fetching<T>(K, units, threads), out,
+      if (pack) {
+        if (!*is_packed) dense.pack(sections.of, part);
+        macs += gather(lists, dense, {0, 1, 2}, part, worth_fetching<T>(K, units, threads), out,
                        padded(units), zeros.data);
       } else {
-        Section<T> sections[gates];
-        for (int gate = 0; gate < gates; ++gate)
-          sections[gate] = {w + gate * units, gates * units};
-        done += gather(lists, sections, units, share<T>(units, part, threads), out, padded(units),
+        macs += gather(lists, sections, units, share<T>(units, part, threads), out, padded(units),
                        zeros.data);
       }
   }
-  *macs += done;
+  if (pack) *is_packed = true;
+  return macs;
 }
 
-// out [K, 3H] += x [M, K] transposed · sections 0, 1 and `last`, each [M, H]
+// out [K, 3H] += x [M, K] transposed · (dp [M, 3H], or dp with dq_n [M, H] as its last gate)
 template <class T>
-void outer(T* out, const T* x, const T* packed, int last, int64_t M, int64_t K, int64_t units,
-           int threads, int64_t* macs) {
+int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T* packed,
+              bool* is_packed, int64_t M, int64_t K, int64_t units, int64_t limit, int threads) {
   const int64_t groups = groups_for(K);
+  const auto columns_of = [&](int64_t g) { return smaller(group_lists, K - g * group_lists); };
   Array<int64_t> start(groups + 1);
-#pragma omp parallel for num_threads(threads)
-  for (int64_t g = 0; g < groups; ++g)
-    start[g + 1] = nonzeros(x + g * group_lists, K, M, smaller(group_lists, K - g * group_lists));
-  start[0] = 0;
-  for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
-  OwnEvents<T> own(K, blocks_for(M, K, start[groups]), start[groups]);
+  place(start, groups, threads,
+        [&](int64_t g) { return nonzeros(x + g * group_lists, K, M, columns_of(g)); });
+  const int64_t elements = start[groups];
+  if (elements > limit) return -1;
+  OwnEvents<T> own(K, blocks_for(M, K, elements), elements);
   const Lists<T> lists{K, 1, &own.events};
-  const Packed<T> dense{reinterpret_cast<Vec<T>*>(const_cast<T*>(packed)), M, units, 4, threads};
-  int64_t done = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : done)
+  const GateSections<T> of_dp(dp, units);
+  const Section<T> sections[] = {of_dp.of[0], of_dp.of[1], of_dp.of[2], {dq_n, units}};
+  const Packed<T> dense{packed, M, units, 4, threads};
+  int64_t macs = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : macs)
   {
 #pragma omp for
     for (int64_t g = 0; g < groups; ++g)
-      own.events.collect_columns(g, x + g * group_lists, K,
-                                 smaller(group_lists, K - g * group_lists), M, start[g]);
+      own.events.collect_columns(g, x + g * group_lists, K, columns_of(g), M, start[g]);
 #pragma omp for schedule(static, 1)
-    for (int part = 0; part < threads; ++part)
-      done += gather(lists, dense, {0, 1, last}, part, worth_fetching<T>(M, units, threads), out,
-                     units, static_cast<const T*>(nullptr));
+    for (int part = 0; part < threads; ++part) {
+      if (!*is_packed) dense.pack(sections, part);
+      macs += gather(lists, dense, {0, 1, recurrent ? 3 : 2}, part,
+                     worth_fetching<T>(M, units, threads), out, units,
+                     static_cast<const T*>(nullptr));
+    }
   }
-  *macs += done;
+  *is_packed = true;
+  return macs;
 }
 
 // out [M, K] = d [M, J] · w [K, J] transposed, where wanted
 template <class T>
-void wanted_dots(T* out, const uint8_t* wanted, const T* d, const T* w, int64_t M, int64_t K,
-                 int64_t J, int threads, int64_t* macs) {
-  int64_t done = 0;
+int64_t wanted_dots(T* out, const uint8_t* wanted, const T* d, const T* w, int64_t M, int64_t K,
+                    int64_t J, int threads) {
+  int64_t macs = 0;
   const Columns<T> columns[] = {{d, J, J, 0}};
   const Strips<T> strips{columns, 1};
-#pragma omp parallel num_threads(threads) reduction(+ : done)
+#pragma omp parallel num_threads(threads) reduction(+ : macs)
   {
     Array<Vec<T>> packed(smaller(M, dots_group) * strips.vectors());
 #pragma omp for schedule(static, 1)
     for (int part = 0; part < threads; ++part) {
       const Range units = share<T>(K, part, threads);
-      done += dots(out, wanted, strips, w, J, M, K, units.begin, units.end, packed.data);
+      macs += dots(out, wanted, strips, w, J, M, K, units.begin, units.end, packed.data);
     }
   }
-  *macs += done;
+  return macs;
 }
 
 }  // namespace egru::EGRU_TARGET

@@ -74,30 +74,15 @@ template <class T> struct Steps {
     total[t % 2][part] = at - first;
   }
 
-  Packed<T> packed() const {
-    return {reinterpret_cast<Vec<T>*>(f.packed), f.units, f.units, gates, threads};
-  }
-
-  void weights(Section<T> (&sections)[gates]) const {
-    for (int gate = 0; gate < gates; ++gate)
-      sections[gate] = {f.weight + gate * f.units, gates * f.units};
-  }
-
-  void pack_weights(int part) const {
-    Section<T> sections[gates];
-    weights(sections);
-    packed().pack(sections, part);
-  }
+  GateSections<T> weights() const { return {f.weight, f.units}; }
+  Packed<T> packed() const { return {f.packed, f.units, f.units, gates, threads}; }
 
   // q of the thread's units; multiply-accumulates.
   int64_t recur(int64_t t, int part) const {
     const int64_t H = f.units;
     const Lists<T> lists{f.count, threads, events[t % 2]};
-    if (!f.packed) {
-      Section<T> sections[gates];
-      weights(sections);
-      return gather(lists, sections, H, share<T>(H, part, threads), f.q, padded(H), f.bias_hh);
-    }
+    if (!f.packed)
+      return gather(lists, weights(), H, share<T>(H, part, threads), f.q, padded(H), f.bias_hh);
     const bool fetch = before(t) > H / 2 && worth_fetching<T>(H, H, threads);
     return gather(lists, packed(), {0, 1, 2}, part, fetch, f.q, padded(H), f.bias_hh);
   }
@@ -137,7 +122,7 @@ int64_t forward(const Forward<T>& f, int64_t step, bool given, int64_t limit, in
       next_blocks = have_q ? blocks : steps.blocks(steps.before(t));
       for (int part = first; part < threads; part += team) {
         if (!have_q) {
-          if (!packed_now) steps.pack_weights(part);
+          if (!packed_now) steps.packed().pack(steps.weights().of, part);
           done += steps.recur(t, part);
         }
         steps.update(t, part, next_blocks);

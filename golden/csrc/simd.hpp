@@ -154,9 +154,13 @@ template <class T> inline T sum(Vec<T> v) {
 
 template <class T> inline Vec<T> abs(Vec<T> v) { return v < 0 ? -v : v; }
 
-// e^x - 1, to the last bits of T also near 0: with x = n ln 2 + r and |r| <= ln 2 / 2 it is
-// 2^n (e^r - 1) + (2^n - 1), and e^r - 1 is summed from its Taylor series.
-template <class T> inline Vec<T> expm1(Vec<T> x) {
+// Vectors that functions of long chains of operations take together, operation by operation, so
+// that the processor always has some to do while others wait for their operands.
+constexpr int together = vector_bytes == 64 ? 2 : 1;
+
+// x becomes e^x - 1, to the last bits of T also near 0: with x = n ln 2 + r and |r| <= ln 2 / 2 it
+// is 2^n (e^r - 1) + (2^n - 1), and e^r - 1 is summed from its Taylor series.
+template <class T, int K> inline void expm1(Vec<T> (&x)[K]) {
   using Word = typename Bits<T>::Word;
   using Words = typename Lanes<T>::words;
   constexpr bool single = sizeof(T) == 4;
@@ -168,40 +172,57 @@ template <class T> inline Vec<T> expm1(Vec<T> x) {
   // ln 2 in two parts, of which n times the first is exact.
   constexpr T ln2_high = single ? T(0x1.62e4p-1) : T(0x1.62e42fefp-1);
   constexpr T ln2_low = single ? T(0x1.7f7d1cf79abcap-20) : T(0x1.473de6af278edp-34);
-
-  x = x > limit ? splat<T>(limit) : x;
-  x = x < -limit ? splat<T>(-limit) : x;
-  const Vec<T> shifted = x * T(1.4426950408889634) + magic;
-  const Vec<T> n = shifted - magic;
-  const Vec<T> r = (x - n * ln2_high) - n * ln2_low;
-  const Vec<T> power = (Vec<T>)(((Words)shifted - (Words)magic + bias) << mantissa);
   constexpr int terms = single ? 7 : 13;
   T coefficient = 1;
   T inverse[terms + 1];
   for (int i = 1; i <= terms; ++i) inverse[i] = coefficient /= i;
-  Vec<T> series = splat<T>(inverse[terms]);
-  for (int i = terms - 1; i >= 1; --i) series = series * r + inverse[i];
-  return power * (series * r) + (power - 1);
+
+  Vec<T> n[K], power[K], series[K];
+  for (int k = 0; k < K; ++k) x[k] = x[k] > limit ? splat<T>(limit) : x[k];
+  for (int k = 0; k < K; ++k) x[k] = x[k] < -limit ? splat<T>(-limit) : x[k];
+  for (int k = 0; k < K; ++k) n[k] = x[k] * T(1.4426950408889634) + magic;
+  for (int k = 0; k < K; ++k)
+    power[k] = (Vec<T>)(((Words)n[k] - (Words)magic + bias) << mantissa);
+  for (int k = 0; k < K; ++k) n[k] -= magic;
+  for (int k = 0; k < K; ++k) x[k] -= n[k] * ln2_high;
+  for (int k = 0; k < K; ++k) x[k] -= n[k] * ln2_low;
+  for (int k = 0; k < K; ++k) series[k] = splat<T>(inverse[terms]);
+  for (int i = terms - 1; i >= 1; --i)
+    for (int k = 0; k < K; ++k) series[k] = series[k] * x[k] + inverse[i];
+  for (int k = 0; k < K; ++k) series[k] *= x[k];
+  for (int k = 0; k < K; ++k) x[k] = power[k] * series[k] + (power[k] - 1);
 }
 
-// 1 / x for normal numbers, to a unit in the last place. Dividing takes several times as long as
-// two of Newton's steps.
-template <class T> inline Vec<T> inverse(Vec<T> x) {
+// x becomes 1 / x, of normal numbers, to a unit in the last place. Dividing takes several times as
+// long as one of Newton's steps, which doubles the 14 bits of the estimate.
+template <class T, int K> inline void invert(Vec<T> (&x)[K]) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) {
-    Vec<T> y = (Vec<T>)_mm512_rcp14_ps((__m512)x);
-    y += y * (1 - x * y);
-    return y + y * (1 - x * y);
+    Vec<T> y[K];
+    for (int k = 0; k < K; ++k) y[k] = (Vec<T>)_mm512_rcp14_ps((__m512)x[k]);
+    for (int k = 0; k < K; ++k) x[k] = 1 - x[k] * y[k];
+    for (int k = 0; k < K; ++k) x[k] = y[k] + y[k] * x[k];
+    return;
   }
 #endif
-  return 1 / x;
+  for (int k = 0; k < K; ++k) x[k] = 1 / x[k];
 }
 
-template <class T> inline Vec<T> sigmoid(Vec<T> x) { return inverse<T>(2 + expm1<T>(-x)); }
+// The logistic function, in place.
+template <class T, int K> inline void sigmoid(Vec<T> (&x)[K]) {
+  for (int k = 0; k < K; ++k) x[k] = -x[k];
+  expm1<T>(x);
+  for (int k = 0; k < K; ++k) x[k] += 2;
+  invert<T>(x);
+}
 
-template <class T> inline Vec<T> tanh(Vec<T> x) {
-  const Vec<T> e = expm1<T>(x + x);
-  return e * inverse<T>(e + 2);
+template <class T, int K> inline void tanh(Vec<T> (&x)[K]) {
+  for (int k = 0; k < K; ++k) x[k] += x[k];
+  expm1<T>(x);
+  Vec<T> inverse[K];
+  for (int k = 0; k < K; ++k) inverse[k] = x[k] + 2;
+  invert<T>(inverse);
+  for (int k = 0; k < K; ++k) x[k] *= inverse[k];
 }
 
 }  // namespace egru::EGRU_TARGET

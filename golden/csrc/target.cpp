@@ -18,7 +18,7 @@ template <class T> T read(const T* from, int64_t size, int64_t times) {
 }
 
 template <class T> constexpr Functions<T> table{
-    forward<T>, backward<T>, pack<T>, product<T>, outer<T>, wanted_dots<T>, read<T>};
+    forward<T>, backward<T>, product<T>, outer<T>, wanted_dots<T>, read<T>};
 
 extern const Functions<float> functions_float;
 extern const Functions<double> functions_double;

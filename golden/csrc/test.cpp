@@ -1,5 +1,6 @@
 // Tests of the core by itself, for runs under sanitizers: every target, random shapes, activity
 // from none to all, against plain loops; and the same bits for 1, 2 and 3 threads.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -47,19 +48,10 @@ template <class T> bool same(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
-// Sections [rows, H] of `from` [rows, 3H], packed; the fourth, if wanted, is `last` [rows, H].
-template <class T>
-T* packed(const Functions<T>& f, const std::vector<T>& from, const std::vector<T>* last,
-          int64_t rows, int64_t H, int threads) {
-  const Section<T> sections[] = {{from.data(), 3 * H},
-                                 {from.data() + H, 3 * H},
-                                 {from.data() + 2 * H, 3 * H},
-                                 {last ? last->data() : nullptr, H}};
-  const int count = last ? 4 : 3;
-  T* room = static_cast<T*>(
-      std::aligned_alloc(64, (packed_size(rows, H, count) * sizeof(T) / 64 + 1) * 64));
-  f.pack(room, sections, count, rows, H, threads);
-  return room;
+// Room for `sections` packed matrices [rows, H].
+template <class T> T* room_for(int64_t rows, int64_t H, int sections) {
+  return static_cast<T*>(
+      std::aligned_alloc(64, (packed_size(rows, H, sections) * sizeof(T) / 64 + 1) * 64));
 }
 
 template <class T> void test_products(const Target& target) {
@@ -90,12 +82,27 @@ template <class T> void test_products(const Target& target) {
     for (const bool pack : {false, true}) {
       const Functions<T>& f = target.functions<T>();
       std::vector<T> room(M * 3 * padded(H)), product(M * J), outer = start, dots(M * K);
-      T* weights = pack ? packed<T>(f, w, nullptr, K, H, threads) : nullptr;
-      T* gradients = packed<T>(f, d, &d_last, M, H, threads);
-      int64_t macs[3] = {};
-      f.product(room.data(), x.data(), w.data(), weights, M, K, H, threads, &macs[0]);
-      f.outer(outer.data(), x.data(), gradients, recurrent ? 3 : 2, M, K, H, threads, &macs[1]);
-      f.dots(dots.data(), wanted.data(), d.data(), w.data(), M, K, J, threads, &macs[2]);
+      T* weights = pack ? room_for<T>(K, H, 3) : nullptr;
+      T* gradients = room_for<T>(M, H, 4);
+      bool weights_packed = false, gradients_packed = false;
+      const auto multiply = [&](int64_t limit) {
+        return f.product(room.data(), x.data(), w.data(), weights, &weights_packed, M, K, H, limit,
+                         threads);
+      };
+      const auto add = [&](int64_t limit) {
+        return f.outer(outer.data(), x.data(), d.data(), d_last.data(), recurrent, gradients,
+                       &gradients_packed, M, K, H, limit, threads);
+      };
+      expect(multiply(events - 1) == -1 && add(events - 1) == -1 && outer == start, target.name,
+             "nothing is done beyond the limit");
+      expect(multiply(events) == events * J && add(events) == events * J, target.name,
+             "multiply-accumulates are those of the events");
+      if (weights_packed) {
+        std::fill(room.begin(), room.end(), T(0));
+        multiply(events);  // with what is packed
+      }
+      const int64_t macs =
+          f.dots(dots.data(), wanted.data(), d.data(), w.data(), M, K, J, threads);
       std::free(weights);
       std::free(gradients);
       for (int64_t m = 0; m < M; ++m)
@@ -104,8 +111,7 @@ template <class T> void test_products(const Target& target) {
       expect(close(product, xw), target.name, "product");
       expect(close(outer, xd), target.name, "outer");
       expect(close(dots, dw), target.name, "dots");
-      expect(macs[0] == events * J && macs[1] == events * J && macs[2] == pairs * J, target.name,
-             "multiply-accumulates are those of the events");
+      expect(macs == pairs * J, target.name, "multiply-accumulates are those that are wanted");
       const std::vector<T>* found[] = {&product, &outer, &dots};
       for (int i = 0; i < 3; ++i) {
         if (threads == 1 && !pack) first[i] = *found[i];
@@ -145,9 +151,7 @@ template <class T> void test_layer(const Target& target) {
       std::vector<uint8_t> near(steps * N * H);
       std::vector<int64_t> nearby(steps);
       std::vector<char> scratch(forward_scratch(N, H, threads, sizeof(T)));
-      T* room = packed ? static_cast<T*>(std::aligned_alloc(
-                             64, (packed_size(H, H, 3) * sizeof(T) / 64 + 1) * 64))
-                       : nullptr;
+      T* room = packed ? room_for<T>(H, H, 3) : nullptr;
       bool is_packed = false;
       const Forward<T> forward{
           {N, H, weight.data(), bias_ih.data(), bias_hh.data(), theta.data(), nullptr,
