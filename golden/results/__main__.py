@@ -58,7 +58,9 @@ def _chosen(train: str, only: list[str]) -> list[Experiment]:
     names = [experiment.name for experiment in EXPERIMENTS]
     for name in only:
         if name not in names:
-            raise ValueError(f"--only {name}: there is no such experiment but {', '.join(names)}")
+            raise ValueError(
+                f"--only {name}: there is no such experiment; there are: {', '.join(names)}"
+            )
     chosen = [e for e in EXPERIMENTS if e.name in only or not only]
     return [e for e in chosen if train == "all" or (train == "cheap" and e.cheap)]
 

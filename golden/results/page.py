@@ -39,7 +39,7 @@ accelerator's Verilog on {RTL_SEQUENCES} test sequences of the first seed.
 
 DEFINITIONS = """\
 ## How it is counted
-[NeuroBench](https://neurobench.ai)'s definitions, to which `tests/test_results.py` compares
+[NeuroBench](https://neurobench.ai)'s definitions, to which `tests/test_costs.py` compares
 ours: *footprint*, bytes of all parameters; *activation sparsity*, the share of zeros among all
 outputs of layers; *synaptic operations*, products of weights and values, dense or with neither
 factor zero, with three products of gates and states for each unit and step. They are accumulates
