@@ -113,12 +113,13 @@ def test_the_page_has_means_and_ranges(monkeypatch):
 def test_what_falls_short_is_said(monkeypatch):
     monkeypatch.setattr(page, "EXPERIMENTS", (TOY,))
     egru, gru = TOY.runs()
-    assert "* Toy: not recorded: toy-egru-0, toy-gru-0." in page.text({})
+    assert "* Toy: nothing is recorded." in page.text({})
     records = make_all(TOY)
+    assert "* Toy: not recorded: toy-gru-0." in page.text({egru.name: records[egru.name]})
     shown = page.text(records).split("## What falls short")[1].split("## Toy")[0]
     assert shown.split() == []
 
-    worse = make(egru).scores | {"INT8": Score(0.3, 0.85, (0.1,), 1000)}
+    worse = make(egru).scores | {kind: Score(0.3, 0.85, (0.1,), 1000) for kind in ("INT8", "INT4")}
     rtl = Rtl(100, {"RTL": 0.5}, 5000, 3, 110.0, 300.0)
     records[egru.name] = make(egru, scores=worse, rtl=rtl)
     records[gru.name] = make(gru, 0.925, recipe=make(gru).recipe | {"epochs": 7})
@@ -126,6 +127,7 @@ def test_what_falls_short_is_said(monkeypatch):
     assert "* Toy: trained by an earlier recipe: toy-gru-0." in text
     assert "* Toy: EGRU is 2.50 points behind GRU." in text
     assert "* Toy: INT8 loses 5.00 points." in text
+    assert "INT4 loses" not in text  # for it was trained on
     assert "* Toy: 3 numbers of the RTL differ." in text
     assert "| 3 of 5,000 |" in line(text, "| Toy |")
 

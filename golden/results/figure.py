@@ -20,6 +20,7 @@ def draw(experiments: Sequence[Experiment], records: dict[str, Record], path: Pa
     """A mark for each record; the same records give the same file."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     rows = -(-len(experiments) // COLUMNS)
     with pyplot.rc_context({"svg.hashsalt": "egru-hw", "font.size": 9}):
@@ -42,6 +43,9 @@ def draw(experiments: Sequence[Experiment], records: dict[str, Record], path: Pa
                 )
             axis.set_title(experiment.title, fontsize=9)
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.margins(0.2)
             axis.grid(True, which="both", alpha=0.2)
         for axis in axes[:, 0]:

@@ -105,7 +105,7 @@ class Workplace:
             command=report["training"]["command"],
             commit=start["commit"],
             date=start["date"],
-            hours=round(sum(map(_hours, self.folder.glob("*.csv"))), 3),
+            hours=round(sum(map(_hours, self.folder.glob("*.csv"))), 5),
             versions=report["versions"],
             recipe=asdict(self.run.recipe),
             scores=scores,
@@ -117,11 +117,11 @@ class Workplace:
         return record
 
     def _start(self) -> dict[str, Any]:
-        """When and from what code the run began; clears away one of another recipe."""
+        """When and from what code the run began; moves one of another recipe aside."""
         path = self.folder / "start.json"
         if path.exists() and not self._is_current():
-            self.say("its recipe has changed: starting anew")
             aside = self.folder.with_name(f"{self.folder.name}.{time.time_ns()}")
+            self.say(f"its recipe has changed: starting anew, with what was there in {aside}")
             self.folder.rename(aside)
         if not path.exists():
             start = {
