@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -29,6 +30,9 @@ TOLERANCE = {"accuracy": 0.003, "loss": 0.01}  # lost by quantising to 8 bits wi
 SAY_EVERY = 60.0  # seconds between two lines of one run
 # What a figure depends on: changes elsewhere do not make a commit another one.
 CODE = ("golden", "sim", "egru_hw", "pyproject.toml", "constraints.txt", "CMakeLists.txt")
+
+# mnist1d is made with the process's only random generator, which runs beside may not share.
+LOADING = threading.Lock()
 
 Say = Callable[[str], None]
 
@@ -85,14 +89,16 @@ class Workplace:
         network = load(self.model.model).network()
         assert isinstance(network, Network)
         task = self.run.task(self.data)
+        with LOADING:
+            test, typical = task.test(), calibration(task)
         report = json.loads(self.model.report.read_text())
         scores = {"float": _score(report["results"], 0)}
         footprints = {}
         if has_twin(network):
             scores["INT8"] = _score(report["results"], 1)
             self.say("quantising to 4 bits")
-            four = quantize(network, calibration(task), QuantizeConfig(weight_bits=4))
-            scores["INT4"] = score_integer(four, task, task.test())
+            four = quantize(network, typical, QuantizeConfig(weight_bits=4))
+            scores["INT4"] = score_integer(four, task, test)
             for bits in (8, 4) if self._loses(scores) else (4,):
                 scores[f"INT{bits} trained"] = self._fine_tune(bits)
             footprints = {"8": integer_footprint(_twin(self.model)),
@@ -110,7 +116,7 @@ class Workplace:
             recipe=asdict(self.run.recipe),
             scores=scores,
             footprints=footprints,
-            costs=costs(network, task.test(), task.stream),
+            costs=costs(network, test, task.stream),
             rtl=self._simulate() if self.run.rtl else None,
         )
         record.save(self.folder)
