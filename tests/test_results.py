@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,9 @@ from golden.results import __main__, page
 from golden.results.costs import Costs
 from golden.results.experiments import EXPERIMENTS, Experiment, Run
 from golden.results.record import FOLDER, Record, RecordError, Rtl, load, load_all
-from golden.results.run import RunError, Workplace
+from golden.results.run import Refused, RunError, Workplace
+
+SHIPPED = Path(__file__).parents[1] / "golden" / "models" / "mnist1d.safetensors"
 
 TOY = Experiment(
     name="toy",
@@ -69,6 +72,7 @@ def make(run: Run, accuracy: float = 0.9, **changes) -> Record:
         versions={"torch": "2"},
         recipe=asdict(run.recipe),
         scores=scores,
+        failures={},
         footprints={"8": 1100, "4": 600} if run.model == "egru" else {},
         costs=COSTS,
         rtl=None,
@@ -121,11 +125,13 @@ def test_what_falls_short_is_said(monkeypatch):
 
     worse = make(egru).scores | {kind: Score(0.3, 0.85, (0.1,), 1000) for kind in ("INT8", "INT4")}
     rtl = Rtl(100, {"RTL": 0.5}, 5000, 3, 110.0, 300.0)
-    records[egru.name] = make(egru, scores=worse, rtl=rtl)
+    failures = {"INT8 trained": "error: too large"}
+    records[egru.name] = make(egru, scores=worse, rtl=rtl, failures=failures)
     records[gru.name] = make(gru, 0.925, recipe=make(gru).recipe | {"epochs": 7})
     text = page.text(records)
     assert "* Toy: trained by an earlier recipe: toy-gru-0." in text
     assert "* Toy: EGRU is 2.50 points behind GRU." in text
+    assert "* Toy: toy-egru-0: no INT8 trained: error: too large." in text
     assert "* Toy: INT8 loses 5.00 points." in text
     assert "INT4 loses" not in text  # for it was trained on
     assert "* Toy: 3 numbers of the RTL differ." in text
@@ -246,6 +252,32 @@ def test_a_failure_is_told_and_the_others_go_on(elsewhere, monkeypatch):
     assert f"see {Path('build/results/broken-egru-0/log')}; 2 to go" in output
     assert "toy-gru-0: done: 90.00%; 0 to go" in output
     assert page.PAGE.exists()
+
+
+def test_a_fine_tuning_that_fails_is_recorded_and_the_rest_stays(elsewhere, monkeypatch):
+    work = Workplace(TOY.runs()[0], None, print)
+    work.folder.mkdir(parents=True)
+    for path in (work.model.model, work.model.report):
+        shutil.copy(SHIPPED.with_suffix(path.suffix), path)
+
+    def stop(kind):
+        def call(self, what, words):
+            raise kind("training with 4 bits failed (error: too large)", *reason[kind])
+
+        monkeypatch.setattr(Workplace, "_call", call)
+
+    reason = {Refused: ["error: too large"], RunError: []}
+    stop(RunError)  # as by Ctrl-C
+    with pytest.raises(RunError):
+        work.make()
+    assert not work.done()
+    stop(Refused)
+    record = work.make()
+    assert work.done()
+    assert record.failures == {"INT4 trained": "error: too large"}
+    assert record.scores.keys() == {"float", "INT8", "INT4"}
+    assert record.scores["float"].accuracy == 0.981
+    assert record.costs.activity == pytest.approx(record.scores["float"].activity, abs=1e-4)
 
 
 def test_the_rtls_report_goes_into_the_record_mismatches_too(elsewhere, monkeypatch):

@@ -131,6 +131,9 @@ class Group:
             found.append(f"{title}: trained by an earlier recipe: {', '.join(stale)}.")
         if not self.of("egru"):
             return found
+        for record in self.of("egru"):
+            found += [f"{title}: {record.name}: no {kind}: {reason}."
+                      for kind, reason in record.failures.items()]  # fmt: skip
         egru = mean(map(self.value, self.scores("float")))
         others = {m: mean(map(self.value, s)) for m in ("gru", "lstm")
                   if (s := self.scores("float", m))}  # fmt: skip

@@ -45,6 +45,7 @@ class Record:
             some machine, of this and all fine-tuning.
         scores: on the test set, by kind: "float", "INT8" and "INT4", and "INT8 trained" and
             "INT4 trained" after quantisation-aware training.
+        failures: of these trainings those that ended early, and why.
         footprints: bytes of the integer models by their bits, "8" and "4".
         costs: of the float network, on the test set.
         rtl: None where the accelerator did not run.
@@ -60,6 +61,7 @@ class Record:
     versions: dict[str, str]
     recipe: dict[str, Any]
     scores: dict[str, Score]
+    failures: dict[str, str]
     footprints: dict[str, int]
     costs: Costs
     rtl: Rtl | None

@@ -41,6 +41,14 @@ class RunError(RuntimeError):
     """A stage failed; the message says which, why, and where its log is."""
 
 
+class Refused(RunError):
+    """A program ended with a sentence, ``reason``: to repeat it would change nothing."""
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Workplace:
     """Where a run keeps its models.
@@ -93,14 +101,19 @@ class Workplace:
             test, typical = task.test(), calibration(task)
         report = json.loads(self.model.report.read_text())
         scores = {"float": _score(report["results"], 0)}
-        footprints = {}
+        footprints, failures = {}, {}
         if has_twin(network):
             scores["INT8"] = _score(report["results"], 1)
             self.say("quantising to 4 bits")
             four = quantize(network, typical, QuantizeConfig(weight_bits=4))
             scores["INT4"] = score_integer(four, task, test)
             for bits in (8, 4) if self._loses(scores) else (4,):
-                scores[f"INT{bits} trained"] = self._fine_tune(bits)
+                kind = f"INT{bits} trained"
+                try:
+                    scores[kind] = self._fine_tune(bits)
+                except Refused as refusal:
+                    self.say(str(refusal))
+                    failures[kind] = refusal.reason
             footprints = {"8": integer_footprint(_twin(self.model)),
                           "4": integer_footprint(four)}  # fmt: skip
         self.say("counting operations")
@@ -115,6 +128,7 @@ class Workplace:
             versions=report["versions"],
             recipe=asdict(self.run.recipe),
             scores=scores,
+            failures=failures,
             footprints=footprints,
             costs=costs(network, test, task.stream),
             rtl=self._simulate() if self.run.rtl else None,
@@ -206,7 +220,10 @@ class Workplace:
                     said = time.monotonic()
                     self.say(f"{what}: {line.strip()}")
         if process.returncode not in fine:
-            raise RunError(f"{what} failed ({line.strip()}): see {log}")
+            message = f"{what} failed ({line.strip()}): see {log}"
+            if process.returncode == 1:
+                raise Refused(message, line.strip())
+            raise RunError(message)
 
 
 def commit() -> str:
