@@ -10,6 +10,7 @@ STALL     ?= 0
 WAVES     ?= 0
 BOARD     ?= ulx3s
 VARIANT   ?= 85F
+JOBS      ?= 1
 
 python := .venv/bin/python
 # Without torch, which is large: enough for sim, rtl and bitstream.
@@ -17,7 +18,7 @@ basic := .venv/ready-basic
 full  := .venv/ready-full
 bitstream = build/$(BOARD)-$(shell echo $(VARIANT) | tr A-Z a-z)/egru.bit
 
-.PHONY: help setup sim test sanitize bench-train lint rtl bitstream train program clean
+.PHONY: help setup sim test sanitize bench-train lint rtl bitstream train results program clean
 
 help:
 	@echo 'make TARGET [KNOB=value ...]'
@@ -37,6 +38,8 @@ help:
 	@echo '  program    load the bitstream into a board on USB'
 	@echo '             BOARD=$(BOARD) VARIANT=$(VARIANT)'
 	@echo '  train      train the shipped model anew'
+	@echo '  results    train what is cheap anew and write docs/results.md'
+	@echo '             DATA=$(DATA), the folder of all data; JOBS=$(JOBS)'
 	@echo '  clean      remove build/ and .venv'
 	@echo
 	@echo 'PYTHON=$(PYTHON) is the Python that .venv is made with, 3.11 or later.'
@@ -81,6 +84,9 @@ program: $(basic)
 
 train: $(full)
 	$(python) -m golden.train mnist1d
+
+results: $(full)
+	$(python) -m golden.results $(if $(DATA),--data $(DATA)) --jobs $(JOBS)
 
 clean:
 	rm -rf build .venv

@@ -14,7 +14,7 @@ from golden.quantization import QuantizeConfig
 from golden.quantized import QuantizedNetwork
 from golden.recipes import Recipe
 from golden.tasks import configure
-from golden.train import calibration, console, exits, prepare, write
+from golden.train import calibration, console, exits, is_first, prepare, write
 from golden.training import Files, describe, train
 
 app = typer.Typer(add_completion=False)
@@ -39,7 +39,8 @@ def main(
 ) -> None:
     """Quantisation-aware training: the forward pass is the integer model's own arithmetic.
 
-    Everything else is as in the training that made the model. Writes what that writes.
+    Everything else is as in the training that made the model. Writes what that writes; may run
+    as several processes, too.
     """
     files = Files(out or model.with_name(f"{model.stem}-{weight_bits}bit.safetensors"))
     prepare(threads)
@@ -60,8 +61,10 @@ def main(
         started = QuantizedNetwork(
             network, calibration(task), QuantizeConfig(weight_bits=weight_bits)
         )
-        trained, _ = train(task, recipe, files, resume, console, started)
+        trained, _ = train(task, recipe, files, resume, console if is_first() else None, started)
         quantized = cast(QuantizedNetwork, trained)
+        if not is_first():  # one of several processes; the first does the rest
+            return
         # The test set is looked at once, here.
         results = evaluate(task, quantized.network, quantized.integer())
         console.print(f"test set:\n{in_words(results)}")

@@ -94,6 +94,11 @@ def main(
         build(chosen, replace(RECIPES[task], **given), files, resume)
 
 
+def is_first() -> bool:
+    """Whether this is the only process of a training, or the first of several."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 def prepare(threads: int) -> None:
     """Torch and the log as all trainings want them."""
     torch.set_num_threads(threads)
@@ -119,10 +124,9 @@ def exits(files: Files) -> Iterator[None]:
 def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> None:
     """Train, quantise, evaluate and write everything beside the model file."""
     start = time.monotonic()
-    first = int(os.environ.get("RANK", 0)) == 0
-    trained, _ = train(task, recipe, files, resume, console if first else None)
+    trained, _ = train(task, recipe, files, resume, console if is_first() else None)
     network = cast(AnyNetwork, trained)
-    if not first:  # one of several processes; the first does the rest
+    if not is_first():  # one of several processes; the first does the rest
         return
     integer = None
     if has_twin(network):

@@ -4,6 +4,7 @@ Lightning's Trainer runs the loop, for one process or for several under ``torchr
 """
 
 import csv
+import hashlib
 import io
 import logging
 import os
@@ -191,6 +192,7 @@ class _Run(lightning.LightningModule):
     def __init__(self, task: Task, recipe: Recipe, files: Files, network: Trainable | None):
         super().__init__()
         self.task, self.recipe, self.files = task, recipe, files
+        self.origin = None if network is None else fingerprint(network)
         self.network = make_network(task, recipe) if network is None else network
         self.history: list[Epoch] = []
         self.interrupted = False
@@ -204,7 +206,11 @@ class _Run(lightning.LightningModule):
     @property
     def identity(self) -> dict[str, Any]:
         """What another training must have in common to go on from a checkpoint of this one."""
-        return {"task": describe(self.task), "recipe": asdict(self.recipe)}
+        return {
+            "task": describe(self.task),
+            "recipe": asdict(self.recipe),
+            "origin": self.origin,
+        }
 
     def train_dataloader(self) -> Batches:
         return Batches(
@@ -309,6 +315,17 @@ def describe(task: Task) -> dict[str, Any]:
     return {"name": task.name, "options": options}
 
 
+def fingerprint(network: Trainable) -> str:
+    """Tells networks apart: by their parameters, and a quantised one's scales."""
+    digest = hashlib.sha256()
+    if isinstance(network, QuantizedNetwork):
+        digest.update(repr(network.scales).encode())
+    for name, value in network.state_dict().items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def check(path: Path, identity: dict[str, Any]) -> None:
     """Refuse a checkpoint that is not one of the training ``identity``.
 
@@ -326,7 +343,7 @@ def check(path: Path, identity: dict[str, Any]) -> None:
         ) from None
     if found != identity:
         raise CheckpointError(
-            f"{path} was written by a training with other options: "
+            f"{path} was written by a training with other options or of another model: "
             f"repeat those, or train without resuming"
         )
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import golden.eval
 import golden.fine_tune
-from golden import load_model
+from golden import load_model, save_model
 from golden.batches import Batches
 from golden.evaluation import fold, score_network
 from golden.quantization import QuantizeConfig, quantize
@@ -248,6 +248,47 @@ def test_fine_tuning_writes_a_model_of_fewer_bits_and_repeats_itself(tmp_path):
     # Not what quantising alone would give: it has been trained.
     after = quantize(before.network(), Toy().everything().inputs, QuantizeConfig(weight_bits=3))
     assert not np.array_equal(after.readout.weight, model.integer.readout.weight)
+
+
+def test_fine_tuning_goes_on_only_from_the_same_model_and_width(tmp_path, monkeypatch):
+    models = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
+    for path, seed in zip(models, (0, 1), strict=True):
+        assert toy_run(path, "--epochs", 2, "--seed", seed)[0] == 0
+    loaded = load_model(models[0])
+    other = load_model(models[1]).network()
+    # As the first says of itself, but with the weights of the second.
+    save_model(models[1], other, None, loaded.config)
+
+    def fine_tune(model, *words):
+        words = [model, "--epochs", 3, "--out", tmp_path / "tuned", *words]
+        result = CliRunner().invoke(golden.fine_tune.app, [str(word) for word in words])
+        return result.exit_code, result.output
+
+    acting = at_batch(1, lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setitem(TASKS, "toy", acting)
+    assert fine_tune(models[0])[0] == 130
+    for words in ((models[1],), (models[0], "--weight-bits", 5)):
+        code, output = fine_tune(*words, "--resume")
+        assert code == 1, output
+        assert "was written by a training with other options or of another model" in output
+    assert fine_tune(models[0], "--resume")[0] == 0
+
+
+def test_fine_tuning_by_several_processes_reports_once(tmp_path):
+    model = tmp_path / "model.safetensors"
+    words = ["delay-copy", "--hidden", "6", "--epochs", "1", "--limit", "11"]
+    assert run(*words, "--out", model)[0] == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               "--nproc-per-node", "2", "-m", "golden.fine_tune", model,
+               "--epochs", "1"]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=environment, timeout=300, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("test set:") == 1
+    assert done.stderr.count("wrote ") == 1
+    assert load_model(tmp_path / "model-4bit.safetensors").integer.weight_bits == 4
 
 
 def test_fine_tuning_needs_a_model_with_integers(tmp_path):

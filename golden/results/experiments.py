@@ -1,0 +1,174 @@
+"""What is trained for docs/results.md. How is said in golden/recipes.py alone."""
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from golden.recipes import RECIPES, Recipe
+from golden.tasks import Task, configure
+
+MODELS = ("egru", "gru", "lstm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A task with options, and the models to be trained on it.
+
+    Attributes:
+        name: of its records.
+        title: of its section.
+        task: its name.
+        seeds: how many, from 0, by model.
+        cheap: whether ``make results`` trains it anew; the rest is read from records.
+        options: options of ``golden.train`` beside the model and the seed.
+        data: its files in the folder of all data; None if it needs none.
+        score: what is compared: the share of right answers, or the loss in nats.
+        rtl: whether the accelerator runs it (tasks with one answer a sequence).
+        published: results of others, with their conditions.
+    """
+
+    name: str
+    title: str
+    task: str
+    seeds: dict[str, int]
+    cheap: bool
+    options: dict[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    score: Literal["accuracy", "loss"] = "accuracy"
+    rtl: bool = False
+    published: str
+
+    def runs(self) -> list["Run"]:
+        return [Run(self, model, seed) for model, n in self.seeds.items() for seed in range(n)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and all that is found out about its model."""
+
+    experiment: Experiment
+    model: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.experiment.name}-{self.model}-{self.seed}"
+
+    @property
+    def rtl(self) -> bool:
+        return self.experiment.rtl and self.model == "egru" and self.seed == 0
+
+    @property
+    def recipe(self) -> Recipe:
+        """As ``golden.train`` makes it of this run's options."""
+        return replace(
+            RECIPES[self.experiment.task],
+            model=self.model,  # type: ignore[arg-type]
+            seed=self.seed,
+            **_among(self.experiment.options, fields(Recipe)),
+        )
+
+    def task(self, data: Path | None) -> Task:
+        """With its files, if it has any, in the folder ``data``."""
+        found = configure(self.experiment.task)
+        return configure(
+            self.experiment.task,
+            data=self.data(data),
+            **_among(self.experiment.options, fields(found)),
+        )
+
+    def data(self, folder: Path | None) -> Path | None:
+        """Its files in the folder of all data; None if it needs none, or there is no folder."""
+        if folder is None or self.experiment.data is None:
+            return None
+        return folder / self.experiment.data
+
+    def options(self) -> list[str]:
+        """Of ``golden.train``, on a command line."""
+        given = {"model": self.model, "seed": self.seed, **self.experiment.options}
+        return [word for name, value in given.items() for word in (f"--{name}", str(value))]
+
+
+def _among(options: dict[str, Any], known) -> dict[str, Any]:
+    return {field.name: options[field.name] for field in known if field.name in options}
+
+
+def _each(seeds: int) -> dict[str, int]:
+    return dict.fromkeys(MODELS, seeds)
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="delay-copy",
+        title="Delayed copy",
+        task="delay-copy",
+        seeds=_each(3),
+        cheap=True,
+        published="EGRU 100 % of the bits (2 units, continuous time; the paper's first version)",
+    ),
+    Experiment(
+        name="mnist1d",
+        title="MNIST-1D",
+        task="mnist1d",
+        seeds=_each(3),
+        cheap=True,
+        rtl=True,
+        published="GRU 91 %, CNN 94 %, people 96 % (the data's authors; same 4,000 and 1,000 "
+        "curves, other sizes and training)",
+    ),
+    Experiment(
+        name="digits",
+        title="Spoken digits, log-mel frames",
+        task="digits",
+        seeds=_each(3),
+        cheap=True,
+        options={"encoding": "logmel"},
+        data="fsdd.zip",
+        rtl=True,
+        published="bidirectional LSTM about 96 % (hobby projects, second hand; other features)",
+    ),
+    Experiment(
+        name="digits-events",
+        title="Spoken digits, events",
+        task="digits",
+        seeds=_each(3),
+        cheap=True,
+        options={"encoding": "events"},
+        data="fsdd.zip",
+        rtl=True,
+        published="none with this encoding; see the frames above",
+    ),
+    Experiment(
+        name="smnist-rows",
+        title="MNIST by rows, 10,000 training images",
+        task="smnist",
+        seeds=_each(3),
+        cheap=True,
+        options={"scan": "rows"},
+        data="mnist",
+        rtl=True,
+        published="none by rows with 10,000 training images",
+    ),
+    Experiment(
+        name="smnist-pixels",
+        title="MNIST by pixels, 10,000 training images",
+        task="smnist",
+        seeds={"egru": 1, "gru": 1},
+        cheap=False,
+        options={"scan": "pixels"},
+        data="mnist",
+        published="GRU 98.8 %, EGRU 98.3 % at 72.1 % activity sparsity (590 units, all 60,000 "
+        "training images; the paper's first version)",
+    ),
+    Experiment(
+        name="charlm",
+        title="Characters of tinyshakespeare",
+        task="charlm",
+        seeds=_each(1),
+        cheap=False,
+        data="tinyshakespeare.txt",
+        score="loss",
+        published="transformers 1.88 and 1.47 nats (nanoGPT's small configurations for CPU and "
+        "GPU, second hand; validation loss, same 90/10 split)",
+    ),
+)
