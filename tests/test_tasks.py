@@ -225,10 +225,14 @@ def test_each_variation_of_images_changes_what_it_names_and_as_far_as_it_says(va
         assert found.max() == pytest.approx(high, abs=0.04), name
 
 
-def test_images_varied_by_nothing_stay_and_what_leaves_them_is_lost():
+def test_images_varied_by_nothing_stay_and_black_comes_in_from_all_sides():
     x = rng().random((5, 6, 7), np.float32)
     assert np.array_equal(warp_images(x, rng(), 0, 0, 0, 0), x)
-    assert not warp_images(x, rng(), 1e4, 0, 0, 0).any()
+    moved = warp_images(np.ones((200, 6, 7), np.float32), rng(), 1, 0, 0, 0)
+    for edge in (moved[:, 0, 3], moved[:, -1, 3], moved[:, 3, 0], moved[:, 3, -1]):
+        assert 0 <= edge.min() < 0.1
+        assert edge.max() == 1
+    assert (moved[:, 1:-1, 1:-1] == 1).all()
 
 
 @pytest.fixture
