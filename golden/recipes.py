@@ -1,7 +1,7 @@
 """Everything that, with the task and its data, determines a trained network."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
@@ -106,3 +106,17 @@ RECIPES: dict[str, Recipe] = {
     "dvsgesture": Recipe(hidden=512, epochs=100, patience=20, batch=32, rate=1e-3),
     "shd": Recipe(hidden=256, epochs=60, patience=15, batch=64, rate=2e-3),
 }
+
+# What another model than the EGRU does better with, so that each is compared at its best.
+OTHER_MODELS: dict[str, dict[str, Any]] = {
+    "smnist": {"rate": 6e-3},
+    "charlm": {"rate": 1e-2},
+}
+
+
+def recipe_for(task: str, model: str | None) -> Recipe:
+    """What an option that is left out is in a training of that model; None for the recipe's."""
+    recipe = RECIPES[task]
+    if (model or recipe.model) == "egru":
+        return recipe
+    return replace(recipe, **OTHER_MODELS.get(task, {}))
