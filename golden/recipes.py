@@ -72,7 +72,9 @@ class Recipe:
 # The target falls slowly: units that are silenced before they have learnt anything stay silent.
 RECIPES: dict[str, Recipe] = {
     "mnist1d": Recipe(epochs=360, target_activity=0.108, target_until=0.7, activity_price=2.0),
-    "delay-copy": Recipe(hidden=64, epochs=150, batch=64, surrogate_width=1.0, activity_price=0.0),
+    "delay-copy": Recipe(
+        epochs=60, batch=16, activity_price=0.0, surrogate_width=1.0, threshold_mean=0.05
+    ),
     "digits": Recipe(epochs=80, batch=50, rate=4e-3, target_activity=0.085),
     "smnist": Recipe(epochs=40, rate=1e-2, target_activity=0.14, surrogate_width=1.0),
     "charlm": Recipe(
