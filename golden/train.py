@@ -22,7 +22,7 @@ from golden import model_file
 from golden.evaluation import evaluate, fold, has_twin, in_words, real_inputs, windows
 from golden.integer import IntegerEGRU
 from golden.quantization import quantize
-from golden.recipes import RECIPES, Recipe
+from golden.recipes import Recipe, recipe_for
 from golden.tasks import TASKS, Split, Task, configure
 from golden.training import Files, describe, train
 from golden.word_network import AnyNetwork
@@ -91,7 +91,8 @@ def main(
     with exits(files):
         chosen = configure(task, data=data, encoding=encoding, scan=scan)
         given = {name: value for name, value in recipe.items() if value is not None}
-        build(chosen, replace(RECIPES[task], **given), files, resume)
+        usual = recipe_for(task, given.get("model"))
+        build(chosen, replace(usual, **given), files, resume)
 
 
 def is_first() -> bool:
@@ -187,7 +188,7 @@ def _command(task: Task, recipe: Recipe) -> str:
     for field in fields(task):
         if (value := getattr(task, field.name)) != field.default:
             words += [f"--{field.name}", value.name if isinstance(value, Path) else str(value)]
-    usual = RECIPES[task.name]
+    usual = recipe_for(task.name, recipe.model)
     for field in fields(recipe):
         if (value := getattr(recipe, field.name)) != getattr(usual, field.name):
             words += [f"--{field.name.replace('_', '-')}", str(value)]

@@ -15,6 +15,7 @@ import pytest
 
 from golden.tasks import TASKS, DataError, configure
 from golden.tasks.digits import BANDS, DELTA, HOP, STEPS, log_mel, rebuild, send_on_delta
+from golden.tasks.warp import warp_images
 
 
 def rng():
@@ -179,16 +180,59 @@ def test_images_of_other_names_and_dots_are_found(images):
     assert len(configure("smnist", data=images).everything().targets) == 30
 
 
-def test_image_augmentation_moves_images_and_loses_no_pixel_of_their_middle(images):
+def test_image_augmentation_is_seeded_and_the_same_for_rows_and_pixels(images):
     task = configure("smnist", data=images)
     x = task.everything().inputs
-    moved = task.augment(x, rng())
-    assert np.array_equal(moved, task.augment(x, rng()))
-    assert np.allclose(moved.sum((1, 2)), x.sum((1, 2)))  # the margins are black
-    assert (moved != x).any((1, 2)).mean() > 0.5
+    varied = task.augment(x, rng())
+    assert np.array_equal(varied, task.augment(x, rng()))
+    assert (varied.shape, varied.dtype) == (x.shape, x.dtype)
+    assert (varied != x).any((1, 2)).all()
     pixels = configure("smnist", data=images, scan="pixels")
     flat = pixels.augment(pixels.everything().inputs, rng())
-    assert np.array_equal(flat.reshape(moved.shape), moved)
+    assert np.array_equal(flat.reshape(varied.shape), varied)
+
+
+def bar_moments(shift=0.0, turn=0.0, scale=0.0, shear=0.0) -> dict[str, np.ndarray]:
+    """Of 200 variations of an upright bar in a black image of 29 × 25: area as a share of the
+    bar's, middle (rows down and columns right of the image's), slope of its axis."""
+    bar = np.zeros((200, 29, 25), np.float32)
+    bar[:, 6:23, 11:14] = 1
+    x = warp_images(bar, rng(), shift, turn, scale, shear)
+    assert 0 <= x.min() < x.max() <= 1
+    down, right = np.arange(29)[:, None] - 14, np.arange(25) - 12
+    area = x.sum((1, 2))
+    middle = [(x * axis).sum((1, 2)) / area for axis in (down, right)]
+    row, column = (axis - m[:, None, None] for axis, m in zip((down, right), middle, strict=True))
+    slope = (x * row * column).sum((1, 2)) / (x * row**2).sum((1, 2))
+    return {"area": area / bar[0].sum(), "down": middle[0], "right": middle[1], "slope": slope}
+
+
+@pytest.mark.parametrize(
+    ("variation", "moves"),
+    [
+        ({}, {}),
+        ({"shift": 2.0}, {"down": (-2, 2), "right": (-2, 2)}),
+        ({"turn": 0.2}, {"slope": (-0.2, 0.2)}),
+        ({"shear": 0.1}, {"slope": (-0.1, 0.1)}),
+        ({"scale": 0.1}, {"area": (1 / 1.1**2, 1 / 0.9**2)}),
+    ],
+)
+def test_each_variation_of_images_changes_what_it_names_and_as_far_as_it_says(variation, moves):
+    rest = {"area": (1, 1), "down": (0, 0), "right": (0, 0), "slope": (0, 0)}
+    for name, found in bar_moments(**variation).items():
+        low, high = (rest | moves)[name]
+        assert found.min() == pytest.approx(low, abs=0.04), name
+        assert found.max() == pytest.approx(high, abs=0.04), name
+
+
+def test_images_varied_by_nothing_stay_and_black_comes_in_from_all_sides():
+    x = rng().random((5, 6, 7), np.float32)
+    assert np.array_equal(warp_images(x, rng(), 0, 0, 0, 0), x)
+    moved = warp_images(np.ones((200, 6, 7), np.float32), rng(), 1, 0, 0, 0)
+    for edge in (moved[:, 0, 3], moved[:, -1, 3], moved[:, 3, 0], moved[:, 3, -1]):
+        assert 0 <= edge.min() < 0.1
+        assert edge.max() == 1
+    assert (moved[:, 1:-1, 1:-1] == 1).all()
 
 
 @pytest.fixture

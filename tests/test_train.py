@@ -22,7 +22,7 @@ from golden import load_model, save_model
 from golden.batches import Batches
 from golden.evaluation import fold, score_network
 from golden.quantization import QuantizeConfig, quantize
-from golden.recipes import RECIPES, Recipe
+from golden.recipes import OTHER_MODELS, RECIPES, Recipe
 from golden.tasks import TASKS, Split, Task
 from golden.train import app
 from golden.training import Files, make_network, target_activity, train
@@ -375,8 +375,28 @@ def test_several_processes_equal_one_within_rounding(tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+def test_other_models_have_settings_of_their_own_which_options_override(tmp_path, monkeypatch):
+    monkeypatch.setitem(OTHER_MODELS, "toy", {"rate": 0.02, "hidden": 3})
+
+    def training(*words) -> dict:
+        assert run("toy", "--epochs", 1, "--out", tmp_path / "a", *words)[0] == 0
+        return json.loads((tmp_path / "a.json").read_text())["training"]
+
+    command = "python -m golden.train toy"
+    for words, rate, hidden, rest in (
+        ((), RECIPE.rate, RECIPE.hidden, " --epochs 1"),
+        (("--model", "egru"), RECIPE.rate, RECIPE.hidden, " --epochs 1"),
+        (("--model", "gru"), 0.02, 3, " --model gru --epochs 1"),
+        (("--model", "lstm", "--rate", 0.1), 0.1, 3, " --model lstm --epochs 1 --rate 0.1"),
+        (("--model", "gru", "--rate", 6e-3), 6e-3, 3, " --model gru --epochs 1 --rate 0.006"),
+    ):
+        found = training(*words)
+        assert (found["rate"], found["hidden"]) == (rate, hidden)
+        assert found["command"] == command + rest
+
+
 def test_every_recipe_is_of_a_task_and_makes_a_network_for_it():
-    assert RECIPES.keys() == TASKS.keys()
+    assert RECIPES.keys() == TASKS.keys() >= OTHER_MODELS.keys()
     for name in ("mnist1d", "delay-copy", "dvsgesture", "shd", "digits"):
         task, recipe = TASKS[name], RECIPES[name]
         network = make_network(task, recipe)

@@ -10,8 +10,10 @@ from typing import Literal
 import numpy as np
 
 from golden.tasks.base import DataError, FileTask, Split
+from golden.tasks.warp import warp_images
 
-SHIFT = 2  # pixels, the most that augmentation moves an image
+# The most that augmentation moves (pixels), turns (radians), scales and slants an image.
+SHIFT, TURN, SCALE, SHEAR = 2.0, 0.2, 0.1, 0.1
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,10 @@ class SequentialMnist(FileTask):
         return Split(images.reshape(count, *shape), labels)
 
     def augment(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Each image moved by up to SHIFT pixels in both directions."""
+        """Each image moved, turned, scaled and slanted a little (see :func:`warp_images`)."""
         _, height, width = _read_part(self.path(), "train", self.source)[0].shape
         images = inputs.reshape(-1, height, width)
-        padded = np.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT)))
-        down, right = rng.integers(0, 2 * SHIFT + 1, (2, len(images), 1))
-        rows = (down + np.arange(height))[:, :, None]
-        columns = (right + np.arange(width))[:, None, :]
-        moved = padded[np.arange(len(images))[:, None, None], rows, columns]
-        return moved.reshape(inputs.shape)
+        return warp_images(images, rng, SHIFT, TURN, SCALE, SHEAR).reshape(inputs.shape)
 
 
 @cache

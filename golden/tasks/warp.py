@@ -1,4 +1,4 @@
-"""Random variations in time, for augmentation."""
+"""Random variations in time and in the plane, for augmentation."""
 
 import numpy as np
 
@@ -18,3 +18,36 @@ def warp_time(x: np.ndarray, rng: np.random.Generator, shift: float, stretch: fl
     part = (position - left)[..., None].astype(x.dtype)
     rows = np.arange(count)[:, None]
     return (1 - part) * x[rows, left] + part * x[rows, left + 1]
+
+
+def warp_images(
+    x: np.ndarray, rng: np.random.Generator, shift: float, turn: float, scale: float, shear: float
+) -> np.ndarray:
+    """Each image of ``x`` (N, height, width) moved by up to ``shift`` pixels in both directions,
+    turned by up to ``turn`` radians, scaled by a factor of up to 1 ± ``scale`` and slanted by up
+    to ``shear`` pixels a row, all about its middle; bilinear, with black all around."""
+    count, height, width = x.shape
+
+    def uniform(spread: float) -> np.ndarray:
+        return rng.uniform(-spread, spread, (count, 1, 1)).astype(np.float32)
+
+    angle, factor = uniform(turn), 1 + uniform(scale)
+    down = np.arange(height, dtype=np.float32)[:, None] - (height - 1) / 2
+    right = np.arange(width, dtype=np.float32) - (width - 1) / 2
+    cos, sin = factor * np.cos(angle), factor * np.sin(angle)
+    # Where each pixel of the result comes from.
+    row = cos * down - sin * right + (height - 1) / 2 + uniform(shift)
+    column = sin * down + cos * right + uniform(shear) * down + (width - 1) / 2 + uniform(shift)
+
+    # One black pixel before the image and two behind it, as interpolation reads one further.
+    padded = np.pad(x, ((0, 0), (1, 2), (1, 2)))
+    row, column = row.clip(-1, height) + 1, column.clip(-1, width) + 1
+    top, left = row.astype(np.int64), column.astype(np.int64)
+    below, beside = (row - top).astype(x.dtype), (column - left).astype(x.dtype)
+    pixels, stride = padded.ravel(), width + 3
+    first = (np.arange(count)[:, None, None] * (height + 3) + top) * stride + left
+
+    def line(start: np.ndarray) -> np.ndarray:
+        return (1 - beside) * pixels[start] + beside * pixels[start + 1]
+
+    return (1 - below) * line(first) + below * line(first + stride)
