@@ -6,6 +6,7 @@ memory, strides (1, rows), and copied if they are not: an event then reads one r
 docs/performance.md has the rules, the cost model and measurements.
 """
 
+import mmap
 import threading
 from collections import Counter
 from math import prod
@@ -123,8 +124,18 @@ def _product_dx(dx: Tensor, grad: Tensor, by_input: Tensor, wanted: Tensor | Non
     )  # fmt: skip
 
 
+# Rows from which the time of a gradient of weights is that of its sums, not of its memory.
+FEW_ROWS = 16
+
+
+def _sparse_zeros(like: Tensor, *shape: int) -> Tensor:
+    """Zeros of which only what is written, or read, ever takes memory or time: the system's."""
+    memory = mmap.mmap(-1, prod(shape) * like.itemsize)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
 class _Outer:
-    """Gradients of weights: out [K, 3H] += x [M, K] transposed · d [M, 3H].
+    """Gradients of weights: x [M, K] transposed · d [M, 3H].
 
     d is (dp_r, dp_z, dp_n), of W, or (dp_r, dp_z, dq_n), of R, of the same steps.
     """
@@ -134,22 +145,33 @@ class _Outer:
         self.is_packed = torch.zeros(1, dtype=torch.bool)
         self.threads = _threads(dp.numel() * dq_n.shape[1] / 10)
 
-    def add(self, out: Tensor, x: Tensor, recurrent: bool) -> None:
-        rows, inputs = x.shape
-        units, name = self.dq_n.shape[1], "dR" if recurrent else "dW"
+    def add(self, out: Tensor | None, x: Tensor, recurrent: bool) -> Tensor:
+        """``out`` [K, 3H], changed in place, or zeros for None, and the product."""
+        (rows, inputs), units = x.shape, self.dq_n.shape[1]
+        name = "dR" if recurrent else "dW"
+        if out is None and rows < FEW_ROWS:
+            with_events = x.any(0).count_nonzero().item()
+            if with_events > _most(0.15) * inputs:
+                macs[name] += rows * inputs * 3 * units
+                return torch.mm(x.t(), self._right(recurrent), out=_empty(x, inputs, 3 * units))
+            out = _sparse_zeros(x, inputs, 3 * units)
+        elif out is None:
+            out = _zeros(x, inputs, 3 * units)
         done = _call("outer", out)(
             *map(_address, (out, x, self.dp, self.dq_n)), recurrent, self.packed.address,
             self.is_packed.data_ptr(), rows, inputs, units,
             int(_most(gather_dense_from(rows)) * x.numel()), self.threads,
         )  # fmt: skip
-        macs[name] += rows * out.numel() if done < 0 else done
-        if done >= 0:
-            return
-        if recurrent:
-            out[:, : 2 * units].addmm_(x.t(), self.dp[:, : 2 * units])
-            out[:, 2 * units :].addmm_(x.t(), self.dq_n)
-        else:
-            out.addmm_(x.t(), self.dp)
+        if done < 0:
+            macs[name] += rows * out.numel()
+            return out.addmm_(x.t(), self._right(recurrent))
+        macs[name] += done
+        return out
+
+    def _right(self, recurrent: bool) -> Tensor:
+        if not recurrent:
+            return self.dp
+        return torch.cat([self.dp[:, : 2 * self.dq_n.shape[1]], self.dq_n], 1)
 
 
 # --- a layer -------------------------------------------------------------------------------------
@@ -306,8 +328,8 @@ def layer_backward(
     dy = None if dy is None else dy.contiguous()
     dh0 = torch.zeros_like(h0) if dh is None else dh.clone(memory_format=torch.contiguous_format)
     dx = _zeros(y, *((steps, count, inputs) if want_x else (0,)))
-    dweight_ih = _zeros(y, *((inputs, 3 * size) if want_weight_ih else (0, 0)))
-    dweight_hh = _zeros(y, *((size, 3 * size) if want_weight_hh else (0, 0)))
+    dweight_ih = None if want_weight_ih else y.new_empty(0, 0)
+    dweight_hh = None if want_weight_hh else y.new_empty(0, 0)
     dtheta = y.new_zeros(size)
     dbias_ih, dbias_hh = y.new_zeros(3 * size), y.new_zeros(3 * size)
     ybar = y.new_zeros(count, size)
@@ -352,12 +374,12 @@ def layer_backward(
             _product_dx(to, flat_dp, by_input, where)
         outer = _Outer(flat_dp, flat_dq_n, packed)
         if want_weight_ih:
-            outer.add(dweight_ih, flat_x, recurrent=False)
+            dweight_ih = outer.add(dweight_ih, flat_x, recurrent=False)
         if want_weight_hh:
             # The events that the chunk's steps started from.
             last = first + length - 1
             before = y[first - 1 : last] if first else torch.cat([y0[None], y[:last]])
-            outer.add(dweight_hh, before.view(-1, size), recurrent=True)
+            dweight_hh = outer.add(dweight_hh, before.view(-1, size), recurrent=True)
         if first:
             after = min(chunk, first)  # the next chunk's length, perhaps shorter
             dp[after], dq_n[after] = dp[0], dq_n[0]

@@ -219,7 +219,7 @@ int64_t gather(const Lists<T>& lists, const GateSections<T>& dense, int64_t size
   int64_t elements = 0;
   for (int gate = 0; gate < gates; ++gate) {
     T* rows = out + gate * gate_size + units.begin;
-    for (int64_t i = 0; i < lists.count; ++i)
+    for (int64_t i = 0; i < lists.count && start; ++i)
       for (int64_t c = 0; c < columns; c += L)
         store_upto(rows + i * out_stride + c,
                    load_upto(start + gate * size + units.begin + c, smaller(L, columns - c)),

@@ -84,11 +84,15 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
         [&](int64_t g) { return nonzeros(x + g * group_lists, K, M, columns_of(g)); });
   const int64_t elements = start[groups];
   if (elements > limit) return -1;
-  OwnEvents<T> own(K, blocks_for(M, K, elements), elements);
+  // With so few, most rows of `out` are left alone, which panels would read and write.
+  const bool pack = elements > K;
+  OwnEvents<T> own(K, pack ? blocks_for(M, K, elements) : 1, elements);
   const Lists<T> lists{K, 1, &own.events};
-  const GateSections<T> of_dp(dp, units);
-  const Section<T> sections[] = {of_dp.of[0], of_dp.of[1], of_dp.of[2], {dq_n, units}};
+  GateSections<T> chosen(dp, units);
+  const Section<T> sections[] = {chosen.of[0], chosen.of[1], chosen.of[2], {dq_n, units}};
+  if (recurrent) chosen.of[2] = sections[3];
   const Packed<T> dense{packed, M, units, 4, threads};
+  const T* unchanged = nullptr;
   int64_t macs = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : macs)
   {
@@ -96,14 +100,17 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
     for (int64_t g = 0; g < groups; ++g)
       own.events.collect_columns(g, x + g * group_lists, K, columns_of(g), M, start[g]);
 #pragma omp for schedule(static, 1)
-    for (int part = 0; part < threads; ++part) {
-      if (!*is_packed) dense.pack(sections, part);
-      macs += gather(lists, dense, {0, 1, recurrent ? 3 : 2}, part,
-                     worth_fetching<T>(M, units, threads), out, units,
-                     static_cast<const T*>(nullptr));
-    }
+    for (int part = 0; part < threads; ++part)
+      if (pack) {
+        if (!*is_packed) dense.pack(sections, part);
+        macs += gather(lists, dense, {0, 1, recurrent ? 3 : 2}, part,
+                       worth_fetching<T>(M, units, threads), out, units, unchanged);
+      } else {
+        macs += gather(lists, chosen, units, share<T>(units, part, threads), out, units,
+                       unchanged);
+      }
   }
-  *is_packed = true;
+  *is_packed = *is_packed || pack;
   return macs;
 }
 
