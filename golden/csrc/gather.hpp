@@ -189,7 +189,7 @@ int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen
 template <class T, int V>
 void gather_rows(const int32_t* index, const T* value, int count, const T* rows, int64_t stride,
                  bool far, int64_t width, T* to) {
-  constexpr int ahead = 4;
+  constexpr int ahead = 8;
   Vec<T> sum[V];
   for (int v = 0; v < V - 1; ++v) sum[v] = load(to + v * lanes<T>);
   sum[V - 1] = load_upto(to + (V - 1) * lanes<T>, width);
