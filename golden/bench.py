@@ -1,4 +1,4 @@
-"""Time the training core against dense networks: ``python -m golden.bench [T,N,C,H ...]``.
+"""Command line: ``python -m golden.bench [T,N,C,H ...]`` times the core against dense networks.
 
 One process, all contestants in turn, medians. Writes bench.json, bench.md (the table of
 docs/performance.md) and bench.png to build/bench-train/.
@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Annotated, cast
 
 import matplotlib
 import torch
+import typer
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -29,8 +30,12 @@ from golden.recipes import RECIPES
 from golden.tasks import TASKS
 from golden.training import Files, train
 
-SHAPES = [(70, 64, 750, 1350), (70, 64, 1350, 1350), (100, 32, 64, 512), (100, 1, 64, 256),
-          (1, 1, 750, 1350)]  # fmt: skip
+Shape = tuple[int, int, int, int]
+
+SHAPES: list[Shape] = [
+    (70, 64, 750, 1350), (70, 64, 1350, 1350), (100, 32, 64, 512), (100, 1, 64, 256),
+    (1, 1, 750, 1350),
+]  # fmt: skip
 ACTIVITIES = [1.0, 0.5, 0.2, 0.1, 0.05, 0.02]
 WINDOWS = [0.4, 1.0]  # share of units with an event or inside the surrogate's window
 CONTESTANTS = ["core", "core, dense", "PyTorch operations", "torch.nn.GRU"]
@@ -326,8 +331,41 @@ def markdown(results: list[dict], memory: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    shapes = [tuple(map(int, text.split(","))) for text in sys.argv[1:]] or SHAPES
+app = typer.Typer(add_completion=False)
+
+
+def parse(text: str) -> Shape:
+    """Of "T,N,C,H"."""
+    try:
+        steps, count, inputs, size = map(int, text.split(","))
+        if min(steps, count, inputs, size) > 0:
+            return steps, count, inputs, size
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{text!r} is not T,N,C,H: four whole numbers from 1 up")
+
+
+@app.command()
+def main(
+    shapes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="T,N,C,H: steps, sequences, inputs, units.",
+            show_default=" ".join(",".join(map(str, shape)) for shape in SHAPES),
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")
+    ] = None,
+) -> None:
+    """Time the training core, event by event and dense, PyTorch operations and torch.nn.GRU.
+
+    Writes bench.json, bench.md (the table of docs/performance.md) and bench.png to
+    build/bench-train/. All shapes take half an hour on 2 cores.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = [parse(text) for text in shapes or []] or SHAPES
     console = Console(width=170)
     speed = bandwidths()
     console.print(f"one core reads, GB/s: {speed}")
@@ -336,8 +374,8 @@ def main() -> None:
     dense = race({"mm": lambda: torch.mm(left, right)})["mm"]
     console.print(f"torch.mm of a step's 64 sequences: {left.numel() * 4050 * 2 / dense / 1e9:.0f} "
                   f"GFLOP/s on {torch.get_num_threads()} threads")  # fmt: skip
-    results = list(cases(shapes, speed, console))
-    memory = {str(s): {n: peak_memory(n, s) for n in ("core", "gru")} for s in shapes}
+    results = list(cases(chosen, speed, console))
+    memory = {str(s): {n: peak_memory(n, s) for n in ("core", "gru")} for s in chosen}
     for shape, found in memory.items():
         steps, count, _, size = map(int, shape.strip("()").split(","))
         console.print(f"peak memory of training {shape}: core {found['core'] / 1e6:.0f} MB, "
@@ -363,4 +401,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    app()

@@ -386,6 +386,8 @@ def layer_backward(
     if want_y0:
         recurrent_gradient(0)
     dy0 = ybar if want_y0 else y.new_empty(0)
+    assert dweight_ih is not None  # there is at least one step
+    assert dweight_hh is not None
     return dx, dweight_ih.t(), dweight_hh.t(), dbias_ih, dbias_hh, dtheta, dy0, dh0
 
 
