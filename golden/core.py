@@ -71,6 +71,12 @@ def _zeros(like: Tensor, *shape: int) -> Tensor:
     return _empty(like, *shape).zero_()
 
 
+def _sparse_zeros(like: Tensor, *shape: int) -> Tensor:
+    """Zeros, straight from the system: memory is taken, a page at a time, by what is written."""
+    memory = mmap.mmap(-1, prod(shape) * like.itemsize)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
 class _Room:
     """An array in memory that does not outlive the call."""
 
@@ -124,14 +130,8 @@ def _product_dx(dx: Tensor, grad: Tensor, by_input: Tensor, wanted: Tensor | Non
     )  # fmt: skip
 
 
-# Rows from which the time of a gradient of weights is that of its sums, not of its memory.
+# Below so many rows the time of a gradient of weights is that of its memory, not of its sums.
 FEW_ROWS = 16
-
-
-def _sparse_zeros(like: Tensor, *shape: int) -> Tensor:
-    """Zeros of which only what is written, or read, ever takes memory or time: the system's."""
-    memory = mmap.mmap(-1, prod(shape) * like.itemsize)
-    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
 class _Outer:
@@ -143,13 +143,14 @@ class _Outer:
     def __init__(self, dp: Tensor, dq_n: Tensor, packed: _Room):
         self.dp, self.dq_n, self.packed = dp, dq_n, packed
         self.is_packed = torch.zeros(1, dtype=torch.bool)
-        self.threads = _threads(dp.numel() * dq_n.shape[1] / 10)
+        self.threads = _threads(dp.numel() * dq_n.shape[1] / 10)  # for a tenth of events
 
     def add(self, out: Tensor | None, x: Tensor, recurrent: bool) -> Tensor:
         """``out`` [K, 3H], changed in place, or zeros for None, and the product."""
         (rows, inputs), units = x.shape, self.dq_n.shape[1]
         name = "dR" if recurrent else "dW"
         if out is None and rows < FEW_ROWS:
+            # Writing all of it at once is faster than one by one what is not zero of much.
             with_events = x.any(0).count_nonzero().item()
             if with_events > _most(0.15) * inputs:
                 macs[name] += rows * inputs * 3 * units
@@ -183,9 +184,9 @@ FORWARD_ROWS, BACKWARD_ROWS = 4096, 2048
 
 def _step(tensor: Tensor | None, step: int) -> int:
     """The address of a step, the first index of ``tensor``; 0 for none."""
-    return (
-        tensor.data_ptr() + step * tensor.stride(0) * tensor.itemsize if tensor is not None else 0
-    )
+    if tensor is None:
+        return 0
+    return tensor.data_ptr() + step * tensor.stride(0) * tensor.itemsize
 
 
 def _forward(
@@ -210,6 +211,7 @@ def _forward(
     # With a backward pass to come, which uses the same memory, no more than that will need.
     chunk = max(1, min(steps, (BACKWARD_ROWS if record else FORWARD_ROWS) // max(1, count)))
     threads = _threads(count * weight_hh.numel())
+    # As if half of the inputs were events: with fewer, threads too many cost little.
     input_threads = _threads(chunk * count * weight_ih.numel() / 2)
     worth_packing = count >= 4 and steps >= 4
     row = (3, _core.padded(size))
