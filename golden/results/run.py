@@ -107,7 +107,7 @@ class Workplace:
             self.say("quantising to 4 bits")
             four = quantize(network, typical, QuantizeConfig(weight_bits=4))
             scores["INT4"] = score_integer(four, task, test)
-            for bits in (8, 4) if self._loses(scores) else (4,):
+            for bits in self._widths_to_train(scores):
                 kind = f"INT{bits} trained"
                 try:
                     scores[kind] = self._fine_tune(bits)
@@ -156,11 +156,13 @@ class Workplace:
         path = self.folder / "start.json"
         return path.exists() and json.loads(path.read_text())["recipe"] == asdict(self.run.recipe)
 
-    def _loses(self, scores: dict[str, Score]) -> bool:
-        """Whether quantising to 8 bits costs more than it may."""
+    def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
+        """Of the first seed 4 bits, and of any 8 where quantising to them costs more than it may."""
         if self.run.experiment.score == "loss":
-            return scores["INT8"].loss - scores["float"].loss > TOLERANCE["loss"]
-        return scores["float"].accuracy - scores["INT8"].accuracy > TOLERANCE["accuracy"]
+            loses = scores["INT8"].loss - scores["float"].loss > TOLERANCE["loss"]
+        else:
+            loses = scores["float"].accuracy - scores["INT8"].accuracy > TOLERANCE["accuracy"]
+        return (8,) * loses + (4,) * (self.run.seed == 0)
 
     def _fine_tune(self, bits: int) -> Score:
         words = ["golden.fine_tune", str(self.model.model), "--weight-bits", str(bits),
