@@ -157,7 +157,7 @@ class Workplace:
         return path.exists() and json.loads(path.read_text())["recipe"] == asdict(self.run.recipe)
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
-        """Of the first seed 4 bits, and of any 8 where quantising to them costs more than it may."""
+        """4 bits of the first seed, and 8 of any that loses more than it may by them."""
         if self.run.experiment.score == "loss":
             loses = scores["INT8"].loss - scores["float"].loss > TOLERANCE["loss"]
         else:
