@@ -25,7 +25,7 @@ KINDS = {
 }
 NOTHING = "–"
 
-TOLERATED = f"{100 * TOLERANCE['accuracy']:.1f} points or {TOLERANCE['loss']} nats"
+TOLERATED = f"{100 * TOLERANCE[8]['accuracy']:.1f} points or {TOLERANCE[8]['loss']} nats"
 
 HEAD = f"""\
 <!-- Written by `make results` from docs/results/*.json; changes made here will be lost. -->
@@ -36,8 +36,8 @@ by torch.nn's GRU and LSTM. Figures are of the test set: means over the seeds, a
 least and the greatest. INT8 and INT4 are the integer models with weights of so many bits: by
 rounding alone, and *trained on* with the integer model as forward pass, for some more epochs
 (`golden.fine_tune`; to 8 bits only those that lose more than {TOLERATED} by
-rounding, to 4 bits the first seed). This table has the latter where there are any. RTL is the
-accelerator's Verilog on {RTL_SEQUENCES} test sequences of the first seed.
+rounding, to 4 bits the first seed where answers are counted). This table has the latter where
+there are any. RTL is the accelerator's Verilog on {RTL_SEQUENCES} test sequences of the first seed.
 """
 
 DEFINITIONS = """\
@@ -143,7 +143,7 @@ class Group:
         for bits in (8, 4):
             scores = self.integers(bits)
             lost = self.worse(mean(map(self.value, scores)), egru) if scores else 0.0
-            if lost > TOLERANCE[self.experiment.score]:
+            if lost > TOLERANCE[bits][self.experiment.score]:
                 found.append(f"{title}: INT{bits} loses {self.difference(lost)}.")
         tested = self.rtl()
         if tested and tested.rtl and tested.rtl.mismatches:

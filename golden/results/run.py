@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -26,7 +27,8 @@ from golden.training import Files
 
 BUILD = Path("build/results")
 RTL_SEQUENCES = 100
-TOLERANCE = {"accuracy": 0.003, "loss": 0.01}  # lost by quantising to 8 bits without training
+# What integers of so many bits may lose; 4 are not meant for language models.
+TOLERANCE = {8: {"accuracy": 0.003, "loss": 0.01}, 4: {"accuracy": 0.01, "loss": math.inf}}
 SAY_EVERY = 60.0  # seconds between two lines of one run
 # What a figure depends on: changes elsewhere do not make a commit another one.
 CODE = ("golden", "sim", "egru_hw", "pyproject.toml", "constraints.txt", "CMakeLists.txt")
@@ -157,12 +159,14 @@ class Workplace:
         return path.exists() and json.loads(path.read_text())["recipe"] == asdict(self.run.recipe)
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
-        """4 bits of the first seed, and 8 of any that loses more than it may by them."""
-        if self.run.experiment.score == "loss":
-            loses = scores["INT8"].loss - scores["float"].loss > TOLERANCE["loss"]
+        """8 bits if the model loses more by them than it may, 4 if it is a task's first."""
+        kind = self.run.experiment.score
+        if kind == "loss":
+            lost = scores["INT8"].loss - scores["float"].loss
         else:
-            loses = scores["float"].accuracy - scores["INT8"].accuracy > TOLERANCE["accuracy"]
-        return (8,) * loses + (4,) * (self.run.seed == 0)
+            lost = scores["float"].accuracy - scores["INT8"].accuracy
+        first = self.run.seed == 0 and math.isfinite(TOLERANCE[4][kind])
+        return (8,) * (lost > TOLERANCE[8][kind]) + (4,) * first
 
     def _fine_tune(self, bits: int) -> Score:
         words = ["golden.fine_tune", str(self.model.model), "--weight-bits", str(bits),
