@@ -64,6 +64,9 @@ class Recipe:
     surrogate_height: Annotated[float, _positive("Of the threshold's derivative.")] = 1.0
     surrogate_width: Annotated[float, _positive("Of the threshold's derivative, one side.")] = 0.5
     threshold_mean: Annotated[float, _share("Of the thresholds drawn at the start.")] = 0.3
+    update_bias: Annotated[
+        float, Option(help="Of an EGRU's update gate at the start; high for a long memory.")
+    ] = 0.0
     dropout: Annotated[float, _share("Of events between layers; with an embedding, of all.")] = 0.0
     word_dropout: Annotated[float, _share("Of whole words, with an embedding.")] = 0.0
     drop_connect: Annotated[float, _share("Of an EGRU's recurrent weights.")] = 0.0
