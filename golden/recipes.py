@@ -76,7 +76,12 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "mnist1d": Recipe(epochs=360, target_activity=0.108, target_until=0.7, activity_price=2.0),
     "delay-copy": Recipe(
-        epochs=60, batch=16, activity_price=0.0, surrogate_width=1.0, threshold_mean=0.05
+        epochs=250,
+        batch=16,
+        activity_price=0.0,
+        surrogate_width=0.3,
+        threshold_mean=0.01,
+        update_bias=2.0,
     ),
     "digits": Recipe(epochs=80, batch=50, rate=4e-3, target_activity=0.085),
     "smnist": Recipe(epochs=40, rate=1e-2, target_activity=0.14, surrogate_width=1.0),
@@ -90,6 +95,8 @@ RECIPES: dict[str, Recipe] = {
         target_activity=0.195,
         activity_price=0.5,
         surrogate_width=1.0,
+        threshold_mean=0.05,
+        update_bias=-1.0,
     ),
     "wordlm": Recipe(
         hidden=1350,
