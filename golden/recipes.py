@@ -84,7 +84,15 @@ RECIPES: dict[str, Recipe] = {
         update_bias=2.0,
     ),
     "digits": Recipe(epochs=80, batch=50, rate=4e-3, target_activity=0.085),
-    "smnist": Recipe(epochs=40, rate=1e-2, target_activity=0.14, surrogate_width=1.0),
+    "smnist": Recipe(
+        epochs=60,
+        rate=1e-2,
+        target_activity=0.14,
+        activity_price=1.0,
+        surrogate_width=1.0,
+        threshold_mean=0.05,
+        update_bias=-1.0,
+    ),
     "charlm": Recipe(
         hidden=256,
         epochs=8,
