@@ -54,6 +54,8 @@ class EGRU(nn.Module):
             surrogate derivative reaches zero.
         threshold_mean: mean of the Beta(3m / (1 - m), 3) distribution that thresholds are
             drawn from, in (0, 1).
+        update_bias: what the update gate's bias is at the start: the higher, the longer a unit
+            keeps its state, as with an LSTM's forget bias.
         trace: also return the exponential trace of the last layer's events,
             ``trace = 0.9 trace + 0.1 y``.
         backend: "core" computes with the C++ core, whose cost is that of the events; "torch"
@@ -76,6 +78,7 @@ class EGRU(nn.Module):
         surrogate_height: float = 0.7,
         surrogate_width: float = 1.0,
         threshold_mean: float = 0.3,
+        update_bias: float = 0.0,
         trace: bool = False,
         backend: str = "auto",
         device=None,
@@ -120,6 +123,7 @@ class EGRU(nn.Module):
         self.surrogate_height = surrogate_height
         self.surrogate_width = surrogate_width
         self.threshold_mean = threshold_mean
+        self.update_bias = update_bias
         self.trace = trace
         self.backend = backend
 
@@ -138,7 +142,8 @@ class EGRU(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-normal weights for each gate, zero biases, Beta-distributed thresholds."""
+        """Xavier-normal weights for each gate, biases of zero but for the update gate's,
+        Beta-distributed thresholds."""
         mean = self.threshold_mean
         beta = torch.distributions.Beta(3 * mean / (1 - mean), 3.0)
         with torch.no_grad():
@@ -149,6 +154,7 @@ class EGRU(nn.Module):
                         # Drawn row by row, whatever the layout of the parameter.
                         gate.copy_(nn.init.xavier_normal_(torch.empty_like(gate.contiguous())))
                 bias_ih.zero_()
+                bias_ih[self.hidden_size : 2 * self.hidden_size] = self.update_bias
                 bias_hh.zero_()
                 threshold.copy_(beta.sample(threshold.shape))
 

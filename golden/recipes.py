@@ -64,6 +64,9 @@ class Recipe:
     surrogate_height: Annotated[float, _positive("Of the threshold's derivative.")] = 1.0
     surrogate_width: Annotated[float, _positive("Of the threshold's derivative, one side.")] = 0.5
     threshold_mean: Annotated[float, _share("Of the thresholds drawn at the start.")] = 0.3
+    update_bias: Annotated[
+        float, Option(help="Of an EGRU's update gate at the start; high for a long memory.")
+    ] = 0.0
     dropout: Annotated[float, _share("Of events between layers; with an embedding, of all.")] = 0.0
     word_dropout: Annotated[float, _share("Of whole words, with an embedding.")] = 0.0
     drop_connect: Annotated[float, _share("Of an EGRU's recurrent weights.")] = 0.0
@@ -73,10 +76,23 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "mnist1d": Recipe(epochs=360, target_activity=0.108, target_until=0.7, activity_price=2.0),
     "delay-copy": Recipe(
-        epochs=60, batch=16, activity_price=0.0, surrogate_width=1.0, threshold_mean=0.05
+        epochs=250,
+        batch=16,
+        activity_price=0.0,
+        surrogate_width=0.3,
+        threshold_mean=0.01,
+        update_bias=2.0,
     ),
     "digits": Recipe(epochs=80, batch=50, rate=4e-3, target_activity=0.085),
-    "smnist": Recipe(epochs=40, rate=1e-2, target_activity=0.14, surrogate_width=1.0),
+    "smnist": Recipe(
+        epochs=60,
+        rate=1e-2,
+        target_activity=0.14,
+        activity_price=1.0,
+        surrogate_width=1.0,
+        threshold_mean=0.05,
+        update_bias=-1.0,
+    ),
     "charlm": Recipe(
         hidden=256,
         epochs=8,
@@ -87,6 +103,8 @@ RECIPES: dict[str, Recipe] = {
         target_activity=0.195,
         activity_price=0.5,
         surrogate_width=1.0,
+        threshold_mean=0.05,
+        update_bias=-1.0,
     ),
     "wordlm": Recipe(
         hidden=1350,

@@ -102,6 +102,7 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
             "surrogate_height": recipe.surrogate_height,
             "surrogate_width": recipe.surrogate_width,
             "threshold_mean": recipe.threshold_mean,
+            "update_bias": recipe.update_bias,
             "drop_connect": recipe.drop_connect,
         }
     if recipe.embedding is None:

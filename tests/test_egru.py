@@ -285,6 +285,23 @@ def test_bad_inputs_rejected(x, state, words):
         EGRU(3, 4)(x, state)
 
 
+def test_the_update_bias_is_where_that_gate_starts_and_makes_states_last():
+    kept = []
+    for bias in (0.0, 3.0):
+        torch.manual_seed(0)
+        egru = EGRU(2, 30, num_layers=2, update_bias=bias)
+        for layer in range(2):
+            _, _, bias_ih, bias_hh, _ = egru.layer_parameters(layer)
+            r, z, n = (bias_ih + bias_hh).detach().chunk(3)
+            assert (z == bias).all()
+            assert not torch.cat([r, n]).any()
+        # Negative states: no unit speaks, and only the gate decides what is left of them.
+        start = (torch.zeros(2, 1, 30), torch.full((2, 1, 30), -1.0))
+        _, (_, h) = egru(torch.zeros(1, 1, 2), start)
+        kept.append(h.mean().item())
+    assert kept == pytest.approx([-torch.sigmoid(torch.tensor(b)).item() for b in (0.0, 3.0)])
+
+
 def test_foreign_recurrent_networks_rejected():
     with pytest.raises(TypeError, match=r"expects a torch\.nn\.GRU, not LSTM"):
         EGRU.from_gru(nn.LSTM(2, 3))

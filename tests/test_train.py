@@ -395,6 +395,15 @@ def test_other_models_have_settings_of_their_own_which_options_override(tmp_path
         assert found["command"] == command + rest
 
 
+def test_options_of_the_cell_are_those_of_the_network():
+    options = {"surrogate_height": 0.9, "surrogate_width": 0.4, "threshold_mean": 0.2,
+               "update_bias": -1.5, "drop_connect": 0.1}  # fmt: skip
+    for recipe in (Recipe(), Recipe(**options)):
+        config = make_network(Toy(), recipe).config
+        for name in options:
+            assert config[name] == getattr(recipe, name), name
+
+
 def test_every_recipe_is_of_a_task_and_makes_a_network_for_it():
     assert RECIPES.keys() == TASKS.keys() >= OTHER_MODELS.keys()
     for name in ("mnist1d", "delay-copy", "dvsgesture", "shd", "digits"):
