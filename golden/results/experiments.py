@@ -1,6 +1,6 @@
 """What is trained for docs/results.md. How is said in golden/recipes.py alone."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +67,10 @@ class Run:
             seed=self.seed,
             **_among(self.experiment.options, fields(Recipe)),
         )
+
+    def is_of(self, recorded: dict[str, Any]) -> bool:
+        """Whether a recorded recipe is this run's; fields that came later had their defaults."""
+        return asdict(Recipe()) | recorded == asdict(self.recipe)
 
     def task(self, data: Path | None) -> Task:
         """With its files, if it has any, in the folder ``data``."""

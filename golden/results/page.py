@@ -1,7 +1,7 @@
 """docs/results.md, whole, from records: figures are computed, never typed."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -152,7 +152,7 @@ class Group:
 
     def _is_stale(self, run: Run) -> bool:
         record = self.records.get(run.name)
-        return record is not None and record.recipe != asdict(run.recipe)
+        return record is not None and not run.is_of(record.recipe)
 
 
 def _summary(groups: list[Group]) -> str:

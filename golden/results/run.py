@@ -156,7 +156,7 @@ class Workplace:
 
     def _is_current(self) -> bool:
         path = self.folder / "start.json"
-        return path.exists() and json.loads(path.read_text())["recipe"] == asdict(self.run.recipe)
+        return path.exists() and self.run.is_of(json.loads(path.read_text())["recipe"])
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
         """8 bits if the model loses more by them than it may, 4 if it is a task's first."""
