@@ -7,8 +7,6 @@ from typing import Any, Literal
 from golden.recipes import Recipe, recipe_for
 from golden.tasks import Task, configure
 
-MODELS = ("egru", "gru", "lstm")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -97,16 +95,12 @@ def _among(options: dict[str, Any], known) -> dict[str, Any]:
     return {field.name: options[field.name] for field in known if field.name in options}
 
 
-def _each(seeds: int) -> dict[str, int]:
-    return dict.fromkeys(MODELS, seeds)
-
-
 EXPERIMENTS = (
     Experiment(
         name="delay-copy",
         title="Delayed copy",
         task="delay-copy",
-        seeds=_each(3),
+        seeds={"egru": 3, "gru": 1, "lstm": 1},
         cheap=True,
         published="EGRU 100 % of the bits (2 units, continuous time; the paper's first version)",
     ),
@@ -114,7 +108,7 @@ EXPERIMENTS = (
         name="mnist1d",
         title="MNIST-1D",
         task="mnist1d",
-        seeds=_each(1),
+        seeds={"egru": 1, "gru": 1, "lstm": 1},
         cheap=False,
         rtl=True,
         published="GRU 91 %, CNN 94 %, people 96 % (the data's authors; same 4,000 and 1,000 "
@@ -124,7 +118,7 @@ EXPERIMENTS = (
         name="digits",
         title="Spoken digits, log-mel frames",
         task="digits",
-        seeds=_each(3),
+        seeds={"egru": 3, "gru": 3, "lstm": 1},
         cheap=True,
         options={"encoding": "logmel"},
         data="fsdd.zip",
@@ -135,7 +129,7 @@ EXPERIMENTS = (
         name="digits-events",
         title="Spoken digits, events",
         task="digits",
-        seeds=_each(3),
+        seeds={"egru": 3, "gru": 1, "lstm": 1},
         cheap=True,
         options={"encoding": "events"},
         data="fsdd.zip",
@@ -146,7 +140,7 @@ EXPERIMENTS = (
         name="smnist-rows",
         title="MNIST by rows, 10,000 training images",
         task="smnist",
-        seeds=_each(3),
+        seeds={"egru": 3, "gru": 3, "lstm": 1},
         cheap=True,
         options={"scan": "rows"},
         data="mnist",
@@ -168,7 +162,7 @@ EXPERIMENTS = (
         name="charlm",
         title="Characters of tinyshakespeare",
         task="charlm",
-        seeds=_each(1),
+        seeds={"egru": 1, "gru": 1, "lstm": 1},
         cheap=False,
         data="tinyshakespeare.txt",
         score="loss",
