@@ -114,6 +114,22 @@ def test_the_page_has_means_and_ranges(monkeypatch):
     assert "4 runs, 6.0 hours" in text
 
 
+def test_other_targets_of_activity_have_a_table_and_count_nowhere_else(monkeypatch):
+    toy = replace(TOY, seeds={"egru": 1}, targets=(0.05, 0.3), rtl=True)
+    monkeypatch.setattr(page, "EXPERIMENTS", (toy,))
+    usual, *others = toy.runs()
+    assert [run.name for run in others] == ["toy-egru-0-at-0.05", "toy-egru-0-at-0.3"]
+    assert [run.recipe.target_activity for run in others] == [0.05, 0.3]
+    assert ("--target-activity", "0.05") in pairwise(others[0].options())
+    assert [run.rtl for run in (usual, *others)] == [True, False, False]
+    records = make_all(toy) | {run.name: make(run, 0.7) for run in others}
+    text = page.text(records)
+    assert "| 90.0 % | – | – | 15.0 % |" in line(text, "| Toy |")
+    rows = text.split("| target of activity |")[1].splitlines()[2:5]
+    assert [row.split(" | ")[0] for row in rows] == ["| 5.0 %", "| 10.8 %", "| 30.0 %"]
+    assert [row.split(" | ")[2] for row in rows] == ["70.0 %", "90.0 %", "70.0 %"]
+
+
 def test_what_falls_short_is_said(monkeypatch):
     monkeypatch.setattr(page, "EXPERIMENTS", (TOY,))
     egru, gru = TOY.runs()

@@ -21,6 +21,7 @@ class Experiment:
         options: options of ``golden.train`` beside the model and the seed.
         data: its files in the folder of all data; None if it needs none.
         score: what is compared: the share of right answers, or the loss in nats.
+        targets: of activity, for further EGRUs that show what fewer events cost.
         rtl: whether the accelerator runs it (tasks with one answer a sequence).
         published: results of others, with their conditions.
     """
@@ -33,28 +34,40 @@ class Experiment:
     options: dict[str, Any] = field(default_factory=dict)
     data: str | None = None
     score: Literal["accuracy", "loss"] = "accuracy"
+    targets: tuple[float, ...] = ()
     rtl: bool = False
     published: str
 
     def runs(self) -> list["Run"]:
-        return [Run(self, model, seed) for model, n in self.seeds.items() for seed in range(n)]
+        runs = [Run(self, model, seed) for model, n in self.seeds.items() for seed in range(n)]
+        return runs + [Run(self, "egru", 0, target) for target in self.targets]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training and all that is found out about its model."""
+    """One training and all that is found out about its model.
+
+    ``target`` is one of activity in place of the recipe's.
+    """
 
     experiment: Experiment
     model: str
     seed: int
+    target: float | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.experiment.name}-{self.model}-{self.seed}"
+        name = f"{self.experiment.name}-{self.model}-{self.seed}"
+        return name if self.target is None else f"{name}-at-{self.target}"
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the EGRU of which everything is found out."""
+        return self.model == "egru" and self.seed == 0 and self.target is None
 
     @property
     def rtl(self) -> bool:
-        return self.experiment.rtl and self.model == "egru" and self.seed == 0
+        return self.experiment.rtl and self.first
 
     @property
     def recipe(self) -> Recipe:
@@ -63,7 +76,7 @@ class Run:
             recipe_for(self.experiment.task, self.model),
             model=self.model,  # type: ignore[arg-type]
             seed=self.seed,
-            **_among(self.experiment.options, fields(Recipe)),
+            **_among(self._options, fields(Recipe)),
         )
 
     def is_of(self, recorded: dict[str, Any]) -> bool:
@@ -76,7 +89,7 @@ class Run:
         return configure(
             self.experiment.task,
             data=self.data(data),
-            **_among(self.experiment.options, fields(found)),
+            **_among(self._options, fields(found)),
         )
 
     def data(self, folder: Path | None) -> Path | None:
@@ -87,8 +100,17 @@ class Run:
 
     def options(self) -> list[str]:
         """Of ``golden.train``, on a command line."""
-        given = {"model": self.model, "seed": self.seed, **self.experiment.options}
-        return [word for name, value in given.items() for word in (f"--{name}", str(value))]
+        given = {"model": self.model, "seed": self.seed, **self._options}
+        return [
+            word
+            for name, value in given.items()
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        changed = {} if self.target is None else {"target_activity": self.target}
+        return self.experiment.options | changed
 
 
 def _among(options: dict[str, Any], known) -> dict[str, Any]:
@@ -143,6 +165,7 @@ EXPERIMENTS = (
         seeds={"egru": 3, "gru": 3, "lstm": 1},
         cheap=True,
         options={"scan": "rows"},
+        targets=(0.03, 0.06, 0.3),
         data="mnist",
         rtl=True,
         published="none by rows with 10,000 training images",

@@ -34,11 +34,14 @@ def draw(experiments: Sequence[Experiment], records: dict[str, Record], path: Pa
                     continue
                 record = records[run.name]
                 label, marker, colour = STYLES[run.model]
+                if run.target is not None:
+                    label = "EGRU, other targets of activity"
                 handles[label] = axis.scatter(
                     record.costs.macs + record.costs.acs,
                     100 * record.scores["float"].accuracy,
                     marker=marker,
-                    color=colour,
+                    edgecolors=colour,
+                    facecolors=colour if run.target is None else "none",
                     alpha=0.7,
                 )
             axis.set_title(experiment.title, fontsize=9)

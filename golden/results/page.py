@@ -84,7 +84,7 @@ class Group:
 
     def of(self, model: str) -> list[Record]:
         """The records of a model, by seed."""
-        runs = [run for run in self.experiment.runs() if run.model == model]
+        runs = [r for r in self.experiment.runs() if r.model == model and r.target is None]
         return [self.records[run.name] for run in runs if run.name in self.records]
 
     def rtl(self) -> Record | None:
@@ -201,6 +201,7 @@ def _section(group: Group) -> str:
     parts += ["", table(["", *(NAMES[model] for model in present)], rows)]
     if egru := group.of("egru"):
         parts += [_bits(group), *_rtl(group.rtl())] if "INT8" in egru[0].scores else []
+        parts += [_activities(group)] if experiment.targets else []
     return "\n".join(parts).rstrip("\n")
 
 
@@ -254,6 +255,24 @@ def _bits(group: Group) -> str:
             ]
         )
     header = ["EGRU", "accuracy", "loss, nats", "activity", "footprint, bytes", "seeds"]
+    return table(header, rows)
+
+
+def _activities(group: Group) -> str:
+    """What fewer events cost: EGRUs of the first seed, by their target of activity."""
+    runs = [run for run in group.experiment.runs() if run.model == "egru" and run.seed == 0]
+    found = [group.records[run.name] for run in runs if run.name in group.records]
+    rows = [
+        [
+            percent(record.recipe["target_activity"]),
+            percent(mean(record.costs.activity)),
+            percent(record.scores["float"].accuracy),
+            percent(record.scores["INT8"].accuracy),
+            percent((record.costs.macs + record.costs.acs) / record.costs.dense),
+        ]
+        for record in sorted(found, key=lambda record: record.recipe["target_activity"])
+    ]
+    header = ["target of activity", "activity", "accuracy", "INT8", "operations, of dense"]
     return table(header, rows)
 
 

@@ -165,8 +165,8 @@ class Workplace:
             lost = scores["INT8"].loss - scores["float"].loss
         else:
             lost = scores["float"].accuracy - scores["INT8"].accuracy
-        first = self.run.seed == 0 and math.isfinite(TOLERANCE[4][kind])
-        return (8,) * (lost > TOLERANCE[8][kind]) + (4,) * first
+        four = self.run.first and math.isfinite(TOLERANCE[4][kind])
+        return (8,) * (lost > TOLERANCE[8][kind]) + (4,) * four
 
     def _fine_tune(self, bits: int) -> Score:
         words = ["golden.fine_tune", str(self.model.model), "--weight-bits", str(bits),
