@@ -129,9 +129,12 @@ def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> Non
     network = cast(AnyNetwork, trained)
     if not is_first():  # one of several processes; the first does the rest
         return
-    integer = None
+    integer, refusal = None, None
     if has_twin(network):
-        integer = quantize(network, calibration(task))
+        try:
+            integer = quantize(network, calibration(task))
+        except ValueError as error:  # what was trained shall not be lost
+            refusal = error
     # The test set is looked at once, here.
     results = evaluate(task, network, integer)
     console.print(f"test set:\n{in_words(results)}")
@@ -149,6 +152,8 @@ def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> Non
         minutes=round((time.monotonic() - start) / 60, 1),
         resumed=resume,
     )
+    if refusal:
+        raise ValueError(f"{files.model} holds the float network only: {refusal}")
 
 
 def write(

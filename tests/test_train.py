@@ -181,6 +181,21 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
     assert len(checkpoint["history"]) == 1
 
 
+def test_a_network_that_cannot_be_quantised_is_kept(tmp_path, monkeypatch):
+    def refuse(network, inputs):
+        raise ValueError("an accumulator could overflow")
+
+    monkeypatch.setitem(TASKS, "toy", Toy())
+    monkeypatch.setattr("golden.train.quantize", refuse)
+    code, output = toy_run(tmp_path / "a")
+    assert code == 1
+    assert "holds the float network only: an accumulator could overflow" in output
+    file = load_model(tmp_path / "a")
+    assert file.integer is None
+    assert len(file.config["results"]["accuracy"]) == 1
+    assert file.network()(torch.zeros(1, 4, file.network().config["input_size"])).isfinite().all()
+
+
 def test_a_crash_costs_the_epoch_it_was_in(tmp_path):
     def crash():
         raise RuntimeError("crash")
