@@ -185,7 +185,6 @@ def test_a_network_that_cannot_be_quantised_is_kept(tmp_path, monkeypatch):
     def refuse(network, inputs):
         raise ValueError("an accumulator could overflow")
 
-    monkeypatch.setitem(TASKS, "toy", Toy())
     monkeypatch.setattr("golden.train.quantize", refuse)
     code, output = toy_run(tmp_path / "a")
     assert code == 1
