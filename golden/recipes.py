@@ -76,7 +76,7 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "mnist1d": Recipe(epochs=360, target_activity=0.108, target_until=0.7, activity_price=2.0),
     "delay-copy": Recipe(
-        epochs=250,
+        epochs=40,
         batch=16,
         activity_price=0.0,
         surrogate_width=0.3,

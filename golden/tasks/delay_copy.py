@@ -19,7 +19,7 @@ class DelayCopy(Task):
         delay: silent steps before the recall.
     """
 
-    bits: int = 10
+    bits: int = 14
     delay: int = 10
 
     name = "delay-copy"
