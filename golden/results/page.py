@@ -36,7 +36,7 @@ by torch.nn's GRU and LSTM. Figures are of the test set: means over the seeds, a
 least and the greatest. INT8 and INT4 are the integer models with weights of so many bits: by
 rounding alone, and *trained on* with the integer model as forward pass, for some more epochs
 (`golden.fine_tune`; to 8 bits only those that lose more than {TOLERATED} by
-rounding, to 4 bits the first seed where answers are counted). This table has the latter where
+rounding, to 4 bits the first seed of most tasks). This table has the latter where
 there are any. RTL is the accelerator's Verilog on {RTL_SEQUENCES} test sequences of the first seed.
 """
 

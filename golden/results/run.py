@@ -165,7 +165,7 @@ class Workplace:
             lost = scores["INT8"].loss - scores["float"].loss
         else:
             lost = scores["float"].accuracy - scores["INT8"].accuracy
-        four = self.run.first and math.isfinite(TOLERANCE[4][kind])
+        four = self.run.first and self.run.experiment.tuned
         return (8,) * (lost > TOLERANCE[8][kind]) + (4,) * four
 
     def _fine_tune(self, bits: int) -> Score:
