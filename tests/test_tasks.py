@@ -126,6 +126,8 @@ def test_send_on_delta_keeps_within_delta_of_the_frames_and_is_silent_without_ch
     assert set(np.sign(events).flat) == {-1, 0, 1}
     assert not events[:, 21:30].any()
     assert np.abs(rebuild(events) - frames).max() < DELTA + 1e-5
+    jump = np.repeat([[0.0], [1.0]], [1, 5], axis=0)[None].astype(np.float32)
+    assert send_on_delta(jump).ravel().tolist() == [0, 3, 3, 2, 0, 0]  # the rest comes later
 
 
 @pytest.mark.parametrize("encoding", ["logmel", "events"])

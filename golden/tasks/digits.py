@@ -22,6 +22,7 @@ LOWEST = 80.0  # Hz
 STEPS = 48  # 0.77 s; nine recordings of ten are shorter
 RANGE = 9.0  # nats of energy below a recording's loudest value that are heard: 39 dB
 DELTA = 0.12  # change of a band, in shares of RANGE, that makes an event
+MOST = 3  # DELTA that an event can tell of: small inputs leave room in integer accumulators
 TEST_INDICES = range(5)  # the data set's official split
 
 NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav$")
@@ -38,7 +39,8 @@ class SpokenDigits(FileTask):
     Attributes:
         data: the zip file or the folder of the recordings, {digit}_{speaker}_{index}.wav.
         encoding: "logmel" for these frames; "events" for send-on-delta of them: a band is
-            silent until it has moved by DELTA, and then speaks by how many DELTA, with sign.
+            silent until it has moved by DELTA, and then speaks by how many DELTA, with sign,
+            at most MOST; what is left it says in the next step.
     """
 
     encoding: Literal["logmel", "events"] = "logmel"
@@ -70,18 +72,18 @@ def send_on_delta(frames: np.ndarray) -> np.ndarray:
     """Events (N, T, C) of ``frames`` (N, T, C): whole numbers, float32, most of them 0.
 
     Each band remembers a level, at first 0. When its value is DELTA or more away it sends by
-    how many whole DELTA, and its level moves by as much.
+    how many whole DELTA, at most MOST, and its level moves by as much.
     """
     level = np.zeros_like(frames[:, 0])
     events = np.zeros_like(frames)
     for step in range(frames.shape[1]):
-        events[:, step] = np.trunc((frames[:, step] - level) / DELTA)
+        events[:, step] = np.trunc((frames[:, step] - level) / DELTA).clip(-MOST, MOST)
         level += events[:, step] * np.float32(DELTA)
     return events
 
 
 def rebuild(events: np.ndarray) -> np.ndarray:
-    """The frames that ``events`` describe, within DELTA."""
+    """The frames that ``events`` describe, within DELTA if they move by less than MOST a step."""
     return np.cumsum(events, 1) * np.float32(DELTA)
 
 
