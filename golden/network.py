@@ -8,8 +8,21 @@ from torch.nn import functional as F
 
 from golden.egru import EGRU, State
 
+
+class LSTM(nn.LSTM):
+    """torch.nn's, with ``forget_bias`` added to what the forget gate's bias is at the start: the
+    higher, the longer a unit remembers."""
+
+    def __init__(self, *sizes: int, forget_bias: float = 0.0, **options: Any):
+        super().__init__(*sizes, **options)
+        with torch.no_grad():
+            for name, bias in self.named_parameters():
+                if name.startswith("bias_ih"):
+                    bias[self.hidden_size : 2 * self.hidden_size] += forget_bias
+
+
 Cell = Literal["egru", "gru", "lstm"]
-CELLS: dict[str, type[nn.Module]] = {"egru": EGRU, "gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, type[nn.Module]] = {"egru": EGRU, "gru": nn.GRU, "lstm": LSTM}
 Events = tuple[Tensor, ...]
 
 

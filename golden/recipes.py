@@ -67,6 +67,9 @@ class Recipe:
     update_bias: Annotated[
         float, Option(help="Of an EGRU's update gate at the start; high for a long memory.")
     ] = 0.0
+    forget_bias: Annotated[
+        float, Option(help="Of an LSTM's forget gate at the start; high for a long memory.")
+    ] = 0.0
     dropout: Annotated[float, _share("Of events between layers; with an embedding, of all.")] = 0.0
     word_dropout: Annotated[float, _share("Of whole words, with an embedding.")] = 0.0
     drop_connect: Annotated[float, _share("Of an EGRU's recurrent weights.")] = 0.0
@@ -129,15 +132,16 @@ RECIPES: dict[str, Recipe] = {
 }
 
 # What another model than the EGRU does better with, so that each is compared at its best.
-OTHER_MODELS: dict[str, dict[str, Any]] = {
-    "smnist": {"rate": 6e-3},
-    "charlm": {"rate": 1e-2, "weight_decay": 1e-2},
+OTHER_MODELS: dict[tuple[str, str], dict[str, Any]] = {
+    ("delay-copy", "lstm"): {"forget_bias": 2.0},
+    ("smnist", "gru"): {"rate": 6e-3},
+    ("smnist", "lstm"): {"rate": 6e-3},
+    ("charlm", "gru"): {"rate": 1e-2, "weight_decay": 1e-2},
+    ("charlm", "lstm"): {"rate": 1e-2, "weight_decay": 1e-2},
 }
 
 
 def recipe_for(task: str, model: str | None) -> Recipe:
     """What an option that is left out is in a training of that model; None for the recipe's."""
     recipe = RECIPES[task]
-    if (model or recipe.model) == "egru":
-        return recipe
-    return replace(recipe, **OTHER_MODELS.get(task, {}))
+    return replace(recipe, **OTHER_MODELS.get((task, model or recipe.model), {}))

@@ -105,6 +105,8 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
             "update_bias": recipe.update_bias,
             "drop_connect": recipe.drop_connect,
         }
+    elif recipe.model == "lstm":
+        options["forget_bias"] = recipe.forget_bias
     if recipe.embedding is None:
         if recipe.layers > 1:
             options["dropout"] = recipe.dropout

@@ -149,3 +149,15 @@ def test_a_model_says_which_data_it_wants(words, tmp_path):
     result = CliRunner().invoke(sim_command.app, ["--model", str(path)])
     assert result.exit_code == 2
     assert "holds a network without an integer model" in result.output
+
+
+def test_the_forget_bias_raises_that_gate_s_bias_of_an_lstm_alone():
+    torch.manual_seed(1)
+    usual = Network(2, 5, 3, num_layers=2, cell="lstm")
+    torch.manual_seed(1)
+    raised = Network(2, 5, 3, num_layers=2, cell="lstm", forget_bias=1.5)
+    for name, value in usual.state_dict().items():
+        added = torch.zeros_like(value)
+        if ".bias_ih" in name:
+            added[5:10] = 1.5
+        assert torch.equal(raised.state_dict()[name], value + added), name

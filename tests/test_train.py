@@ -388,7 +388,8 @@ def test_several_processes_equal_one_within_rounding(tmp_path):
 
 
 def test_other_models_have_settings_of_their_own_which_options_override(tmp_path, monkeypatch):
-    monkeypatch.setitem(OTHER_MODELS, "toy", {"rate": 0.02, "hidden": 3})
+    for model in ("gru", "lstm"):
+        monkeypatch.setitem(OTHER_MODELS, ("toy", model), {"rate": 0.02, "hidden": 3})
 
     def training(*words) -> dict:
         assert run("toy", "--epochs", 1, "--out", tmp_path / "a", *words)[0] == 0
@@ -414,10 +415,12 @@ def test_options_of_the_cell_are_those_of_the_network():
         config = make_network(Toy(), recipe).config
         for name in options:
             assert config[name] == getattr(recipe, name), name
+    network = make_network(Toy(), Recipe(model="lstm", forget_bias=1.5))
+    assert network.config["forget_bias"] == 1.5
 
 
 def test_every_recipe_is_of_a_task_and_makes_a_network_for_it():
-    assert RECIPES.keys() == TASKS.keys() >= OTHER_MODELS.keys()
+    assert RECIPES.keys() == TASKS.keys() >= {task for task, _ in OTHER_MODELS}
     for name in ("mnist1d", "delay-copy", "dvsgesture", "shd", "digits"):
         task, recipe = TASKS[name], RECIPES[name]
         network = make_network(task, recipe)
