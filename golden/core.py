@@ -24,13 +24,17 @@ policy = "auto"
 macs: Counter[str] = Counter()
 
 
-def gather_dense_from(rows: int) -> float:
-    """Share of events from which a dense product of ``rows`` rows is faster: R y, W x, dR, dW.
+def gather_dense_from(rows: int, weights: int) -> float:
+    """Share of events from which a dense product of ``rows`` rows with a matrix of so many bytes
+    is faster: R y, W x, dR, dW.
 
     A dense product keeps a weight in a register for many rows, one with events reads it from
-    the second-level cache for every event; for few rows both read every weight they use once.
+    the second-level cache for every event. With few rows both read every weight they use once,
+    of which a dense product does more a second if they come from further away.
     """
-    return 1.0 if rows <= 16 else 0.65 if rows <= 32 else 0.5
+    if rows <= 16:
+        return 1.0 if weights <= SECOND_LEVEL else 0.7
+    return 0.65 if rows <= 32 else 0.5
 
 
 def dots_dense_from(rows: int) -> float:
@@ -38,6 +42,7 @@ def dots_dense_from(rows: int) -> float:
     return 0.65 if rows <= 64 else 0.4
 
 
+SECOND_LEVEL = 1 << 21  # bytes that stay in a second-level cache
 LARGE = 1 << 22  # bytes from which on large pages are asked for
 
 
@@ -89,15 +94,23 @@ class _Room:
     def tensor(self) -> Tensor:
         return self.memory[self.start : self.start + prod(self.shape)].view(self.shape)
 
+    def matrix(self, rows: int, columns: int) -> Tensor:
+        """As that, at its beginning."""
+        return self.memory.as_strided((rows, columns), (columns, 1), self.start)
+
 
 class _Arena(threading.local):
     """Memory kept for the thread's next call: pages that are new to a process have to be cleared
     by the system first."""
 
     memory: Tensor | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    rooms: list[_Room]
 
     def __call__(self, like: Tensor, *shapes: tuple[int, ...]) -> list[_Room]:
         """Uninitialised, aligned arrays of the type of ``like``; valid until the next call."""
+        if self.memory is not None and self.memory.dtype == like.dtype and shapes == self.shapes:
+            return self.rooms
         starts = [0]
         for shape in shapes:
             starts.append(starts[-1] + (prod(shape) + 15) // 16 * 16)
@@ -106,7 +119,9 @@ class _Arena(threading.local):
             self.memory = held = None  # so that never both are there
             with torch.inference_mode(False):  # for it may be used outside of that later
                 self.memory = held = _empty(like, size)
-        return [_Room(held, start, shape) for start, shape in zip(starts, shapes, strict=False)]
+        self.shapes = shapes
+        self.rooms = [_Room(held, *room) for room in zip(starts, shapes, strict=False)]
+        return self.rooms
 
 
 _arena = _Arena()
@@ -152,7 +167,7 @@ class _Outer:
         if out is None and rows < FEW_ROWS:
             # Writing all of it at once is faster than one by one what is not zero of much.
             with_events = x.any(0).count_nonzero().item()
-            if with_events > _most(0.15) * inputs:
+            if with_events > _most(0.08) * inputs:
                 macs[name] += rows * inputs * 3 * units
                 return torch.mm(x.t(), self._right(recurrent), out=_empty(x, inputs, 3 * units))
             out = _sparse_zeros(x, inputs, 3 * units)
@@ -161,7 +176,7 @@ class _Outer:
         done = _call("outer", out)(
             *map(_address, (out, x, self.dp, self.dq_n)), recurrent, self.packed.address,
             self.is_packed.data_ptr(), rows, inputs, units,
-            int(_most(gather_dense_from(rows)) * x.numel()), self.threads,
+            int(_most(gather_dense_from(rows, out.nbytes)) * x.numel()), self.threads,
         )  # fmt: skip
         if done < 0:
             macs[name] += rows * out.numel()
@@ -226,33 +241,37 @@ def _forward(
     flags = torch.zeros(2, dtype=torch.bool)
     is_packed = flags.data_ptr()
     product, run = _call("product", x), _call("forward", x)
-    input_limit = _most(gather_dense_from(chunk * count)) * count * inputs  # a step
-    limit = int(_most(gather_dense_from(count)) * count * size)
+    input_share = _most(gather_dense_from(chunk * count, by_input.nbytes))
+    limit = int(_most(gather_dense_from(count, by_unit.nbytes)) * count * size)
     layer = (count, size, *map(_address, (by_unit, bias_ih, bias_hh, theta)))
     for first in range(0, steps, chunk):
         length = min(chunk, steps - first)
+        rows, p_gate = length * count, row[1]
         done = product(
             p.address, _step(x, first), by_input.data_ptr(), packed_inputs.address, is_packed,
-            length * count, inputs, size, int(input_limit * length), input_threads,
+            rows, inputs, size, int(input_share * rows * inputs), input_threads,
         )  # fmt: skip
-        macs["W x"] += length * count * by_input.numel() if done < 0 else done
         if done < 0:
-            rows = x[first : first + length].view(-1, inputs)
-            p.tensor()[: len(rows), :, :size] = (rows @ by_input).view(-1, 3, size)
+            flat_x = x[first : first + length].view(rows, inputs)
+            torch.mm(flat_x, by_input, out=p.matrix(rows, 3 * size))
+            done, p_gate = rows * by_input.numel(), size
+        macs["W x"] += done
         arguments = (
-            length, *layer, _step(kept, first), zoneout, width, p.address,
+            length, *layer, _step(kept, first), zoneout, width, p.address, p_gate,
             _step(y, first - 1) if first else y0.data_ptr(), _step(y, first), h.data_ptr(),
             _step(tape, first), _step(near, first), _step(nearby, first), q.address,
             packed_units.address if worth_packing else 0, is_packed + 1, scratch.address,
         )  # fmt: skip
         step, given = 0, False
         while True:
-            step, done = run(*arguments, step, given, limit, threads)
+            # A single step from a dense product is not worth waking threads for.
+            alone = given and length == 1
+            step, done = run(*arguments, step, given, limit, 1 if alone else threads)
             macs["R y"] += done
             if step == length:
                 break
             last = y[first + step - 1] if first + step else y0
-            q.tensor()[:, :, :size] = torch.addmm(bias_hh, last, by_unit).view(-1, 3, size)
+            torch.addmm(bias_hh, last, by_unit, out=q.matrix(count, 3 * size))
             macs["R y"] += count * weight_hh.numel()
             given = True
     return y, h, tape, near, nearby

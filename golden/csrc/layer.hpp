@@ -25,14 +25,15 @@ constexpr int64_t tape_fields = 5;
 
 template <class T> struct Forward : Layer<T> {
   int64_t steps;
-  const T* p;       // [T, N, 3, padded H]: W x
+  const T* p;       // [T, N, 3, p_gate]: W x
+  int64_t p_gate;   // padded H, or H if it comes from a dense product
   const T* y0;      // [N, H]
   T* y;             // [T, N, H]
   T* h;             // [N, H]: state before the first step to run, then after the last one run
   T* tape;          // [T, N, 5, H] or null
   uint8_t* near;    // [T, N, H] or null: units with an event or inside the surrogate's window
   int64_t* nearby;  // [T], zero at first: how many those are
-  T* q;             // [N, 3, padded H]: R y + bias_hh of the current step
+  T* q;             // [N, 3, padded H]: R y + bias_hh of the current step; [N, 3, H] if given
   T* packed;        // packed_size() aligned elements, or null: not worth it
   bool* is_packed;  // false at first
   void* scratch;    // forward_scratch() bytes

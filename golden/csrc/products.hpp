@@ -25,7 +25,7 @@ template <class T> struct OwnEvents {
 // start [groups + 1]: where each group's elements begin, of which count(group) tells how many.
 template <class Count>
 void place(Array<int64_t>& start, int64_t groups, int threads, Count count) {
-#pragma omp parallel for num_threads(threads)
+#pragma omp parallel for num_threads(int(smaller(threads, groups)))
   for (int64_t g = 0; g < groups; ++g) start[g + 1] = count(g);
   start[0] = 0;
   for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];

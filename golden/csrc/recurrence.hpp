@@ -88,11 +88,12 @@ template <class T> struct Steps {
   }
 
   // The step itself; lists the events that the next one starts from.
-  void update(int64_t t, int part, int64_t blocks) const {
+  void update(int64_t t, int part, int64_t q_gate, int64_t blocks) const {
     const int64_t N = f.count, H = f.units;
     const Range units = share<T>(H, part, threads);
     int64_t nearby = 0;
-    for (int64_t n = 0; n < N; ++n) nearby += cell_forward(f, t, n, units.begin, units.end);
+    for (int64_t n = 0; n < N; ++n)
+      nearby += cell_forward(f, t, n, units.begin, units.end, q_gate);
     list(t + 1, f.y + t * N * H, part, blocks);
     if (f.tape) {
 #pragma omp atomic
@@ -104,6 +105,8 @@ template <class T> struct Steps {
 template <class T>
 int64_t forward(const Forward<T>& f, int64_t step, bool given, int64_t limit, int threads,
                 int64_t* macs) {
+  // Before threads are woken.
+  if (!given && nonzeros(f.y0, f.units, f.count, f.units) > limit) return step;
   Array<Events<T>> events(2 * threads);
   Array<int64_t> totals(2 * threads);
   Steps<T> steps(f, threads, events, totals);
@@ -125,7 +128,7 @@ int64_t forward(const Forward<T>& f, int64_t step, bool given, int64_t limit, in
           if (!packed_now) steps.packed().pack(steps.weights().of, part);
           done += steps.recur(t, part);
         }
-        steps.update(t, part, next_blocks);
+        steps.update(t, part, have_q ? f.units : padded(f.units), next_blocks);
       }
       blocks = next_blocks;
       packed_now = packed_now || !have_q;

@@ -132,7 +132,8 @@ template <class T> void test_layer(const Target& target) {
   const int64_t steps = integer(1, 6), N = integer(1, 70), H = integer(1, 160);
   const std::vector<T> weight = numbers<T>(3 * H * H, 1, 2 / std::sqrt(double(H)));
   const std::vector<T> bias_ih = numbers<T>(3 * H), bias_hh = numbers<T>(3 * H);
-  const std::vector<T> p = numbers<T>(steps * N * 3 * padded(H), 1, 2);
+  const int64_t p_gate = integer(0, 1) ? H : padded(H);
+  const std::vector<T> p = numbers<T>(steps * N * 3 * p_gate, 1, 2);
   const std::vector<T> y0 = numbers<T>(N * H, 0.3), h0 = numbers<T>(N * H);
   const std::vector<T> dy = numbers<T>(steps * N * H), dh = numbers<T>(N * H);
   std::vector<T> theta = numbers<T>(H, 1, 0.5);
@@ -156,8 +157,8 @@ template <class T> void test_layer(const Target& target) {
       const Forward<T> forward{
           {N, H, weight.data(), bias_ih.data(), bias_hh.data(), theta.data(), nullptr,
            kept.empty() ? nullptr : kept.data(), zoneout, height, width},
-          steps, p.data(), y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(), nearby.data(),
-          q.data(), room, &is_packed, scratch.data()};
+          steps, p.data(), p_gate, y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(),
+          nearby.data(), q.data(), room, &is_packed, scratch.data()};
       int64_t macs = 0, needed = 0;
       const Functions<T>& f = target.functions<T>();
       const int64_t stopped = f.forward(forward, 0, false, N * H, threads, &macs);
@@ -183,15 +184,15 @@ template <class T> void test_layer(const Target& target) {
                 sums[gate] += double(t ? r.y[at - N * H - u + k] : y0[n * H + k]) *
                               weight[k * 3 * H + gate * H + u];
             }
-            const T* input = p.data() + (t * N + n) * 3 * padded(H) + u;
+            const T* input = p.data() + (t * N + n) * 3 * p_gate + u;
             double before = h0[n * H + u];
             if (t) {
               before = tape[((t - 1) * N + n) * 5 * H + 4 * H + u];
               if (before > theta[u]) before -= theta[u];
             }
             const double reset = sigmoid(input[0] + bias_ih[u] + sums[0]);
-            const double z = sigmoid(input[padded(H)] + bias_ih[H + u] + sums[1]);
-            const double g = std::tanh(input[2 * padded(H)] + bias_ih[2 * H + u] + reset * sums[2]);
+            const double z = sigmoid(input[p_gate] + bias_ih[H + u] + sums[1]);
+            const double g = std::tanh(input[2 * p_gate] + bias_ih[2 * H + u] + reset * sums[2]);
             const double k = kept.empty() ? double(zoneout) : kept[at];
             c_expected[at] = k * before + (1 - k) * (z * before + (1 - z) * g);
             found_c[at] = tape[(t * N + n) * 5 * H + 4 * H + u];
