@@ -135,15 +135,17 @@ def contestants(egru: EGRU, x: Tensor, state: State, train: bool) -> dict:
 
 
 def race(functions: dict) -> dict[str, float]:
-    """Median seconds of each. They run in turn; in its turn each is called once for its caches and
-    for memory from the system, and then timed."""
+    """Median seconds of each. They run in turn; in its turn each is first called for a while, for
+    its caches and for memory from the system, and then timed."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     start = time.perf_counter()
     for turn in range(ROUNDS):
         for name, function in functions.items():
-            begin = time.perf_counter()
-            function()
-            repeats = max(1, int(TURN / (time.perf_counter() - begin)))
+            begin, calls = time.perf_counter(), 0
+            while calls == 0 or time.perf_counter() - begin < TURN:
+                function()
+                calls += 1
+            repeats = max(1, int(calls * TURN / (time.perf_counter() - begin)))
             begin = time.perf_counter()
             for _ in range(repeats):
                 function()
