@@ -165,12 +165,13 @@ class Workplace:
             lost = scores["INT8"].loss - scores["float"].loss
         else:
             lost = scores["float"].accuracy - scores["INT8"].accuracy
-        four = self.run.first and self.run.experiment.tuned
+        four = self.run.first and math.isfinite(TOLERANCE[4][kind])
         return (8,) * (lost > TOLERANCE[8][kind]) + (4,) * four
 
     def _fine_tune(self, bits: int) -> Score:
+        epochs = str(self.run.experiment.tuned)
         words = ["golden.fine_tune", str(self.model.model), "--weight-bits", str(bits),
-                 "--seed", str(self.run.seed)]  # fmt: skip
+                 "--epochs", epochs, "--seed", str(self.run.seed)]  # fmt: skip
         self._command(f"training with {bits} bits", words, self.tuned(bits))
         return _score(json.loads(self.tuned(bits).report.read_text())["results"], 1)
 
