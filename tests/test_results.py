@@ -130,6 +130,28 @@ def test_other_targets_of_activity_have_a_table_and_count_nowhere_else(monkeypat
     assert [row.split(" | ")[2] for row in rows] == ["70.0 %", "90.0 %", "70.0 %"]
 
 
+def test_a_seed_trained_to_8_bits_stands_beside_the_others_and_one_to_4_bits_alone(monkeypatch):
+    toy = replace(TOY, seeds={"egru": 2})
+    monkeypatch.setattr(page, "EXPERIMENTS", (toy,))
+    first, second = toy.runs()
+
+    def scores(**accuracy: float) -> dict[str, Score]:
+        return {kind.replace("_", " "): Score(0.3, value, (0.1,), 1000)
+                for kind, value in accuracy.items()}  # fmt: skip
+
+    records = {
+        first.name: make(first, scores=scores(float=0.95, INT8=0.9, INT8_trained=0.94, INT4=0.5,
+                                              INT4_trained=0.949)),
+        second.name: make(second, scores=scores(float=0.9, INT8=0.9, INT4=0.5)),
+    }  # fmt: skip
+    text = page.text(records)
+    assert "| 92.0 % (90.0 … 94.0) | 94.9 % |" in line(text, "| Toy |")
+    assert "* Toy: INT8 loses 0.50 points." in text  # of 1.0 and 0.0
+    assert "INT4 loses" not in text
+    del records[first.name].scores["INT4 trained"]
+    assert "* Toy: INT4 loses 42.50 points." in page.text(records)
+
+
 def test_what_falls_short_is_said(monkeypatch):
     monkeypatch.setattr(page, "EXPERIMENTS", (TOY,))
     egru, gru = TOY.runs()
