@@ -160,6 +160,8 @@ class Workplace:
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
         """8 bits if the model loses more by them than it may, 4 if it is a task's first."""
+        if not self.run.experiment.tuned:
+            return ()
         kind = self.run.experiment.score
         if kind == "loss":
             lost = scores["INT8"].loss - scores["float"].loss
