@@ -32,7 +32,7 @@ def gather_dense_from(rows: int, weights: int) -> float:
     the second-level cache for every event. With few rows both read every weight they use once,
     of which a dense product does more a second if they come from further away.
     """
-    if rows <= 16:
+    if rows <= FEW_ROWS:
         return 1.0 if weights <= SECOND_LEVEL else 0.7
     return 0.65 if rows <= 32 else 0.5
 
@@ -42,8 +42,10 @@ def dots_dense_from(rows: int) -> float:
     return 0.65 if rows <= 64 else 0.4
 
 
+FEW_ROWS = 16  # that read a weight too seldom to make it worth packing
 SECOND_LEVEL = 1 << 21  # bytes that stay in a second-level cache
 LARGE = 1 << 22  # bytes from which on large pages are asked for
+CELL = 100  # multiply-accumulates that take as long as one unit's activations and threshold
 
 
 def _most(dense_from: float) -> float:
@@ -91,12 +93,10 @@ class _Room:
         self.memory, self.start, self.shape = memory, start, shape
         self.address = memory.data_ptr() + start * memory.itemsize
 
-    def tensor(self) -> Tensor:
-        return self.memory[self.start : self.start + prod(self.shape)].view(self.shape)
-
-    def matrix(self, rows: int, columns: int) -> Tensor:
-        """As that, at its beginning."""
-        return self.memory.as_strided((rows, columns), (columns, 1), self.start)
+    def tensor(self, *shape: int) -> Tensor:
+        """The array, or at its beginning a smaller one of another shape."""
+        shape = shape or self.shape
+        return self.memory[self.start : self.start + prod(shape)].view(shape)
 
 
 class _Arena(threading.local):
@@ -145,8 +145,9 @@ def _product_dx(dx: Tensor, grad: Tensor, by_input: Tensor, wanted: Tensor | Non
     )  # fmt: skip
 
 
-# Below so many rows the time of a gradient of weights is that of its memory, not of its sums.
-FEW_ROWS = 16
+# With few rows the time of a gradient of weights is that of its memory, not of its sums. From this
+# share of inputs with an event on, writing all of it at once is faster than a row for each.
+FEW_ROWS_DENSE_FROM = 0.08
 
 
 class _Outer:
@@ -164,10 +165,9 @@ class _Outer:
         """``out`` [K, 3H], changed in place, or zeros for None, and the product."""
         (rows, inputs), units = x.shape, self.dq_n.shape[1]
         name = "dR" if recurrent else "dW"
-        if out is None and rows < FEW_ROWS:
-            # Writing all of it at once is faster than one by one what is not zero of much.
+        if out is None and rows <= FEW_ROWS:
             with_events = x.any(0).count_nonzero().item()
-            if with_events > _most(0.08) * inputs:
+            if with_events > _most(FEW_ROWS_DENSE_FROM) * inputs:
                 macs[name] += rows * inputs * 3 * units
                 return torch.mm(x.t(), self._right(recurrent), out=_empty(x, inputs, 3 * units))
             out = _sparse_zeros(x, inputs, 3 * units)
@@ -229,11 +229,11 @@ def _forward(
     # As if half of the inputs were events: with fewer, threads too many cost little.
     input_threads = _threads(chunk * count * weight_ih.numel() / 2)
     worth_packing = count >= 4 and steps >= 4
-    row = (3, _core.padded(size))
+    pitch = _core.padded(size)  # of gates, but in what a dense product makes
     p, q, packed_inputs, packed_units, scratch = _arena(
         x,
-        (chunk * count, *row),
-        (count, *row),
+        (chunk * count, 3, pitch),
+        (count, 3, pitch),
         (_core.packed_size(inputs, size, 3),),
         (_core.packed_size(size, size, 3) if worth_packing else 0,),
         (_call("forward_scratch", x)(count, size, threads) // x.itemsize + 1,),
@@ -246,14 +246,14 @@ def _forward(
     layer = (count, size, *map(_address, (by_unit, bias_ih, bias_hh, theta)))
     for first in range(0, steps, chunk):
         length = min(chunk, steps - first)
-        rows, p_gate = length * count, row[1]
+        rows, p_gate = length * count, pitch
         done = product(
             p.address, _step(x, first), by_input.data_ptr(), packed_inputs.address, is_packed,
             rows, inputs, size, int(input_share * rows * inputs), input_threads,
         )  # fmt: skip
         if done < 0:
             flat_x = x[first : first + length].view(rows, inputs)
-            torch.mm(flat_x, by_input, out=p.matrix(rows, 3 * size))
+            torch.mm(flat_x, by_input, out=p.tensor(rows, 3 * size))
             done, p_gate = rows * by_input.numel(), size
         macs["W x"] += done
         arguments = (
@@ -264,14 +264,15 @@ def _forward(
         )  # fmt: skip
         step, given = 0, False
         while True:
-            # A single step from a dense product is not worth waking threads for.
-            alone = given and length == 1
-            step, done = run(*arguments, step, given, limit, 1 if alone else threads)
+            # Of a single step from a dense product only the cell is left.
+            only_cell = given and length == 1
+            team = _threads(CELL * count * size) if only_cell else threads
+            step, done = run(*arguments, step, given, limit, team)
             macs["R y"] += done
             if step == length:
                 break
             last = y[first + step - 1] if first + step else y0
-            torch.addmm(bias_hh, last, by_unit, out=q.matrix(count, 3 * size))
+            torch.addmm(bias_hh, last, by_unit, out=q.tensor(count, 3 * size))
             macs["R y"] += count * weight_hh.numel()
             given = True
     return y, h, tape, near, nearby
