@@ -73,13 +73,13 @@ int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& pan
 }
 
 // The panel's columns of out [lists, columns] = start (one row for all; null: out) + lists · panel;
-// the count of elements.
+// the count of elements. `far`: out is aligned, padded to whole vectors, and leaves the caches.
 template <class T, int V = panel_vectors>
 int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Panel<T>& panel,
-                     T* out, int64_t out_stride, const T* start) {
+                     T* out, int64_t out_stride, const T* start, bool far) {
   if constexpr (V > 1)
     if (vectors < V)
-      return gather_panel<T, V - 1>(vectors, width, lists, panel, out, out_stride, start);
+      return gather_panel<T, V - 1>(vectors, width, lists, panel, out, out_stride, start, far);
   constexpr int64_t L = lanes<T>;
   Vec<T> sums[group_lists * V];
   const char* first = reinterpret_cast<const char*>(panel.rows);
@@ -91,7 +91,7 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
     T* rows = out + i0 * out_stride;
     for (int64_t i = 0; i < count; ++i) {
       const T* from = start ? start : rows + i * out_stride;
-      for (int v = 0; v < V; ++v) __builtin_prefetch(rows + i * out_stride + v * L, 1, 2);
+      for (int v = 0; v < V && !far; ++v) __builtin_prefetch(rows + i * out_stride + v * L, 1, 2);
       for (int v = 0; v < V - 1; ++v) sums[i * V + v] = load(from + v * L);
       sums[i * V + V - 1] = load_upto(from + (V - 1) * L, width);
     }
@@ -103,6 +103,10 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
     }
     for (int64_t i = 0; i < count; ++i) {
       T* to = rows + i * out_stride;
+      if (far) {
+        for (int v = 0; v < V; ++v) stream(to + v * L, sums[i * V + v]);
+        continue;
+      }
       for (int v = 0; v < V - 1; ++v) store(to + v * L, sums[i * V + v]);
       store_first(to + (V - 1) * L, sums[i * V + V - 1], width);
     }
@@ -165,11 +169,11 @@ template <class T> struct Packed {
 };
 
 // The thread's columns of out [lists, gates, gate_size] = start [gates · units] (null: out) +
-// lists · dense, where a gate is the section that `chosen` names; `fetch` as above.
+// lists · dense, where a gate is the section that `chosen` names; `fetch` and `far` as above.
 // Multiply-accumulates done.
 template <class T>
 int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates], int part,
-               bool fetch, T* out, int64_t gate_size, const T* start) {
+               bool fetch, T* out, int64_t gate_size, const T* start, bool far = false) {
   const Panels<T> panels(share<T>(dense.units, part, dense.threads));
   int64_t macs = 0;
   for (int gate = 0; gate < gates; ++gate)
@@ -180,8 +184,9 @@ int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen
       macs += panels.columns(p) *
               gather_panel<T>(panels.size(p), panels.width(p), lists, panel,
                               out + gate * gate_size + column, gates * gate_size,
-                              start ? start + gate * dense.units + column : nullptr);
+                              start ? start + gate * dense.units + column : nullptr, far);
     }
+  if (far) streamed();
   return macs;
 }
 

@@ -75,7 +75,8 @@ template <class T> struct Functions {
   // threshold, of which the caller then provides ybar.
   int64_t (*backward)(const Backward<T>&, int64_t step, bool given, int64_t limit, int threads,
                       int64_t* macs);
-  // out [M, 3, padded H] = x [M, K] w [K, 3H], skipping zeros of x; `packed` null: never pack
+  // out [M, 3, padded H], aligned, = x [M, K] w [K, 3H], skipping zeros of x; `packed` null: never
+  // pack
   int64_t (*product)(T* out, const T* x, const T* w, T* packed, bool* is_packed, int64_t M,
                      int64_t K, int64_t units, int64_t limit, int threads);
   // out [K, 3H] += x [M, K] transposed · dp [M, 3H], skipping zeros of x; if `recurrent` dq_n
@@ -90,8 +91,11 @@ template <class T> struct Functions {
 };
 
 // Rows of a matrix that lists of events take at a time, 32 KB of it with the widest vectors, and
-// the lists that do so together, 16 KB of sums.
-constexpr int64_t block_rows = 128, group_lists = 64;
+// the lists that do so together, up to 32 KB of sums.
+constexpr int64_t block_rows = 128, group_lists = 128;
+
+// A result of so many bytes is read again from behind the second-level cache, at best.
+constexpr int64_t beyond_caches = 1 << 22;
 
 // Bytes for the events of two steps.
 inline int64_t forward_scratch(int64_t count, int64_t units, int threads, int64_t item) {

@@ -34,7 +34,7 @@ void place(Array<int64_t>& start, int64_t groups, int threads, Count count) {
 // Uses of a row that pay for packing it: it is then read from the first-level cache.
 constexpr int64_t packing_pays_from = 16;
 
-// out [M, 3, padded H] = x [M, K] w [K, 3H]
+// out [M, 3, padded H], aligned, = x [M, K] w [K, 3H]
 template <class T>
 int64_t product(T* out, const T* x, const T* w, T* packed, bool* is_packed, int64_t M, int64_t K,
                 int64_t units, int64_t limit, int threads) {
@@ -52,6 +52,7 @@ int64_t product(T* out, const T* x, const T* w, T* packed, bool* is_packed, int6
   const Lists<T> lists{M, 1, &own.events};
   const GateSections<T> sections(w, units);
   const Packed<T> dense{packed, K, units, gates, threads};
+  const bool far = M * gates * padded(units) * int64_t(sizeof(T)) > beyond_caches;
   int64_t macs = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : macs)
   {
@@ -63,7 +64,7 @@ int64_t product(T* out, const T* x, const T* w, T* packed, bool* is_packed, int6
       if (pack) {
         if (!*is_packed) dense.pack(sections.of, part);
         macs += gather(lists, dense, {0, 1, 2}, part, worth_fetching<T>(K, units, threads), out,
-                       padded(units), zeros.data);
+                       padded(units), zeros.data, far);
       } else {
         macs += gather(lists, sections, units, share<T>(units, part, threads), out, padded(units),
                        zeros.data);

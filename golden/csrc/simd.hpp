@@ -49,6 +49,24 @@ template <class T> inline Vec<T> load(const T* from) {
 
 template <class T> inline void store(T* to, Vec<T> v) { std::memcpy(to, &v, sizeof v); }
 
+// The same past the caches, where `to` is aligned: what it overwrites is not read first, and pushes
+// nothing out. Other threads see it after streamed().
+template <class T> inline void stream(T* to, Vec<T> v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)v);
+#elif defined(__AVX2__)
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)v);
+#else
+  store(to, v);
+#endif
+}
+
+inline void streamed() {
+#if defined(__AVX2__)
+  _mm_sfence();
+#endif
+}
+
 // The first n elements; the other lanes are 0.
 template <class T> inline Vec<T> load_first(const T* from, int64_t n) {
 #if defined(__AVX512F__)
