@@ -3,7 +3,9 @@
 Names are imported when first used, so that the integer side never loads torch.
 """
 
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 
 _HOMES = {
     "EGRU": ("golden.egru", "EGRU"),
@@ -17,6 +19,11 @@ _HOMES = {
 }
 
 __all__ = list(_HOMES)
+
+
+# All commands of this package need PyTorch; they could only say so after importing it.
+if find_spec("torch") is None and any(word.startswith("golden.") for word in sys.orig_argv[1:3]):
+    sys.exit("PyTorch is missing: add it with 'make setup', or pip install 'egru-hw[train]'")
 
 
 def __getattr__(name: str):

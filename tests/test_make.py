@@ -142,6 +142,21 @@ def test_simulation_needs_no_torch(machine):
     assert ",train" not in machine.calls.read_text()
 
 
+@pytest.mark.parametrize("command", ["train", "fine_tune", "eval", "results", "bench"])
+def test_commands_that_need_torch_say_so_where_it_is_missing(command, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['torch'] = None")
+    done = subprocess.run(
+        [sys.executable, "-m", f"golden.{command}", "--help"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("PyTorch is missing: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_sim_passes_its_knobs_on(machine):
     machine.make("sim", "MODEL=a.safetensors", "SEQUENCES=7", "SEED=3", "STALL=0.5", "WAVES=1")
     *_, call = machine.calls.read_text().splitlines()

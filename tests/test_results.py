@@ -6,6 +6,7 @@ import shutil
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import mean
 
 import pytest
 from typer.testing import CliRunner
@@ -96,6 +97,39 @@ def test_the_page_is_what_the_records_in_the_repository_make():
     assert page.PAGE.read_text() == page.text(load_all(FOLDER)), (
         "write it with: python -m golden.results --train none"
     )
+
+
+def test_the_readmes_table_is_of_the_same_records():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    header = "| test set | EGRU | GRU | LSTM | activity | INT8 | RTL:"
+    rows = [
+        [cell.strip() for cell in row.strip("|").split("|")]
+        for row in readme.partition(header)[2].split("\n\n")[0].splitlines()[2:]
+    ]
+    records = load_all(FOLDER)
+    # In the order of the rows.
+    names = ("digits", "digits-events", "smnist-rows", "delay-copy", "charlm")
+    assert len(rows) == len(names)
+    for (title, *cells), name in zip(rows, names, strict=True):
+        (experiment,) = [e for e in EXPERIMENTS if e.name == name]
+        group = page.Group(experiment, records)
+        by_loss = experiment.score == "loss"
+
+        def shown(scores: list[Score], by_loss=by_loss, group=group) -> str:
+            value = mean(map(group.value, scores))
+            return f"{value:.3f}" if by_loss else f"{100 * value:.1f} %"
+
+        floats = [shown(group.scores("float", model)) for model in ("egru", "gru", "lstm")]
+        activity = mean(mean(score.activity) for score in group.scores("float"))
+        integers = shown([score for score, _ in group.integers(8)])
+        expected = [*floats, f"{100 * activity:.1f} %", integers]
+        record = group.rtl()
+        if record is None:
+            expected.append("")
+        else:
+            expected.append(f"{record.rtl.mismatches} of {record.rtl.compared:,}")
+            assert record.rtl.sequences == 100
+        assert cells == expected, title
 
 
 def test_the_page_has_means_and_ranges(monkeypatch):
@@ -265,6 +299,29 @@ def test_a_run_leaves_a_record_and_is_not_repeated_until_its_recipe_changes(else
     code, output = results()
     assert "toy-egru-0: its recipe has changed: starting anew" in output
     assert ("--epochs", "2") in pairwise(calls[0])
+
+
+def test_epochs_of_the_training_to_4_bits_are_the_experiments_and_0_is_none(tmp_path, monkeypatch):
+    calls = []
+
+    def train(self, what, words):
+        calls.append(words)
+        out = Path(words[words.index("--out") + 1])
+        score = {"loss": [0.1] * 2, "accuracy": [0.9] * 2, "activity": [[0.1, 0.1]],
+                 "test_targets": 1}  # fmt: skip
+        out.with_suffix(".json").write_text(json.dumps({"results": score}))
+
+    monkeypatch.setattr(Workplace, "_call", train)
+    loses_nothing = {kind: Score(0.3, 0.9, (0.1,), 1000) for kind in ("float", "INT8")}
+    for epochs in (7, 0):
+        run = replace(TOY.runs()[0], experiment=replace(TOY, tuned=epochs))
+        work = Workplace(run, None, print, tmp_path)
+        work.folder.mkdir(exist_ok=True)
+        for bits in work._widths_to_train(loses_nothing):
+            work._fine_tune(bits)
+    (call,) = calls
+    assert ("--epochs", "7") in pairwise(call)
+    assert ("--weight-bits", "4") in pairwise(call)
 
 
 def test_an_interrupted_training_goes_on(elsewhere, monkeypatch):
