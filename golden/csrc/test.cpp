@@ -145,6 +145,9 @@ template <class T> void test_layer(const Target& target) {
   for (T& value : theta) value = std::fabs(value);
   std::vector<uint8_t> kept(integer(0, 1) * steps * N * H);
   for (uint8_t& flag : kept) flag = integer(0, 3) == 0;
+  // Of events: any number, some, or just as many as there are at the start.
+  const int64_t limits[] = {N * H, N * H / 3, N * H - std::count(y0.begin(), y0.end(), T(0))};
+  const int64_t limit = limits[integer(0, 2)];
   const T zoneout = kept.empty() ? T(0.25) : T(0), height = T(0.7), width = T(0.4);
 
   Run<T> first;
@@ -166,11 +169,24 @@ template <class T> void test_layer(const Target& target) {
           nearby.data(), q.data(), room, &is_packed, scratch.data()};
       int64_t macs = 0, needed = 0;
       const Functions<T>& f = target.functions<T>();
-      const int64_t stopped = f.forward(forward, 0, false, N * H, threads, &macs);
-      expect(stopped == steps, target.name, "forward runs to the end");
-      for (int64_t i = 0; i < N * H; ++i) {
-        needed += 3 * H * (y0[i] != 0);
-        for (int64_t t = 0; t + 1 < steps; ++t) needed += 3 * H * (r.y[t * N * H + i] != 0);
+      for (int64_t t = 0, stopped = 0; t < steps; ++t) {
+        const T* y = t ? &r.y[(t - 1) * N * H] : y0.data();
+        int64_t events = 0;
+        if (t == 0) stopped = f.forward(forward, 0, false, limit, threads, &macs);
+        for (int64_t i = 0; i < N * H; ++i) events += y[i] != 0;
+        expect((t == stopped) == (events > limit), target.name,
+               "forward stops at the first step with more events than the limit");
+        if (t < stopped) {
+          needed += 3 * H * events;
+          continue;
+        }
+        for (int64_t n = 0; n < N; ++n)
+          for (int64_t j = 0; j < 3 * H; ++j) {
+            double sum = bias_hh[j];
+            for (int64_t k = 0; k < H; ++k) sum += double(y[n * H + k]) * weight[k * 3 * H + j];
+            q[n * 3 * H + j] = T(sum);
+          }
+        stopped = f.forward(forward, t, true, limit, threads, &macs);
       }
       expect(macs == needed, target.name, "forward multiplies for events only");
       std::free(room);
