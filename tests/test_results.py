@@ -108,7 +108,7 @@ def test_the_readmes_table_is_of_the_same_records():
     ]
     records = load_all(FOLDER)
     # In the order of the rows.
-    names = ("digits", "digits-events", "smnist-rows", "delay-copy", "charlm")
+    names = ("mnist1d", "digits", "digits-events", "smnist-rows", "delay-copy", "charlm")
     assert len(rows) == len(names)
     for (title, *cells), name in zip(rows, names, strict=True):
         (experiment,) = [e for e in EXPERIMENTS if e.name == name]
