@@ -171,16 +171,31 @@ def bandwidths() -> dict[str, float]:
     return found
 
 
-def bound(shape, macs: dict[str, list[int]], speed: dict[str, float]) -> float:
-    """Seconds below which no event-driven forward pass gets: a weight is read for every
-    multiply-accumulate, at best from the first-level cache, and R comes from behind the second
-    in every step that uses most of it."""
-    steps, count, _, size = shape
-    read = 4 * sum(needed for _, needed, _ in (macs["W x"], macs["R y"])) / speed["L1"]
-    streamed = 4 * 3 * size * size * steps / speed["L3"]
-    if 12 * size * size < 2 << 20 or count * macs["R y"][1] < macs["R y"][2]:
-        streamed = 0.0
-    return (read + streamed) / 1e9 / torch.get_num_threads()
+def rows_read(egru: EGRU, x: Tensor, state: State) -> tuple[int, int]:
+    """Rows of W that any input needs, and of R that any sequence needs, summed over the steps."""
+    with torch.no_grad():
+        y = egru(x, state)[0]
+    before = torch.cat([state[0], y[:-1]])
+    return int((x != 0).any(0).any(0).sum()), int((before != 0).any(1).sum())
+
+
+def bound(
+    size: int,
+    inputs: int,
+    macs: dict[str, list[int]],
+    rows: tuple[int, int],
+    speed: dict[str, float],
+) -> float:
+    """Seconds below which no event-driven forward pass gets: it reads a weight for every
+    multiply-accumulate, at best from the first-level cache; and from behind the second, where
+    the weights are too many for it, every row of W once and those of R in every step."""
+    threads = torch.get_num_threads()
+    far = 12 * size * (inputs + size) / threads > core.SECOND_LEVEL
+    seconds = 0.0
+    for name, count in zip(("W x", "R y"), rows, strict=True):
+        near, behind = 4 * macs[name][1] / speed["L1"], 12 * size * count / speed["L3"]
+        seconds += max(near, behind) if far else near
+    return seconds / 1e9 / threads
 
 
 MEMORY = """
@@ -230,7 +245,7 @@ def default_training() -> dict[str, float]:
 
 def cases(shapes, speed, console: Console):
     for shape in shapes:
-        steps, count, inputs, _ = shape
+        steps, count, inputs, size = shape
         for kind in ("events", "dense"):
             table = Table(title=f"T, N, C, H = {shape}, {kind} as inputs: milliseconds")
             for column in ("activity", "near", "pass", *CONTESTANTS, "GRU / core", "at most",
@@ -248,6 +263,7 @@ def cases(shapes, speed, console: Console):
                     with torch.no_grad():
                         state = egru(x[:-steps])[1]
                     x = x[-steps:].contiguous()
+                rows = rows_read(egru, x, state)
                 for window in (None, *WINDOWS):
                     near = set_window(egru, x, state, window or 1.0)
                     macs = multiply_accumulates(egru, x, state, near, window is not None)
@@ -258,7 +274,7 @@ def cases(shapes, speed, console: Console):
                     case = {
                         "shape": shape, "inputs": kind, "activity": activity, "window": window,
                         "near": near.double().mean().item(), "seconds": seconds, "macs": macs,
-                        "bound": None if window else bound(shape, macs, speed),
+                        "bound": None if window else bound(size, inputs, macs, rows, speed),
                     }  # fmt: skip
                     ratio = seconds["torch.nn.GRU"] / seconds["core"]
                     most = f"{seconds['torch.nn.GRU'] / case['bound']:.1f}" if case["bound"] else ""
