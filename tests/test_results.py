@@ -274,6 +274,16 @@ def test_every_experiment_is_of_a_task_and_has_a_name_of_its_own():
         assert not experiment.rtl or task.readout == "mean"
 
 
+def test_other_models_may_have_options_of_their_own():
+    toy = replace(TOY, seeds={"egru": 1, "lstm": 1}, options={"rate": 0.01, "epochs": 2},
+                  other_options={"rate": 0.02, "forget_bias": 3.0})  # fmt: skip
+    egru, lstm = toy.runs()
+    assert (egru.recipe.rate, lstm.recipe.rate) == (0.01, 0.02)
+    assert (egru.recipe.forget_bias, lstm.recipe.forget_bias) == (0.0, 3.0)
+    assert (egru.recipe.epochs, lstm.recipe.epochs) == (2, 2)
+    assert ("--rate", "0.02") in pairwise(lstm.options())
+
+
 def test_a_run_leaves_a_record_and_is_not_repeated_until_its_recipe_changes(elsewhere, monkeypatch):
     egru_only = replace(TOY, seeds={"egru": 1})
     monkeypatch.setattr(__main__, "EXPERIMENTS", (egru_only,))

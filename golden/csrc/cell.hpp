@@ -43,6 +43,13 @@ int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t n, int64_t u0, int6
     const auto input = [&](int gate, int64_t u) {
       return load_upto(p + gate * f.p_gate + u, w) + load_upto(f.bias_ih + gate * H + u, w);
     };
+    // The next row's, which R has pushed out of the second-level cache meanwhile.
+    for (int i = 0; i < K; ++i) {
+      const int64_t u = first + i * L;
+      for (int gate = 0; gate < gates; ++gate) __builtin_prefetch(p + (gates + gate) * f.p_gate + u);
+      __builtin_prefetch(h_row + H + u, 1);
+      __builtin_prefetch(y_row + H + u, 1);
+    }
     for (int i = 0; i < 2 * K; ++i) {
       const int64_t gate = i / K, u = first + i % K * L;
       rz[i] = input(gate, u) + load_upto(q + gate * q_gate + u, w);
