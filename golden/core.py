@@ -9,12 +9,15 @@ docs/performance.md has the rules, the cost model and measurements.
 import mmap
 import threading
 from collections import Counter
+from collections.abc import Callable
 from math import prod
 
 import torch
 from torch import Tensor
 
 from golden import _core
+
+Shapes = tuple[tuple[int, ...], ...]
 
 targets, use = _core.targets, _core.use  # vector extensions of this machine, and to choose one
 
@@ -87,16 +90,19 @@ def _sparse_zeros(like: Tensor, *shape: int) -> Tensor:
 class _Room:
     """An array in memory that does not outlive the call."""
 
-    __slots__ = ("address", "memory", "shape", "start")
+    __slots__ = ("address", "memory", "shape", "start", "views")
 
     def __init__(self, memory: Tensor, start: int, shape: tuple[int, ...]):
         self.memory, self.start, self.shape = memory, start, shape
         self.address = memory.data_ptr() + start * memory.itemsize
+        self.views: dict[tuple[int, ...], Tensor] = {}
 
     def tensor(self, *shape: int) -> Tensor:
         """The array, or at its beginning a smaller one of another shape."""
         shape = shape or self.shape
-        return self.memory[self.start : self.start + prod(shape)].view(shape)
+        if shape not in self.views:
+            self.views[shape] = self.memory[self.start : self.start + prod(shape)].view(shape)
+        return self.views[shape]
 
 
 class _Arena(threading.local):
@@ -104,13 +110,20 @@ class _Arena(threading.local):
     by the system first."""
 
     memory: Tensor | None = None
-    shapes: tuple[tuple[int, ...], ...] = ()
+    key: tuple = ()
     rooms: list[_Room]
 
-    def __call__(self, like: Tensor, *shapes: tuple[int, ...]) -> list[_Room]:
-        """Uninitialised, aligned arrays of the type of ``like``; valid until the next call."""
-        if self.memory is not None and self.memory.dtype == like.dtype and shapes == self.shapes:
+    def __init__(self) -> None:
+        self.flags = bytearray(2)
+        self.flags_address = torch.frombuffer(self.flags, dtype=torch.uint8).data_ptr()
+
+    def __call__(self, like: Tensor, shapes_of: Callable[..., Shapes], *sizes: int) -> list[_Room]:
+        """Uninitialised, aligned arrays of the type of ``like`` and of the shapes
+        ``shapes_of(like, *sizes)``; valid until the next call."""
+        key = (shapes_of, like.dtype, sizes)
+        if key == self.key:
             return self.rooms
+        shapes = shapes_of(like, *sizes)
         starts = [0]
         for shape in shapes:
             starts.append(starts[-1] + (prod(shape) + 15) // 16 * 16)
@@ -119,7 +132,7 @@ class _Arena(threading.local):
             self.memory = held = None  # so that never both are there
             with torch.inference_mode(False):  # for it may be used outside of that later
                 self.memory = held = _empty(like, size)
-        self.shapes = shapes
+        self.key = key
         self.rooms = [_Room(held, *room) for room in zip(starts, shapes, strict=False)]
         return self.rooms
 
@@ -197,6 +210,30 @@ class _Outer:
 FORWARD_ROWS, BACKWARD_ROWS = 4096, 2048
 
 
+def _forward_shapes(
+    like: Tensor, chunk: int, count: int, inputs: int, size: int, threads: int, pack_units: bool
+) -> Shapes:
+    """W x of a chunk, R y of a step, both packed, and the events of two steps."""
+    pitch = _core.padded(size)
+    return (
+        (chunk * count, 3, pitch),
+        (count, 3, pitch),
+        (_core.packed_size(inputs, size, 3),),
+        (_core.packed_size(size, size, 3) if pack_units else 0,),
+        (_call("forward_scratch", like)(count, size, threads) // like.itemsize + 1,),
+    )
+
+
+def _backward_shapes(like: Tensor, chunk: int, count: int, size: int) -> Shapes:
+    """dp and dq_n of a chunk and of the step after it, and both packed."""
+    steps = chunk + 1
+    return (
+        (steps, count, 3 * size),
+        (steps, count, size),
+        (_core.packed_size(chunk * count, size, 4),),
+    )
+
+
 def _step(tensor: Tensor | None, step: int) -> int:
     """The address of a step, the first index of ``tensor``; 0 for none."""
     if tensor is None:
@@ -231,15 +268,10 @@ def _forward(
     worth_packing = count >= 4 and steps >= 4
     pitch = _core.padded(size)  # of gates, but in what a dense product makes
     p, q, packed_inputs, packed_units, scratch = _arena(
-        x,
-        (chunk * count, 3, pitch),
-        (count, 3, pitch),
-        (_core.packed_size(inputs, size, 3),),
-        (_core.packed_size(size, size, 3) if worth_packing else 0,),
-        (_call("forward_scratch", x)(count, size, threads) // x.itemsize + 1,),
+        x, _forward_shapes, chunk, count, inputs, size, threads, worth_packing
     )
-    flags = torch.zeros(2, dtype=torch.bool)
-    is_packed = flags.data_ptr()
+    _arena.flags[:] = bytes(2)
+    is_packed = _arena.flags_address
     product, run = _call("product", x), _call("forward", x)
     input_share = _most(gather_dense_from(chunk * count, by_input.nbytes))
     limit = int(_most(gather_dense_from(count, by_unit.nbytes)) * count * size)
@@ -357,10 +389,7 @@ def layer_backward(
     ybar = y.new_zeros(count, size)
     # Gradients of a chunk of steps, and of the step after it.
     chunk = max(1, min(steps, BACKWARD_ROWS // max(1, count)))
-    *both, packed = _arena(
-        y, (chunk + 1, count, 3 * size), (chunk + 1, count, size),
-        (_core.packed_size(chunk * count, size, 4),),
-    )  # fmt: skip
+    *both, packed = _arena(y, _backward_shapes, chunk, count, size)
     dp, dq_n = (room.tensor() for room in both)
     run, threads = _call("backward", y), _threads(count * weight_hh.numel())
     limit = int(_most(dots_dense_from(count)) * count * size)

@@ -160,8 +160,13 @@ class EGRU(nn.Module):
 
     def layer_parameters(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """``(weight_ih, weight_hh, bias_ih, bias_hh, threshold)`` of one layer."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "threshold")
-        return tuple(getattr(self, f"{name}_l{layer}") for name in names)
+        return (
+            getattr(self, f"weight_ih_l{layer}"),
+            getattr(self, f"weight_hh_l{layer}"),
+            getattr(self, f"bias_ih_l{layer}"),
+            getattr(self, f"bias_hh_l{layer}"),
+            getattr(self, f"threshold_l{layer}"),
+        )
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
