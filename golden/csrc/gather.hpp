@@ -153,17 +153,24 @@ template <class T> struct Packed {
                                                      section * Panels<T>(units_of).vectors);
   }
 
-  // The thread's part, row by row as it lies in memory.
+  // The thread's part, a few rows of all panels at a time: read as they lie in memory, and written
+  // in pieces that are not too short.
   void pack(const Section<T>* from, int part) const {
+    constexpr int64_t together = 8;
     const Panels<T> panels(share<T>(units, part, threads));
-    for (int64_t row = 0; row < rows; ++row)
+    for (int64_t first = 0; first < rows; first += together)
       for (int s = 0; s < sections; ++s)
         for (int64_t p = 0; p < panels.count; ++p) {
-          const T* source = from[s].rows + row * from[s].stride + panels.column(p);
           const int size = panels.size(p);
-          Vec<T>* to = at(part, s) + panels.first(p) * rows + row * size;
-          for (int v = 0; v < size - 1; ++v) to[v] = load(source + v * lanes<T>);
-          to[size - 1] = load_upto(source + (size - 1) * lanes<T>, panels.width(p));
+          const int64_t width = panels.width(p);
+          const T* source = from[s].rows + first * from[s].stride + panels.column(p);
+          Vec<T>* to = at(part, s) + panels.first(p) * rows + first * size;
+          for (int64_t row = first; row < smaller(rows, first + together); ++row) {
+            for (int v = 0; v < size - 1; ++v) to[v] = load(source + v * lanes<T>);
+            to[size - 1] = load_upto(source + (size - 1) * lanes<T>, width);
+            source += from[s].stride;
+            to += size;
+          }
         }
   }
 };
