@@ -207,7 +207,7 @@ class _Outer:
 
 # Rows (steps times sequences) that one chunk of steps has, about: what only lives between two
 # products is never larger than that.
-FORWARD_ROWS, BACKWARD_ROWS = 4096, 2048
+FORWARD_ROWS, BACKWARD_ROWS = 8192, 2048
 
 
 def _forward_shapes(
@@ -279,14 +279,19 @@ def _forward(
     for first in range(0, steps, chunk):
         length = min(chunk, steps - first)
         rows, p_gate = length * count, pitch
+        # So that the recurrence, panel by panel, reads what lies together; a step by itself may
+        # have other threads.
+        in_panels = worth_packing and length > 1 and threads == input_threads
         done = product(
-            p.address, _step(x, first), by_input.data_ptr(), packed_inputs.address, is_packed,
+            p.address, in_panels, _step(x, first), by_input.data_ptr(), packed_inputs.address, is_packed,
             rows, inputs, size, int(input_share * rows * inputs), input_threads,
         )  # fmt: skip
         if done < 0:
             flat_x = x[first : first + length].view(rows, inputs)
             torch.mm(flat_x, by_input, out=p.tensor(rows, 3 * size))
             done, p_gate = rows * by_input.numel(), size
+        elif in_panels and _arena.flags[0]:
+            p_gate = 0
         macs["W x"] += done
         arguments = (
             length, *layer, _step(kept, first), zoneout, width, p.address, p_gate,

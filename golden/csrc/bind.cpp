@@ -58,9 +58,10 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
     const int64_t next = target.functions<T>().backward(b, step, given, limit, threads, &macs);
     return std::pair(next, macs);
   });
-  def("product", [](Address out, Address x, Address w, Address packed, Address is_packed,
-                    int64_t M, int64_t K, int64_t units, int64_t limit, int threads) {
-    return target.functions<T>().product(at<T>(out), at<T>(x), at<T>(w), at<T>(packed),
+  def("product", [](Address out, bool in_panels, Address x, Address w, Address packed,
+                    Address is_packed, int64_t M, int64_t K, int64_t units, int64_t limit,
+                    int threads) {
+    return target.functions<T>().product(at<T>(out), in_panels, at<T>(x), at<T>(w), at<T>(packed),
                                          at<bool>(is_packed), M, K, units, limit, threads);
   });
   def("outer", [](Address out, Address x, Address dp, Address dq_n, bool recurrent,

@@ -27,36 +27,38 @@ template <class T, int K, class Part> inline void vectors(int64_t u0, int64_t u1
   if (u < u1) part(u, u1 - u, std::integral_constant<int, 1>());
 }
 
-// Row n of step t: q [3, q_gate] and the state h [H] to y [H], h and the tape [5, H]. Returns how
-// many units have an event or are inside the surrogate's window.
+// Row n of step t, units [u0, u1), of which the step's p and q are given: these and the state h [H]
+// to y [H], h and the tape [5, H]. Returns how many units have an event or are inside the
+// surrogate's window.
 template <class T>
 int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t n, int64_t u0, int64_t u1,
-                     int64_t q_gate) {
+                     const Gates<const T>& p_of, const Gates<const T>& q_of) {
   constexpr int64_t L = lanes<T>;
   const int64_t H = f.units, at = (t * f.count + n) * H;
-  const T *p = f.p + (t * f.count + n) * gates * f.p_gate, *q = f.q + n * gates * q_gate;
+  const T *p = p_of.first + n * p_of.row - u0, *q = q_of.first + n * q_of.row - u0;
   T *h_row = f.h + n * H, *y_row = f.y + at, *tape = f.tape + tape_fields * at;
   typename Lanes<T>::words nearby{};
   vectors<T, together>(u0, u1, [&](int64_t first, auto w, auto k) {
     constexpr int K = k;
     Vec<T> rz[2 * K], g[K];
     const auto input = [&](int gate, int64_t u) {
-      return load_upto(p + gate * f.p_gate + u, w) + load_upto(f.bias_ih + gate * H + u, w);
+      return load_upto(p + gate * p_of.gate + u, w) + load_upto(f.bias_ih + gate * H + u, w);
     };
-    // The next row's, which R has pushed out of the second-level cache meanwhile.
+    // What the next rows need and R has pushed out of the second-level cache.
     for (int i = 0; i < K; ++i) {
       const int64_t u = first + i * L;
-      for (int gate = 0; gate < gates; ++gate) __builtin_prefetch(p + (gates + gate) * f.p_gate + u);
+      for (int gate = 0; gate < gates; ++gate)
+        __builtin_prefetch(p + 2 * p_of.row + gate * p_of.gate + u);
       __builtin_prefetch(h_row + H + u, 1);
       __builtin_prefetch(y_row + H + u, 1);
     }
     for (int i = 0; i < 2 * K; ++i) {
       const int64_t gate = i / K, u = first + i % K * L;
-      rz[i] = input(gate, u) + load_upto(q + gate * q_gate + u, w);
+      rz[i] = input(gate, u) + load_upto(q + gate * q_of.gate + u, w);
     }
     sigmoid<T>(rz);
     for (int i = 0; i < K; ++i)
-      g[i] = input(2, first + i * L) + rz[i] * load_upto(q + 2 * q_gate + first + i * L, w);
+      g[i] = input(2, first + i * L) + rz[i] * load_upto(q + 2 * q_of.gate + first + i * L, w);
     tanh<T>(g);
     for (int i = 0; i < K; ++i) {
       const int64_t u = first + i * L;
@@ -69,7 +71,7 @@ int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t n, int64_t u0, int6
       store_upto(tape + u, rz[i], w);
       store_upto(tape + H + u, z, w);
       store_upto(tape + 2 * H + u, g[i], w);
-      store_upto(tape + 3 * H + u, load_upto(q + 2 * q_gate + u, w), w);
+      store_upto(tape + 3 * H + u, load_upto(q + 2 * q_of.gate + u, w), w);
       store_upto(tape + 4 * H + u, c, w);
       const auto near = (typename Lanes<T>::words)(c > theta || abs<T>(c - theta) < f.width) & 1;
       const auto flags = __builtin_convertvector(near, typename Lanes<T>::bytes);

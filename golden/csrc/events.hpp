@@ -9,7 +9,7 @@
 
 namespace egru::EGRU_TARGET {
 
-constexpr int64_t busy_list = 8;  // elements in a block that pay for loading the sums
+constexpr int64_t busy_list = 11;  // elements in a block that pay for loading the sums
 
 inline int64_t groups_for(int64_t lists) { return (lists + group_lists - 1) / group_lists; }
 

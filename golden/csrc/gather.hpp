@@ -29,18 +29,19 @@ template <class T> inline bool worth_fetching(int64_t rows, int64_t units, int t
   return gates * rows * units / threads * sizeof(T) > 1 << 20;
 }
 
-// A packed panel. If `fetch` it and what follows it in memory are too much for the second-level
-// cache to keep, and are fetched into it a block ahead.
+// A packed panel. If there is a `next` one, both are too much for the second-level cache to keep,
+// and are fetched into it a block ahead.
 template <class T> struct Panel {
   const Vec<T>* rows;
   int64_t count;
-  bool fetch;
+  const Vec<T>* next;
 };
 
-// sums [group_lists, V] += lists of a group · panel; the count of elements.
+// sums [group_lists, V] += lists of a group · panel; the count of elements. Of each of the events'
+// blocks, fetches one of `block_bytes` from `ahead` on, if there is such, of the last one `next`.
 template <class T, int V>
 int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& panel,
-                     int64_t block_bytes, const char* ahead, Vec<T>* sums) {
+                     int64_t block_bytes, const char* ahead, const Vec<T>* next, Vec<T>* sums) {
   const int64_t *first_run = events.first_run + group * (events.blocks + 1);
   int64_t elements = 0;
   for (int64_t b = 0; b < events.blocks; ++b) {
@@ -50,7 +51,8 @@ int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& pan
     const int32_t* index = events.index + start;
     const T* value = events.value + start;
     const int64_t share = block_bytes / (last - run) + 1;
-    const char* line = ahead ? ahead + b * block_bytes : nullptr;
+    const char* line = ahead + b * block_bytes;
+    if (next && b == events.blocks - 1) line = reinterpret_cast<const char*>(next);
     for (; run < last; ++run) {
       if (ahead)
         for (const char* stop = line + share; line < stop; line += 64)
@@ -97,9 +99,11 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
     }
     for (int part = 0; part < lists.parts; ++part) {
       const Events<T>& events = lists.events[part];
-      const char* ahead = first + (part * events.blocks + 1) * block_bytes;
-      elements += gather_panel<T, V>(events, i0 / group_lists, panel, block_bytes,
-                                     panel.fetch && i0 == 0 ? ahead : nullptr, sums);
+      const bool fetch = panel.next && i0 == 0;
+      const char* ahead = fetch ? first + (part * events.blocks + 1) * block_bytes : nullptr;
+      const Vec<T>* next = part == lists.parts - 1 ? panel.next : nullptr;
+      elements +=
+          gather_panel<T, V>(events, i0 / group_lists, panel, block_bytes, ahead, next, sums);
     }
     for (int64_t i = 0; i < count; ++i) {
       T* to = rows + i * out_stride;
@@ -114,17 +118,21 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
   return elements;
 }
 
-// A part's columns [begin, end) in panels: number p has vectors [first(p), first(p + 1)).
+// A thread's columns [begin, end) in panels, of which number p has size(p) vectors from first(p) on.
+// Sizes differ by one at most.
 template <class T> struct Panels {
-  int64_t begin, end, vectors, count;
+  int64_t begin, end, vectors, count, least, wide;
 
-  Panels(Range units)
-      : begin(units.begin),
-        end(units.end),
+  explicit Panels(Range columns)
+      : begin(columns.begin),
+        end(columns.end),
         vectors((end - begin + lanes<T> - 1) / lanes<T>),
-        count((vectors + panel_vectors - 1) / panel_vectors) {}
-  int64_t first(int64_t p) const { return vectors * p / count; }
-  int size(int64_t p) const { return int(first(p + 1) - first(p)); }
+        count((vectors + panel_vectors - 1) / panel_vectors),
+        least(count ? vectors / count : 0),
+        wide(vectors - least * count) {}
+  int64_t first(int64_t p) const { return p * least + smaller(p, wide); }
+  int size(int64_t p) const { return int(least) + (p < wide); }
+  int64_t row(int64_t p) const { return size(p) * lanes<T>; }  // elements
   int64_t column(int64_t p) const { return begin + first(p) * lanes<T>; }
   int64_t width(int64_t p) const {  // lanes of the last vector
     return smaller(lanes<T>, end - begin - (first(p + 1) - 1) * lanes<T>);
@@ -141,30 +149,46 @@ template <class T> struct GateSections {
   }
 };
 
-// Sections [rows, units] packed: by thread, section and panel.
-template <class T> struct Packed {
-  T* data;
+// Where sections [rows, units] are if they lie in panels: by thread, panel and section, all rows of
+// one together, in whole vectors.
+template <class T> struct InPanels {
   int64_t rows, units;
   int sections, threads;
 
-  Vec<T>* at(int part, int section) const {
-    const Range units_of = share<T>(units, part, threads);
-    return reinterpret_cast<Vec<T>*>(data) + rows * (sections * units_of.begin / lanes<T> +
-                                                     section * Panels<T>(units_of).vectors);
+  Panels<T> panels(int part) const { return Panels<T>(share<T>(units, part, threads)); }
+
+  // Elements before those of a section's panel.
+  int64_t before(int section, const Panels<T>& panels, int64_t p) const {
+    return rows * (sections * panels.column(p) + section * panels.row(p));
+  }
+};
+
+// The gates of a panel, [3, rows, row] from `first` on.
+template <class T> inline Gates<T> tile(T* first, int64_t rows, int64_t row) {
+  return {first, rows * row, row};
+}
+
+// Sections [rows, units], copied so that they lie in panels.
+template <class T> struct Packed : InPanels<T> {
+  T* data;
+
+  const Vec<T>* at(int section, const Panels<T>& panels, int64_t p) const {
+    return reinterpret_cast<const Vec<T>*>(data + this->before(section, panels, p));
   }
 
   // The thread's part, a few rows of all panels at a time: read as they lie in memory, and written
   // in pieces that are not too short.
   void pack(const Section<T>* from, int part) const {
-    constexpr int64_t together = 8;
-    const Panels<T> panels(share<T>(units, part, threads));
+    constexpr int64_t together = 4;
+    const int64_t rows = this->rows;
+    const Panels<T> panels = this->panels(part);
     for (int64_t first = 0; first < rows; first += together)
-      for (int s = 0; s < sections; ++s)
+      for (int s = 0; s < this->sections; ++s)
         for (int64_t p = 0; p < panels.count; ++p) {
           const int size = panels.size(p);
           const int64_t width = panels.width(p);
           const T* source = from[s].rows + first * from[s].stride + panels.column(p);
-          Vec<T>* to = at(part, s) + panels.first(p) * rows + first * size;
+          Vec<T>* to = reinterpret_cast<Vec<T>*>(data + this->before(s, panels, p)) + first * size;
           for (int64_t row = first; row < smaller(rows, first + together); ++row) {
             for (int v = 0; v < size - 1; ++v) to[v] = load(source + v * lanes<T>);
             to[size - 1] = load_upto(source + (size - 1) * lanes<T>, width);
@@ -175,25 +199,37 @@ template <class T> struct Packed {
   }
 };
 
-// The thread's columns of out [lists, gates, gate_size] = start [gates · units] (null: out) +
-// lists · dense, where a gate is the section that `chosen` names; `fetch` and `far` as above.
-// Multiply-accumulates done.
+// Panel p of out = start [gates · units] (null: out) + lists · dense, where a gate is the section
+// that `chosen` names. `fetch`: dense is too large to stay in the second-level cache, and
+// panel `next` comes after this one. `far` as above. Multiply-accumulates done.
 template <class T>
-int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates], int part,
-               bool fetch, T* out, int64_t gate_size, const T* start, bool far = false) {
-  const Panels<T> panels(share<T>(dense.units, part, dense.threads));
-  int64_t macs = 0;
-  for (int gate = 0; gate < gates; ++gate)
-    for (int64_t p = 0; p < panels.count; ++p) {
-      const Panel<T> panel{dense.at(part, chosen[gate]) + panels.first(p) * dense.rows,
-                           dense.rows, fetch};
-      const int64_t column = panels.column(p);
-      macs += panels.columns(p) *
-              gather_panel<T>(panels.size(p), panels.width(p), lists, panel,
-                              out + gate * gate_size + column, gates * gate_size,
-                              start ? start + gate * dense.units + column : nullptr, far);
-    }
+int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates],
+               const Panels<T>& panels, int64_t p, bool fetch, int64_t next, Gates<T> out,
+               const T* start, bool far) {
+  int64_t elements = 0;
+  for (int gate = 0; gate < gates; ++gate) {
+    const Vec<T>* then = gate < gates - 1 ? dense.at(chosen[gate + 1], panels, p)
+                                          : dense.at(chosen[0], panels, next);
+    const Panel<T> panel{dense.at(chosen[gate], panels, p), dense.rows, fetch ? then : nullptr};
+    elements += gather_panel<T>(panels.size(p), panels.width(p), lists, panel,
+                                out.first + gate * out.gate, out.row,
+                                start ? start + gate * dense.units + panels.column(p) : nullptr,
+                                far);
+  }
   if (far) streamed();
+  return elements * panels.columns(p);
+}
+
+// A thread's panels of it, one after another, where `out` of a panel tells its place.
+template <class T, class Out>
+int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates], int part,
+               Out out, const T* start, bool far) {
+  const Panels<T> panels = dense.panels(part);
+  const bool fetch = worth_fetching<T>(dense.rows, dense.units, dense.threads);
+  int64_t macs = 0;
+  for (int64_t p = 0; p < panels.count; ++p)
+    macs += gather(lists, dense, chosen, panels, p, fetch, smaller(p + 1, panels.count - 1),
+                   out(panels, p), start, far);
   return macs;
 }
 

@@ -25,8 +25,8 @@ constexpr int64_t tape_fields = 5;
 
 template <class T> struct Forward : Layer<T> {
   int64_t steps;
-  const T* p;       // [T, N, 3, p_gate]: W x
-  int64_t p_gate;   // padded H, or H if it comes from a dense product
+  const T* p;       // W x: [T, N, 3, p_gate], or in panels
+  int64_t p_gate;   // padded H; H if it comes from a dense product; 0: in panels
   const T* y0;      // [N, H]
   T* y;             // [T, N, H]
   T* h;             // [N, H]: state before the first step to run, then after the last one run
@@ -56,6 +56,12 @@ template <class T> struct Backward : Layer<T> {
 
 constexpr int gates = 3;
 
+// Some units of all gates, [3, rows, units], with so many elements from one gate or row to the next.
+template <class T> struct Gates {
+  T* first;
+  int64_t gate, row;
+};
+
 // A matrix [*, units] that is a gate of something larger.
 template <class T> struct Section {
   const T* rows;
@@ -65,7 +71,7 @@ template <class T> struct Section {
 // Products return the multiply-accumulates that they did; -1 and nothing done if x has more than
 // `limit` elements that are not zero, of which the caller then makes a dense product. `packed` has
 // room for packed_size() aligned elements; what a call has packed there (`is_packed`, false at
-// first) serves the next ones with the same matrices and threads.
+// first) serves the next ones with the same matrices and threads. Panels are gather.hpp's.
 template <class T> struct Functions {
   // Runs steps from `step` until the events of one are more than `limit`; returns the next step,
   // of which the caller then provides q (`given`), by a dense product.
@@ -76,9 +82,10 @@ template <class T> struct Functions {
   int64_t (*backward)(const Backward<T>&, int64_t step, bool given, int64_t limit, int threads,
                       int64_t* macs);
   // out [M, 3, padded H], aligned, = x [M, K] w [K, 3H], skipping zeros of x; `packed` null: never
-  // pack
-  int64_t (*product)(T* out, const T* x, const T* w, T* packed, bool* is_packed, int64_t M,
-                     int64_t K, int64_t units, int64_t limit, int threads);
+  // pack. If then `is_packed` and wanted `in_panels`, that is how `out` lies: for `forward` with as
+  // many threads.
+  int64_t (*product)(T* out, bool in_panels, const T* x, const T* w, T* packed, bool* is_packed,
+                     int64_t M, int64_t K, int64_t units, int64_t limit, int threads);
   // out [K, 3H] += x [M, K] transposed · dp [M, 3H], skipping zeros of x; if `recurrent` dq_n
   // [M, H] is in the place of the last gate. Four sections are packed.
   int64_t (*outer)(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T* packed,

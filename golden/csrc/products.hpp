@@ -24,7 +24,7 @@ template <class T> struct OwnEvents {
 
 // start [groups + 1]: where each group's elements begin, of which count(group) tells how many.
 template <class Count>
-void place(Array<int64_t>& start, int64_t groups, int threads, Count count) {
+void offsets(Array<int64_t>& start, int64_t groups, int threads, Count count) {
 #pragma omp parallel for num_threads(int(smaller(threads, groups)))
   for (int64_t g = 0; g < groups; ++g) start[g + 1] = count(g);
   start[0] = 0;
@@ -34,14 +34,14 @@ void place(Array<int64_t>& start, int64_t groups, int threads, Count count) {
 // Uses of a row that pay for packing it: it is then read from the first-level cache.
 constexpr int64_t packing_pays_from = 16;
 
-// out [M, 3, padded H], aligned, = x [M, K] w [K, 3H]
+// out [M, 3, padded H], aligned, or in panels, = x [M, K] w [K, 3H]
 template <class T>
-int64_t product(T* out, const T* x, const T* w, T* packed, bool* is_packed, int64_t M, int64_t K,
-                int64_t units, int64_t limit, int threads) {
+int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool* is_packed,
+                int64_t M, int64_t K, int64_t units, int64_t limit, int threads) {
   const int64_t groups = groups_for(M);
   const auto rows_of = [&](int64_t g) { return smaller(group_lists, M - g * group_lists); };
   Array<int64_t> start(groups + 1);
-  place(start, groups, threads,
+  offsets(start, groups, threads,
         [&](int64_t g) { return nonzeros(x + g * group_lists * K, K, rows_of(g), K); });
   const int64_t elements = start[groups];
   if (elements > limit) return -1;
@@ -51,7 +51,12 @@ int64_t product(T* out, const T* x, const T* w, T* packed, bool* is_packed, int6
   OwnEvents<T> own(M, pack ? blocks_for(K, M, elements) : 1, elements);
   const Lists<T> lists{M, 1, &own.events};
   const GateSections<T> sections(w, units);
-  const Packed<T> dense{packed, K, units, gates, threads};
+  const Packed<T> dense{{K, units, gates, threads}, packed};
+  const InPanels<T> result{M, units, gates, threads};
+  const auto place = [&](const Panels<T>& panels, int64_t p) -> Gates<T> {
+    if (in_panels) return tile(out + result.before(0, panels, p), M, panels.row(p));
+    return {out + panels.column(p), padded(units), gates * padded(units)};
+  };
   const bool far = M * gates * padded(units) * int64_t(sizeof(T)) > beyond_caches;
   int64_t macs = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : macs)
@@ -63,8 +68,7 @@ int64_t product(T* out, const T* x, const T* w, T* packed, bool* is_packed, int6
     for (int part = 0; part < threads; ++part)
       if (pack) {
         if (!*is_packed) dense.pack(sections.of, part);
-        macs += gather(lists, dense, {0, 1, 2}, part, worth_fetching<T>(K, units, threads), out,
-                       padded(units), zeros.data, far);
+        macs += gather(lists, dense, {0, 1, 2}, part, place, zeros.data, far);
       } else {
         macs += gather(lists, sections, units, share<T>(units, part, threads), out, padded(units),
                        zeros.data);
@@ -81,7 +85,7 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
   const int64_t groups = groups_for(K);
   const auto columns_of = [&](int64_t g) { return smaller(group_lists, K - g * group_lists); };
   Array<int64_t> start(groups + 1);
-  place(start, groups, threads,
+  offsets(start, groups, threads,
         [&](int64_t g) { return nonzeros(x + g * group_lists, K, M, columns_of(g)); });
   const int64_t elements = start[groups];
   if (elements > limit) return -1;
@@ -92,7 +96,10 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
   GateSections<T> chosen(dp, units);
   const Section<T> sections[] = {chosen.of[0], chosen.of[1], chosen.of[2], {dq_n, units}};
   if (recurrent) chosen.of[2] = sections[3];
-  const Packed<T> dense{packed, M, units, 4, threads};
+  const Packed<T> dense{{M, units, 4, threads}, packed};
+  const auto place = [&](const Panels<T>& panels, int64_t p) -> Gates<T> {
+    return {out + panels.column(p), units, gates * units};
+  };
   const T* unchanged = nullptr;
   int64_t macs = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : macs)
@@ -104,8 +111,7 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
     for (int part = 0; part < threads; ++part)
       if (pack) {
         if (!*is_packed) dense.pack(sections, part);
-        macs += gather(lists, dense, {0, 1, recurrent ? 3 : 2}, part,
-                       worth_fetching<T>(M, units, threads), out, units, unchanged);
+        macs += gather(lists, dense, {0, 1, recurrent ? 3 : 2}, part, place, unchanged, false);
       } else {
         macs += gather(lists, chosen, units, share<T>(units, part, threads), out, units,
                        unchanged);

@@ -75,30 +75,54 @@ template <class T> struct Steps {
   }
 
   GateSections<T> weights() const { return {f.weight, f.units}; }
-  Packed<T> packed() const { return {f.packed, f.units, f.units, gates, threads}; }
+  Packed<T> packed() const { return {{f.units, f.units, gates, threads}, f.packed}; }
 
-  // q of the thread's units; multiply-accumulates.
-  int64_t recur(int64_t t, int part) const {
-    const int64_t H = f.units;
-    const Lists<T> lists{f.count, threads, events[t % 2]};
-    if (!f.packed)
-      return gather(lists, weights(), H, share<T>(H, part, threads), f.q, padded(H), f.bias_hh);
-    const bool fetch = before(t) > H / 2 && worth_fetching<T>(H, H, threads);
-    return gather(lists, packed(), {0, 1, 2}, part, fetch, f.q, padded(H), f.bias_hh);
+  // W x of step t, from the first unit of a panel on.
+  Gates<const T> input(int64_t t, const Panels<T>& panels, int64_t p) const {
+    if (f.p_gate) {
+      const T* step = f.p + t * f.count * gates * f.p_gate;
+      return {step + panels.column(p), f.p_gate, gates * f.p_gate};
+    }
+    const InPanels<T> all{f.steps * f.count, f.units, gates, threads};
+    Gates<const T> panel = tile(f.p + all.before(0, panels, p), all.rows, panels.row(p));
+    panel.first += t * f.count * panel.row;
+    return panel;
   }
 
-  // The step itself; lists the events that the next one starts from.
-  void update(int64_t t, int part, int64_t q_gate, int64_t blocks) const {
-    const int64_t N = f.count, H = f.units;
+  // Step t of the thread's units, panel by panel, so that the sums that R y leaves in the nearest
+  // cache are used there; and the events that the next step starts from. Every other step goes
+  // through the panels backwards: the second-level cache still has the last ones.
+  // Multiply-accumulates.
+  int64_t run(int64_t t, int part, bool have_q, int64_t blocks) const {
+    const int64_t H = f.units, N = f.count;
     const Range units = share<T>(H, part, threads);
-    int64_t nearby = 0;
-    for (int64_t n = 0; n < N; ++n)
-      nearby += cell_forward(f, t, n, units.begin, units.end, q_gate);
+    const Panels<T> panels(units);
+    const Lists<T> lists{N, threads, events[t % 2]};
+    const bool in_panels = !have_q && f.packed, back = t % 2;
+    const bool whole_rows = !in_panels && f.p_gate;  // is how everything lies
+    const bool fetch = in_panels && before(t) > H / 2 && worth_fetching<T>(H, H, threads);
+    const int64_t q_gate = have_q ? H : padded(H), last = whole_rows ? 0 : panels.count - 1;
+    int64_t macs = 0, nearby = 0;
+    if (!have_q && !f.packed)
+      macs = gather(lists, weights(), H, units, f.q, padded(H), f.bias_hh);
+    for (int64_t i = 0; i <= last; ++i) {
+      const int64_t p = back ? last - i : i, next = smaller(i + 1, last);
+      const int64_t u0 = panels.column(p), u1 = whole_rows ? units.end : u0 + panels.columns(p);
+      Gates<T> q{f.q + u0, q_gate, gates * q_gate};
+      if (in_panels) {
+        q = tile(f.q + N * gates * units.begin, N, panels.row(p));
+        macs += gather(lists, packed(), {0, 1, 2}, panels, p, fetch, back ? last - next : next, q,
+                       f.bias_hh, false);
+      }
+      const Gates<const T> given{q.first, q.gate, q.row}, x = input(t, panels, p);
+      for (int64_t n = 0; n < N; ++n) nearby += cell_forward(f, t, n, u0, u1, x, given);
+    }
     list(t + 1, f.y + t * N * H, part, blocks);
     if (f.tape) {
 #pragma omp atomic
       f.nearby[t] += nearby;
     }
+    return macs;
   }
 };
 
@@ -124,11 +148,8 @@ int64_t forward(const Forward<T>& f, int64_t step, bool given, int64_t limit, in
     while (t < f.steps && (have_q || steps.before(t) <= limit)) {
       next_blocks = have_q ? blocks : steps.blocks(steps.before(t));
       for (int part = first; part < threads; part += team) {
-        if (!have_q) {
-          if (!packed_now) steps.packed().pack(steps.weights().of, part);
-          done += steps.recur(t, part);
-        }
-        steps.update(t, part, have_q ? f.units : padded(f.units), next_blocks);
+        if (!have_q && !packed_now) steps.packed().pack(steps.weights().of, part);
+        done += steps.run(t, part, have_q, next_blocks);
       }
       blocks = next_blocks;
       packed_now = packed_now || !have_q;

@@ -172,6 +172,22 @@ template <class T> inline T sum(Vec<T> v) {
 
 template <class T> inline Vec<T> abs(Vec<T> v) { return v < 0 ? -v : v; }
 
+// x in [-limit, limit]; NaN stays. Compilers make comparisons and choices of the general form.
+template <class T> inline Vec<T> clamp(Vec<T> x, T limit) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    const __m512 least = _mm512_max_ps(_mm512_set1_ps(-limit), (__m512)x);
+    return (Vec<T>)_mm512_min_ps(_mm512_set1_ps(limit), least);
+  } else {
+    const __m512d least = _mm512_max_pd(_mm512_set1_pd(-limit), (__m512d)x);
+    return (Vec<T>)_mm512_min_pd(_mm512_set1_pd(limit), least);
+  }
+#else
+  x = x > limit ? splat<T>(limit) : x;
+  return x < -limit ? splat<T>(-limit) : x;
+#endif
+}
+
 // Vectors that functions of long chains of operations take together, operation by operation, so
 // that the processor always has some to do while others wait for their operands.
 constexpr int together = vector_bytes == 64 ? 2 : 1;
@@ -196,8 +212,7 @@ template <class T, int K> inline void expm1(Vec<T> (&x)[K]) {
   for (int i = 1; i <= terms; ++i) inverse[i] = coefficient /= i;
 
   Vec<T> n[K], power[K], series[K];
-  for (int k = 0; k < K; ++k) x[k] = x[k] > limit ? splat<T>(limit) : x[k];
-  for (int k = 0; k < K; ++k) x[k] = x[k] < -limit ? splat<T>(-limit) : x[k];
+  for (int k = 0; k < K; ++k) x[k] = clamp<T>(x[k], limit);
   for (int k = 0; k < K; ++k) n[k] = x[k] * T(1.4426950408889634) + magic;
   for (int k = 0; k < K; ++k)
     power[k] = (Vec<T>)(((Words)n[k] - (Words)magic + bias) << mantissa);

@@ -90,8 +90,8 @@ template <class T> void test_products(const Target& target, int64_t M, int64_t K
       T* gradients = room_for<T>(M, H, 4);
       bool weights_packed = false, gradients_packed = false;
       const auto multiply = [&](int64_t limit) {
-        return f.product(room, x.data(), w.data(), weights, &weights_packed, M, K, H, limit,
-                         threads);
+        return f.product(room, false, x.data(), w.data(), weights, &weights_packed, M, K, H,
+                         limit, threads);
       };
       const auto add = [&](int64_t limit) {
         return f.outer(outer.data(), x.data(), d.data(), d_last.data(), recurrent, gradients,
@@ -137,8 +137,11 @@ template <class T> void test_layer(const Target& target) {
   const int64_t steps = integer(1, 6), N = integer(1, 70), H = integer(1, 160);
   const std::vector<T> weight = numbers<T>(3 * H * H, 1, 2 / std::sqrt(double(H)));
   const std::vector<T> bias_ih = numbers<T>(3 * H), bias_hh = numbers<T>(3 * H);
-  const int64_t p_gate = integer(0, 1) ? H : padded(H);
-  const std::vector<T> p = numbers<T>(steps * N * 3 * p_gate, 1, 2);
+  const int64_t C = integer(1, 20), M = steps * N, pitch = padded(H);
+  const std::vector<T> x = numbers<T>(M * C, 0.7), w = numbers<T>(C * 3 * H);
+  const int64_t all = M * C;
+  T* p = aligned<T>(M * 3 * pitch);
+  target.functions<T>().product(p, false, x.data(), w.data(), nullptr, nullptr, M, C, H, all, 1);
   const std::vector<T> y0 = numbers<T>(N * H, 0.3), h0 = numbers<T>(N * H);
   const std::vector<T> dy = numbers<T>(steps * N * H), dh = numbers<T>(N * H);
   std::vector<T> theta = numbers<T>(H, 1, 0.5);
@@ -161,14 +164,26 @@ template <class T> void test_layer(const Target& target) {
       std::vector<int64_t> nearby(steps);
       std::vector<char> scratch(forward_scratch(N, H, threads, sizeof(T)));
       T* room = packed ? room_for<T>(H, H, 3) : nullptr;
-      bool is_packed = false;
+      bool is_packed = false, inputs_packed = false;
+      const Functions<T>& f = target.functions<T>();
+      // W x in rows as above, in those of a dense product, or in panels.
+      T* weights = room_for<T>(C, H, 3);
+      T* by_steps = aligned<T>(M * 3 * pitch);
+      int64_t p_gate = integer(0, 1) ? H : pitch;
+      for (int64_t row = 0; row < M * 3; ++row)
+        std::copy_n(p + row * pitch, H, by_steps + row * p_gate);
+      if (integer(0, 1)) {
+        f.product(by_steps, true, x.data(), w.data(), weights, &inputs_packed, M, C, H, all,
+                  threads);
+        p_gate = inputs_packed ? 0 : pitch;
+      }
+      std::free(weights);
       const Forward<T> forward{
           {N, H, weight.data(), bias_ih.data(), bias_hh.data(), theta.data(), nullptr,
            kept.empty() ? nullptr : kept.data(), zoneout, height, width},
-          steps, p.data(), p_gate, y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(),
+          steps, by_steps, p_gate, y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(),
           nearby.data(), q.data(), room, &is_packed, scratch.data()};
       int64_t macs = 0, needed = 0;
-      const Functions<T>& f = target.functions<T>();
       for (int64_t t = 0, stopped = 0; t < steps; ++t) {
         const T* y = t ? &r.y[(t - 1) * N * H] : y0.data();
         int64_t events = 0;
@@ -190,6 +205,7 @@ template <class T> void test_layer(const Target& target) {
       }
       expect(macs == needed, target.name, "forward multiplies for events only");
       std::free(room);
+      std::free(by_steps);
 
       // Every step again, from the state and events that it started from.
       std::vector<double> y_expected(steps * N * H), c_expected(steps * N * H);
@@ -205,15 +221,15 @@ template <class T> void test_layer(const Target& target) {
                 sums[gate] += double(t ? r.y[at - N * H - u + k] : y0[n * H + k]) *
                               weight[k * 3 * H + gate * H + u];
             }
-            const T* input = p.data() + (t * N + n) * 3 * p_gate + u;
+            const T* input = p + (t * N + n) * 3 * pitch + u;
             double before = h0[n * H + u];
             if (t) {
               before = tape[((t - 1) * N + n) * 5 * H + 4 * H + u];
               if (before > theta[u]) before -= theta[u];
             }
             const double reset = sigmoid(input[0] + bias_ih[u] + sums[0]);
-            const double z = sigmoid(input[p_gate] + bias_ih[H + u] + sums[1]);
-            const double g = std::tanh(input[2 * p_gate] + bias_ih[2 * H + u] + reset * sums[2]);
+            const double z = sigmoid(input[pitch] + bias_ih[H + u] + sums[1]);
+            const double g = std::tanh(input[2 * pitch] + bias_ih[2 * H + u] + reset * sums[2]);
             const double k = kept.empty() ? double(zoneout) : kept[at];
             c_expected[at] = k * before + (1 - k) * (z * before + (1 - z) * g);
             found_c[at] = tape[(t * N + n) * 5 * H + 4 * H + u];
@@ -240,6 +256,7 @@ template <class T> void test_layer(const Target& target) {
                  same(first.dh, r.dh),
              target.name, "a layer does not depend on threads or packing");
     }
+  std::free(p);
 }
 
 }  // namespace
