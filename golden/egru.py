@@ -236,7 +236,9 @@ class EGRU(nn.Module):
             events.append(x)
             last_y.append(y)
             last_h.append(h)
-        state = (torch.stack(last_y), torch.stack(last_h))
+        # A state is nobody else's memory; events are.
+        h = last_h[0].unsqueeze(0) if self.num_layers == 1 else torch.stack(last_h)
+        state = (torch.stack(last_y), h)
         outputs = events
         if self.trace:
             trace, last_trace = _trace(x, trace0[0])

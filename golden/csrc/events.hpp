@@ -13,10 +13,11 @@ constexpr int64_t busy_list = 11;  // elements in a block that pay for loading t
 
 inline int64_t groups_for(int64_t lists) { return (lists + group_lists - 1) / group_lists; }
 
+inline int64_t most_blocks(int64_t rows) { return rows / block_rows + 1; }
+
 // Blocks of `rows` rows, perhaps none, for lists with so many elements together.
 inline int64_t blocks_for(int64_t rows, int64_t lists, int64_t elements) {
-  const int64_t most = rows / block_rows + 1;
-  return smaller(most, elements / (busy_list * lists + 1) + 1);
+  return smaller(most_blocks(rows), elements / (busy_list * lists + 1) + 1);
 }
 
 struct Run {
@@ -24,20 +25,31 @@ struct Run {
   int32_t size;  // elements, more than 0
 };
 
-template <class T> struct Events {
-  int64_t groups, blocks;
-  int64_t* first_run;      // [groups, blocks + 1]
-  int64_t* first_element;  // [groups, blocks]
-  Run* runs;               // [groups, blocks, group_lists]
+// Elements one after another.
+template <class T> struct Elements {
   int32_t* index;
   T* value;
 
-  // Sorts the lists of a group's block by `size` and makes its runs; element positions in `at`.
-  void order(int64_t group, int64_t block, int64_t count, const int32_t* size, int64_t start,
-             int64_t* at) {
-    constexpr int32_t most = block_rows;  // longer lists are as good as equal
-    int32_t first[most + 2] = {}, longest = 0;
-    const auto bucket = [&](int64_t i) { return size[i] < most ? size[i] : most; };
+  Elements from(int64_t n) const { return {index + n, value + n}; }
+};
+
+template <class T> struct Events {
+  int64_t groups, most;  // blocks of a group
+  int64_t* blocks;       // [groups]: how many of them it has
+  int64_t* first_run;    // [groups, most + 1]
+  Elements<T>* first;    // [groups, most]
+  Run* runs;             // [groups, most, group_lists]
+
+  // Of a group, the runs of a block: [runs_of(group)[b], runs_of(group)[b + 1]).
+  int64_t* runs_of(int64_t group) const { return first_run + group * (most + 1); }
+
+  // Sorts the lists of a group's block by `size` and makes its runs, with elements from `to` on, of
+  // list i from at[i] on. How many they are.
+  int64_t order(int64_t group, int64_t block, int64_t count, const int32_t* size, Elements<T> to,
+                int64_t* at) {
+    constexpr int32_t buckets = block_rows;  // longer lists are as good as equal
+    int32_t first[buckets + 2] = {}, longest = 0;
+    const auto bucket = [&](int64_t i) { return size[i] < buckets ? size[i] : buckets; };
     for (int64_t i = 0; i < count; ++i) {
       ++first[bucket(i) + 1];
       longest = bucket(i) > longest ? bucket(i) : longest;
@@ -46,71 +58,72 @@ template <class T> struct Events {
     for (int32_t i = 0; i < longest; ++i) first[i + 1] += first[i];
     Run sorted[group_lists];
     for (int64_t i = 0; i < count; ++i) sorted[first[bucket(i)]++] = {int32_t(i), size[i]};
-    int64_t* run = first_run + group * (blocks + 1) + block;
-    if (block == 0) *run = group * blocks * group_lists;
-    first_element[group * blocks + block] = start;
-    Run* to = runs + *run;
+    int64_t* run = runs_of(group) + block;
+    if (block == 0) *run = group * most * group_lists;
+    this->first[group * most + block] = to;
+    int64_t elements = 0;
     for (int64_t i = empty; i < count; ++i) {
-      *to++ = sorted[i];
-      at[sorted[i].list] = start;
-      start += sorted[i].size;
+      runs[*run + i - empty] = sorted[i];
+      at[sorted[i].list] = elements;
+      elements += sorted[i].size;
     }
-    run[1] = to - runs;
+    run[1] = *run + count - empty;
+    return elements;
   }
 
-  // The rows of a group: x [*, columns begin to end], its first row first. Elements go to `start`
-  // and on; returns where they end. Indices are columns.
-  int64_t collect_rows(int64_t group, const T* x, int64_t stride, int64_t count, int64_t begin,
-                       int64_t end, int64_t start) {
+  // The rows of a group in so many blocks: x [*, columns begin to end], its first row first.
+  // Elements go to `to` and on; returns where they end. Indices are columns.
+  Elements<T> collect_rows(int64_t group, int64_t parts, const T* x, int64_t stride, int64_t count,
+                           int64_t begin, int64_t end, Elements<T> to) {
     int64_t at[group_lists];
-    for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t from = begin + (end - begin) * b / blocks;
-      const int64_t to = begin + (end - begin) * (b + 1) / blocks;
+    blocks[group] = parts;
+    for (int64_t b = 0; b < parts; ++b) {
+      const int64_t left = begin + (end - begin) * b / parts;
+      const int64_t right = begin + (end - begin) * (b + 1) / parts;
       int32_t size[group_lists];
-      for (int64_t i = 0; i < count; ++i) size[i] = int32_t(nonzeros(x + i * stride, from, to));
-      order(group, b, count, size, start, at);
-      for (int64_t i = 0; i < count; ++i) {
-        if (size[i] == 0) continue;
-        append_nonzeros(x + i * stride, from, to, index + at[i], value + at[i]);
-        start += size[i];
-      }
+      for (int64_t i = 0; i < count; ++i) size[i] = int32_t(nonzeros(x + i * stride, left, right));
+      const int64_t elements = order(group, b, count, size, to, at);
+      for (int64_t i = 0; i < count; ++i)
+        if (size[i])
+          append_nonzeros(x + i * stride, left, right, to.index + at[i], to.value + at[i]);
+      to = to.from(elements);
     }
-    return start;
+    return to;
   }
 
   // The columns of a group: x [rows, *], its first column first. Indices are rows.
-  int64_t collect_columns(int64_t group, const T* x, int64_t stride, int64_t count, int64_t rows,
-                          int64_t start) {
+  void collect_columns(int64_t group, int64_t parts, const T* x, int64_t stride, int64_t count,
+                       int64_t rows, Elements<T> to) {
     int64_t at[group_lists];
-    for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t from = rows * b / blocks, to = rows * (b + 1) / blocks;
+    blocks[group] = parts;
+    for (int64_t b = 0; b < parts; ++b) {
+      const int64_t upper = rows * b / parts, lower = rows * (b + 1) / parts;
       int32_t size[group_lists] = {};
-      for (int64_t m = from; m < to; ++m)
+      for (int64_t m = upper; m < lower; ++m)
         for (int64_t i = 0; i < count; ++i) size[i] += x[m * stride + i] != 0;
-      order(group, b, count, size, start, at);
-      for (int64_t m = from; m < to; ++m) {
+      const int64_t elements = order(group, b, count, size, to, at);
+      for (int64_t m = upper; m < lower; ++m) {
         int32_t column[group_lists];
         T found[group_lists];
         const int64_t n = append_nonzeros(x + m * stride, 0, count, column, found);
         for (int64_t i = 0; i < n; ++i) {
-          index[at[column[i]]] = int32_t(m);
-          value[at[column[i]]++] = found[i];
+          to.index[at[column[i]]] = int32_t(m);
+          to.value[at[column[i]]++] = found[i];
         }
       }
-      for (int64_t i = 0; i < count; ++i) start += size[i];
+      to = to.from(elements);
     }
-    return start;
   }
 
   // Calls visit(list, index, value, size) for every run.
   template <class Visit> void visit(Visit visit) const {
     for (int64_t group = 0; group < groups; ++group)
-      for (int64_t b = 0; b < blocks; ++b) {
-        const int64_t* run = first_run + group * (blocks + 1) + b;
-        int64_t at = first_element[group * blocks + b];
+      for (int64_t b = 0; b < blocks[group]; ++b) {
+        const int64_t* run = runs_of(group) + b;
+        Elements<T> at = first[group * most + b];
         for (const Run* r = runs + run[0]; r < runs + run[1]; ++r) {
-          visit(group * group_lists + r->list, index + at, value + at, r->size);
-          at += r->size;
+          visit(group * group_lists + r->list, at.index, at.value, r->size);
+          at = at.from(r->size);
         }
       }
   }

@@ -42,17 +42,17 @@ template <class T> struct Panel {
 template <class T, int V>
 int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& panel,
                      int64_t block_bytes, const char* ahead, const Vec<T>* next, Vec<T>* sums) {
-  const int64_t *first_run = events.first_run + group * (events.blocks + 1);
+  const int64_t *first_run = events.runs_of(group), blocks = events.blocks[group];
   int64_t elements = 0;
-  for (int64_t b = 0; b < events.blocks; ++b) {
+  for (int64_t b = 0; b < blocks; ++b) {
     const Run *run = events.runs + first_run[b], *last = events.runs + first_run[b + 1];
     if (run == last) continue;
-    const int64_t start = events.first_element[group * events.blocks + b];
-    const int32_t* index = events.index + start;
-    const T* value = events.value + start;
+    const Elements<T>& start = events.first[group * events.most + b];
+    const int32_t* index = start.index;
+    const T* value = start.value;
     const int64_t share = block_bytes / (last - run) + 1;
     const char* line = ahead + b * block_bytes;
-    if (next && b == events.blocks - 1) line = reinterpret_cast<const char*>(next);
+    if (next && b == blocks - 1) line = reinterpret_cast<const char*>(next);
     for (; run < last; ++run) {
       if (ahead)
         for (const char* stop = line + share; line < stop; line += 64)
@@ -69,7 +69,7 @@ int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& pan
       }
       for (int v = 0; v < V; ++v) at[v] = sum[v];
     }
-    elements += index - (events.index + start);
+    elements += index - start.index;
   }
   return elements;
 }
@@ -84,10 +84,10 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
       return gather_panel<T, V - 1>(vectors, width, lists, panel, out, out_stride, start, far);
   constexpr int64_t L = lanes<T>;
   Vec<T> sums[group_lists * V];
-  const char* first = reinterpret_cast<const char*>(panel.rows);
-  const int64_t blocks = lists.parts * lists.events[0].blocks;
+  // Blocks of the first group, while which the panel is fetched.
+  int64_t blocks = 0, elements = 0;
+  for (int part = 0; part < lists.parts; ++part) blocks += lists.events[part].blocks[0];
   const int64_t block_bytes = panel.count * V * vector_bytes / blocks;
-  int64_t elements = 0;
   for (int64_t i0 = 0; i0 < lists.count; i0 += group_lists) {
     const int64_t count = smaller(group_lists, lists.count - i0);
     T* rows = out + i0 * out_stride;
@@ -97,13 +97,14 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
       for (int v = 0; v < V - 1; ++v) sums[i * V + v] = load(from + v * L);
       sums[i * V + V - 1] = load_upto(from + (V - 1) * L, width);
     }
+    const char* ahead = reinterpret_cast<const char*>(panel.rows) + block_bytes;
     for (int part = 0; part < lists.parts; ++part) {
       const Events<T>& events = lists.events[part];
       const bool fetch = panel.next && i0 == 0;
-      const char* ahead = fetch ? first + (part * events.blocks + 1) * block_bytes : nullptr;
       const Vec<T>* next = part == lists.parts - 1 ? panel.next : nullptr;
-      elements +=
-          gather_panel<T, V>(events, i0 / group_lists, panel, block_bytes, ahead, next, sums);
+      elements += gather_panel<T, V>(events, i0 / group_lists, panel, block_bytes,
+                                     fetch ? ahead : nullptr, next, sums);
+      ahead += events.blocks[0] * block_bytes;
     }
     for (int64_t i = 0; i < count; ++i) {
       T* to = rows + i * out_stride;

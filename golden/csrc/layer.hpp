@@ -107,7 +107,7 @@ constexpr int64_t beyond_caches = 1 << 22;
 // Bytes for the events of two steps.
 inline int64_t forward_scratch(int64_t count, int64_t units, int threads, int64_t item) {
   const int64_t groups = count / group_lists + 1, blocks = units / block_rows + 1;
-  return 2 * (threads * groups * (blocks * (group_lists + 2) + 2) * 8 +
+  return 2 * (threads * groups * (blocks * (group_lists + 3) + 2) * 8 +
               (count * units + 1) * (item + 4));
 }
 

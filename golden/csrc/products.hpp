@@ -4,32 +4,64 @@
 
 namespace egru::EGRU_TARGET {
 
-// Events in memory of their own.
+// The non-zeros of a matrix, by its rows or columns: so many lists, each of some length.
 template <class T> struct OwnEvents {
-  Array<int64_t> first_run, first_element;
+  int64_t lists, length, elements = 0;
+  Array<int64_t> blocks, first_run;
+  Array<Elements<T>> first;
   Array<Run> runs;
-  Array<int32_t> index;
-  Array<T> value;
+  Array<void*> memory;  // of a group's elements, of which only those that there are are taken
   Events<T> events;
 
-  OwnEvents(int64_t lists, int64_t blocks, int64_t elements)
-      : first_run(groups_for(lists) * (blocks + 1)),
-        first_element(groups_for(lists) * blocks),
-        runs(groups_for(lists) * blocks * group_lists),
-        index(elements),
-        value(elements),
-        events{groups_for(lists), blocks, first_run.data, first_element.data, runs.data,
-               index.data, value.data} {}
-};
+  OwnEvents(int64_t lists, int64_t length)
+      : lists(lists),
+        length(length),
+        blocks(groups_for(lists)),
+        first_run(groups_for(lists) * (most_blocks(length) + 1)),
+        first(groups_for(lists) * most_blocks(length)),
+        runs(groups_for(lists) * most_blocks(length) * group_lists),
+        memory(groups_for(lists)),
+        events{groups_for(lists), most_blocks(length), blocks.data, first_run.data, first.data,
+               runs.data} {
+    std::memset(memory.data, 0, events.groups * sizeof(void*));
+  }
+  ~OwnEvents() {
+    for (int64_t g = 0; g < events.groups; ++g) std::free(memory[g]);
+  }
 
-// start [groups + 1]: where each group's elements begin, of which count(group) tells how many.
-template <class Count>
-void offsets(Array<int64_t>& start, int64_t groups, int threads, Count count) {
-#pragma omp parallel for num_threads(int(smaller(threads, groups)))
-  for (int64_t g = 0; g < groups; ++g) start[g + 1] = count(g);
-  start[0] = 0;
-  for (int64_t g = 0; g < groups; ++g) start[g + 1] += start[g];
-}
+  // False if they are more than `limit`. count(first, size) tells how many there are in lists
+  // [first, first + size), which collect(group, blocks, first, size, to) lists: at once, while the
+  // caches have them; but if with all as full as these the limit were exceeded, not before all
+  // are counted. `worth_packing(elements)`: so many in all are worth blocks.
+  template <class Worth, class Count, class Collect>
+  bool fill(int64_t limit, int threads, Worth worth_packing, Count count, Collect collect) {
+    const int64_t groups = events.groups;
+    Array<int64_t> found(groups);
+    const auto size = [&](int64_t g) { return smaller(group_lists, lists - g * group_lists); };
+    const auto add = [&](int64_t g) {
+      memory[g] = std::malloc(found[g] * (sizeof(T) + sizeof(int32_t)) + 1);
+      if (!memory[g]) std::abort();
+      T* value = static_cast<T*>(memory[g]);
+      const bool in_blocks = worth_packing(found[g] * groups);
+      collect(g, in_blocks ? blocks_for(length, size(g), found[g]) : 1, g * group_lists, size(g),
+              Elements<T>{reinterpret_cast<int32_t*>(value + found[g]), value});
+    };
+#pragma omp parallel num_threads(int(smaller(threads, groups)))
+    {
+#pragma omp for reduction(+ : elements)
+      for (int64_t g = 0; g < groups; ++g) {
+        elements += found[g] = count(g * group_lists, size(g));
+        if (found[g] * groups <= limit) add(g);
+      }
+      if (elements <= limit) {
+#pragma omp for
+        for (int64_t g = 0; g < groups; ++g)
+          if (found[g] * groups > limit) add(g);
+      }
+    }
+    return elements <= limit;
+  }
+};
 
 // Uses of a row that pay for packing it: it is then read from the first-level cache.
 constexpr int64_t packing_pays_from = 16;
@@ -38,17 +70,19 @@ constexpr int64_t packing_pays_from = 16;
 template <class T>
 int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool* is_packed,
                 int64_t M, int64_t K, int64_t units, int64_t limit, int threads) {
-  const int64_t groups = groups_for(M);
-  const auto rows_of = [&](int64_t g) { return smaller(group_lists, M - g * group_lists); };
-  Array<int64_t> start(groups + 1);
-  offsets(start, groups, threads,
-        [&](int64_t g) { return nonzeros(x + g * group_lists * K, K, rows_of(g), K); });
-  const int64_t elements = start[groups];
-  if (elements > limit) return -1;
-  const bool pack = packed && (*is_packed || elements > packing_pays_from * K);
+  OwnEvents<T> own(M, K);
+  const auto worth_packing = [&](int64_t elements) {
+    return packed && (*is_packed || elements > packing_pays_from * K);
+  };
+  const auto count = [&](int64_t row, int64_t rows) { return nonzeros(x + row * K, K, rows, K); };
+  const auto collect = [&](int64_t g, int64_t blocks, int64_t row, int64_t rows,
+                           Elements<T> to) {
+    own.events.collect_rows(g, blocks, x + row * K, K, rows, 0, K, to);
+  };
+  if (!own.fill(limit, threads, worth_packing, count, collect)) return -1;
+  const bool pack = worth_packing(own.elements);
   Array<T> zeros(gates * units);
   std::memset(zeros.data, 0, gates * units * sizeof(T));
-  OwnEvents<T> own(M, pack ? blocks_for(K, M, elements) : 1, elements);
   const Lists<T> lists{M, 1, &own.events};
   const GateSections<T> sections(w, units);
   const Packed<T> dense{{K, units, gates, threads}, packed};
@@ -61,9 +95,6 @@ int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool*
   int64_t macs = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : macs)
   {
-#pragma omp for
-    for (int64_t g = 0; g < groups; ++g)
-      own.events.collect_rows(g, x + g * group_lists * K, K, rows_of(g), 0, K, start[g]);
 #pragma omp for schedule(static, 1)
     for (int part = 0; part < threads; ++part)
       if (pack) {
@@ -82,16 +113,18 @@ int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool*
 template <class T>
 int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T* packed,
               bool* is_packed, int64_t M, int64_t K, int64_t units, int64_t limit, int threads) {
-  const int64_t groups = groups_for(K);
-  const auto columns_of = [&](int64_t g) { return smaller(group_lists, K - g * group_lists); };
-  Array<int64_t> start(groups + 1);
-  offsets(start, groups, threads,
-        [&](int64_t g) { return nonzeros(x + g * group_lists, K, M, columns_of(g)); });
-  const int64_t elements = start[groups];
-  if (elements > limit) return -1;
-  // With so few, most rows of `out` are left alone, which panels would read and write.
-  const bool pack = elements > K;
-  OwnEvents<T> own(K, pack ? blocks_for(M, K, elements) : 1, elements);
+  OwnEvents<T> own(K, M);
+  // With fewer, most rows of `out` are left alone, which panels would read and write.
+  const auto worth_packing = [&](int64_t elements) { return elements > K; };
+  const auto count = [&](int64_t column, int64_t columns) {
+    return nonzeros(x + column, K, M, columns);
+  };
+  const auto collect = [&](int64_t g, int64_t blocks, int64_t column, int64_t columns,
+                           Elements<T> to) {
+    own.events.collect_columns(g, blocks, x + column, K, columns, M, to);
+  };
+  if (!own.fill(limit, threads, worth_packing, count, collect)) return -1;
+  const bool pack = worth_packing(own.elements);
   const Lists<T> lists{K, 1, &own.events};
   GateSections<T> chosen(dp, units);
   const Section<T> sections[] = {chosen.of[0], chosen.of[1], chosen.of[2], {dq_n, units}};
@@ -104,9 +137,6 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
   int64_t macs = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : macs)
   {
-#pragma omp for
-    for (int64_t g = 0; g < groups; ++g)
-      own.events.collect_columns(g, x + g * group_lists, K, columns_of(g), M, start[g]);
 #pragma omp for schedule(static, 1)
     for (int part = 0; part < threads; ++part)
       if (pack) {

@@ -17,6 +17,7 @@ template <class T> struct Steps {
   // Before and after a step, by its parity: each thread's units' events [threads], and how many.
   Events<T>* events[2];
   int64_t* total[2];
+  Elements<T> elements[2];
 
   Steps(const Forward<T>& f, int threads, Array<Events<T>>& events_of, Array<int64_t>& totals)
       : f(f), threads(threads) {
@@ -25,25 +26,21 @@ template <class T> struct Steps {
       array = reinterpret_cast<U*>(free);
       free += size * sizeof(U);
     };
-    const int64_t groups = groups_for(f.count), most = f.units / block_rows + 1;
+    const int64_t groups = groups_for(f.count), most = most_blocks(f.units);
     for (int parity = 0; parity < 2; ++parity) {
       events[parity] = events_of.data + parity * threads;
       total[parity] = totals.data + parity * threads;
-      T* value;
-      int32_t* index;
       for (int part = 0; part < threads; ++part) {
         Events<T>& e = events[parity][part];
         e.groups = groups;
+        e.most = most;
+        take(e.blocks, groups);
         take(e.first_run, groups * (most + 1));
-        take(e.first_element, groups * most);
+        take(e.first, groups * most);
         take(e.runs, groups * most * group_lists);
       }
-      take(value, (f.count * f.units + 1) / 2 * 2);  // keeps everything aligned
-      take(index, (f.count * f.units + 1) / 2 * 2);
-      for (int part = 0; part < threads; ++part) {
-        events[parity][part].value = value;
-        events[parity][part].index = index;
-      }
+      take(elements[parity].value, (f.count * f.units + 1) / 2 * 2);  // keeps everything aligned
+      take(elements[parity].index, (f.count * f.units + 1) / 2 * 2);
     }
   }
 
@@ -63,15 +60,14 @@ template <class T> struct Steps {
   void list(int64_t t, const T* y, int part, int64_t blocks) const {
     Events<T>& e = events[t % 2][part];
     const Range units = share<T>(f.units, part, threads);
-    e.blocks = blocks;
-    const int64_t first = f.count * units.begin;
-    int64_t at = first;
+    const Elements<T> first = elements[t % 2].from(f.count * units.begin);
+    Elements<T> at = first;
     for (int64_t g = 0; g < e.groups; ++g) {
       const int64_t n = g * group_lists;
-      at = e.collect_rows(g, y + n * f.units, f.units, smaller(group_lists, f.count - n),
+      at = e.collect_rows(g, blocks, y + n * f.units, f.units, smaller(group_lists, f.count - n),
                           units.begin, units.end, at);
     }
-    total[t % 2][part] = at - first;
+    total[t % 2][part] = at.index - first.index;
   }
 
   GateSections<T> weights() const { return {f.weight, f.units}; }

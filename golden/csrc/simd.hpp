@@ -192,8 +192,32 @@ template <class T> inline Vec<T> clamp(Vec<T> x, T limit) {
 // that the processor always has some to do while others wait for their operands.
 constexpr int together = vector_bytes == 64 ? 2 : 1;
 
+// (e^r - 1) / r for |r| <= ln 2 / 2, to the last bits of T: the Taylor series, but instead of its
+// last term the lower ones that are closest to that, which are all of Chebyshev's polynomial of the
+// same degree but the last one.
+template <class T> struct Expm1Series {
+  static constexpr int degree = sizeof(T) == 4 ? 6 : 12;
+  double coefficient[degree + 1];  // of which the last is 0
+
+  constexpr Expm1Series() : coefficient() {
+    double term = 1, chebyshev[degree + 1] = {0, 1}, before[degree + 1] = {1};
+    for (int i = 0; i <= degree; ++i) coefficient[i] = term /= i + 1;
+    for (int n = 2; n <= degree; ++n)
+      for (int i = degree; i >= 0; --i) {
+        const double next = 2 * (i ? chebyshev[i - 1] : 0) - before[i];
+        before[i] = chebyshev[i];
+        chebyshev[i] = next;
+      }
+    term /= chebyshev[degree];
+    for (int i = degree; i >= 0; --i) {
+      coefficient[i] -= term * chebyshev[i];
+      term *= 0.5 * 0.69314718055994531;
+    }
+  }
+};
+
 // x becomes e^x - 1, to the last bits of T also near 0: with x = n ln 2 + r and |r| <= ln 2 / 2 it
-// is 2^n (e^r - 1) + (2^n - 1), and e^r - 1 is summed from its Taylor series.
+// is 2^n (e^r - 1) + (2^n - 1).
 template <class T, int K> inline void expm1(Vec<T> (&x)[K]) {
   using Word = typename Bits<T>::Word;
   using Words = typename Lanes<T>::words;
@@ -206,10 +230,7 @@ template <class T, int K> inline void expm1(Vec<T> (&x)[K]) {
   // ln 2 in two parts, of which n times the first is exact.
   constexpr T ln2_high = single ? T(0x1.62e4p-1) : T(0x1.62e42fefp-1);
   constexpr T ln2_low = single ? T(0x1.7f7d1cf79abcap-20) : T(0x1.473de6af278edp-34);
-  constexpr int terms = single ? 7 : 13;
-  T coefficient = 1;
-  T inverse[terms + 1];
-  for (int i = 1; i <= terms; ++i) inverse[i] = coefficient /= i;
+  constexpr Expm1Series<T> polynomial;
 
   Vec<T> n[K], power[K], series[K];
   for (int k = 0; k < K; ++k) x[k] = clamp<T>(x[k], limit);
@@ -219,9 +240,9 @@ template <class T, int K> inline void expm1(Vec<T> (&x)[K]) {
   for (int k = 0; k < K; ++k) n[k] -= magic;
   for (int k = 0; k < K; ++k) x[k] -= n[k] * ln2_high;
   for (int k = 0; k < K; ++k) x[k] -= n[k] * ln2_low;
-  for (int k = 0; k < K; ++k) series[k] = splat<T>(inverse[terms]);
-  for (int i = terms - 1; i >= 1; --i)
-    for (int k = 0; k < K; ++k) series[k] = series[k] * x[k] + inverse[i];
+  for (int k = 0; k < K; ++k) series[k] = splat(T(polynomial.coefficient[polynomial.degree - 1]));
+  for (int i = polynomial.degree - 2; i >= 0; --i)
+    for (int k = 0; k < K; ++k) series[k] = series[k] * x[k] + T(polynomial.coefficient[i]);
   for (int k = 0; k < K; ++k) series[k] *= x[k];
   for (int k = 0; k < K; ++k) x[k] = power[k] * series[k] + (power[k] - 1);
 }
