@@ -83,7 +83,8 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
     if (vectors < V)
       return gather_panel<T, V - 1>(vectors, width, lists, panel, out, out_stride, start, far);
   constexpr int64_t L = lanes<T>;
-  Vec<T> sums[group_lists * V];
+  Vec<T> own[group_lists * V];
+  const bool in_place = start && !far && out_stride == V * L;  // a tile is as good as `own`
   // Blocks of the first group, while which the panel is fetched.
   int64_t blocks = 0, elements = 0;
   for (int part = 0; part < lists.parts; ++part) blocks += lists.events[part].blocks[0];
@@ -91,9 +92,11 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
   for (int64_t i0 = 0; i0 < lists.count; i0 += group_lists) {
     const int64_t count = smaller(group_lists, lists.count - i0);
     T* rows = out + i0 * out_stride;
+    Vec<T>* sums = in_place ? reinterpret_cast<Vec<T>*>(rows) : own;
     for (int64_t i = 0; i < count; ++i) {
       const T* from = start ? start : rows + i * out_stride;
-      for (int v = 0; v < V && !far; ++v) __builtin_prefetch(rows + i * out_stride + v * L, 1, 2);
+      for (int v = 0; v < V && !far && !in_place; ++v)
+        __builtin_prefetch(rows + i * out_stride + v * L, 1, 2);
       for (int v = 0; v < V - 1; ++v) sums[i * V + v] = load(from + v * L);
       sums[i * V + V - 1] = load_upto(from + (V - 1) * L, width);
     }
@@ -106,7 +109,7 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
                                      fetch ? ahead : nullptr, next, sums);
       ahead += events.blocks[0] * block_bytes;
     }
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = 0; i < count && !in_place; ++i) {
       T* to = rows + i * out_stride;
       if (far) {
         for (int v = 0; v < V; ++v) stream(to + v * L, sums[i * V + v]);
