@@ -283,8 +283,8 @@ def _forward(
         # have other threads.
         in_panels = worth_packing and length > 1 and threads == input_threads
         done = product(
-            p.address, in_panels, _step(x, first), by_input.data_ptr(), packed_inputs.address, is_packed,
-            rows, inputs, size, int(input_share * rows * inputs), input_threads,
+            p.address, in_panels, _step(x, first), by_input.data_ptr(), packed_inputs.address,
+            is_packed, rows, inputs, size, int(input_share * rows * inputs), input_threads,
         )  # fmt: skip
         if done < 0:
             flat_x = x[first : first + length].view(rows, inputs)

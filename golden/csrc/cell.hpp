@@ -27,59 +27,66 @@ template <class T, int K, class Part> inline void vectors(int64_t u0, int64_t u1
   if (u < u1) part(u, u1 - u, std::integral_constant<int, 1>());
 }
 
-// Row n of step t, units [u0, u1), of which the step's p and q are given: these and the state h [H]
-// to y [H], h and the tape [5, H]. Returns how many units have an event or are inside the
-// surrogate's window.
+// Step t of all sequences, units [u0, u1), of which p and q are given: these and the state h to y,
+// h and the tape. Returns how many units have an event or are inside the surrogate's window.
 template <class T>
-int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t n, int64_t u0, int64_t u1,
+int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t u0, int64_t u1,
                      const Gates<const T>& p_of, const Gates<const T>& q_of) {
   constexpr int64_t L = lanes<T>;
-  const int64_t H = f.units, at = (t * f.count + n) * H;
-  const T *p = p_of.first + n * p_of.row - u0, *q = q_of.first + n * q_of.row - u0;
-  T *h_row = f.h + n * H, *y_row = f.y + at, *tape = f.tape + tape_fields * at;
+  const int64_t H = f.units;
+  const bool zoneout = f.kept || f.zoneout != 0;
   typename Lanes<T>::words nearby{};
-  vectors<T, together>(u0, u1, [&](int64_t first, auto w, auto k) {
-    constexpr int K = k;
-    Vec<T> rz[2 * K], g[K];
-    const auto input = [&](int gate, int64_t u) {
-      return load_upto(p + gate * p_of.gate + u, w) + load_upto(f.bias_ih + gate * H + u, w);
-    };
-    // What the next rows need and R has pushed out of the second-level cache.
-    for (int i = 0; i < K; ++i) {
-      const int64_t u = first + i * L;
-      for (int gate = 0; gate < gates; ++gate)
-        __builtin_prefetch(p + 2 * p_of.row + gate * p_of.gate + u);
-      __builtin_prefetch(h_row + H + u, 1);
-      __builtin_prefetch(y_row + H + u, 1);
-    }
-    for (int i = 0; i < 2 * K; ++i) {
-      const int64_t gate = i / K, u = first + i % K * L;
-      rz[i] = input(gate, u) + load_upto(q + gate * q_of.gate + u, w);
-    }
-    sigmoid<T>(rz);
-    for (int i = 0; i < K; ++i)
-      g[i] = input(2, first + i * L) + rz[i] * load_upto(q + 2 * q_of.gate + first + i * L, w);
-    tanh<T>(g);
-    for (int i = 0; i < K; ++i) {
-      const int64_t u = first + i * L;
-      const Vec<T> h = load_upto(h_row + u, w), theta = load_upto(f.theta + u, w);
-      const Vec<T> z = rz[K + i], share = keep(f, at + u, w), zero{};
-      const Vec<T> c = share * h + (1 - share) * (z * h + (1 - z) * g[i]);
-      store_upto(y_row + u, c > theta ? c : zero, w);
-      store_upto(h_row + u, c > theta ? c - theta : c, w);
-      if (!f.tape) continue;
-      store_upto(tape + u, rz[i], w);
-      store_upto(tape + H + u, z, w);
-      store_upto(tape + 2 * H + u, g[i], w);
-      store_upto(tape + 3 * H + u, load_upto(q + 2 * q_of.gate + u, w), w);
-      store_upto(tape + 4 * H + u, c, w);
-      const auto near = (typename Lanes<T>::words)(c > theta || abs<T>(c - theta) < f.width) & 1;
-      const auto flags = __builtin_convertvector(near, typename Lanes<T>::bytes);
-      std::memcpy(f.near + at + u, &flags, w);
-      for (int64_t beyond = w; beyond < L; ++beyond) nearby[beyond] -= near[beyond];
-      nearby += near;
-    }
-  });
+  for (int64_t n = 0; n < f.count; ++n) {
+    const int64_t at = (t * f.count + n) * H;
+    const T *p = p_of.first + n * p_of.row - u0, *q = q_of.first + n * q_of.row - u0;
+    T *h_row = f.h + n * H, *y_row = f.y + at, *tape = f.tape + tape_fields * at;
+    vectors<T, together>(u0, u1, [&](int64_t first, auto w, auto k) {
+      constexpr int K = k;
+      Vec<T> rz[2 * K], g[K];
+      const auto input = [&](int gate, int64_t u) {
+        return load_upto(p + gate * p_of.gate + u, w) + load_upto(f.bias_ih + gate * H + u, w);
+      };
+      // What the next rows need and R has pushed out of the second-level cache.
+      for (int i = 0; i < K; ++i) {
+        const int64_t u = first + i * L;
+        for (int gate = 0; gate < gates; ++gate)
+          __builtin_prefetch(p + 2 * p_of.row + gate * p_of.gate + u);
+        __builtin_prefetch(h_row + H + u, 1);
+        __builtin_prefetch(y_row + H + u, 1);
+      }
+      for (int i = 0; i < 2 * K; ++i) {
+        const int64_t gate = i / K, u = first + i % K * L;
+        rz[i] = input(gate, u) + load_upto(q + gate * q_of.gate + u, w);
+      }
+      sigmoid<T>(rz);
+      for (int i = 0; i < K; ++i)
+        g[i] = input(2, first + i * L) + rz[i] * load_upto(q + 2 * q_of.gate + first + i * L, w);
+      tanh<T>(g);
+      for (int i = 0; i < K; ++i) {
+        const int64_t u = first + i * L;
+        const Vec<T> h = load_upto(h_row + u, w), theta = load_upto(f.theta + u, w);
+        const Vec<T> z = rz[K + i], zero{};
+        Vec<T> c = z * h + (1 - z) * g[i];
+        if (zoneout) {
+          const Vec<T> share = keep(f, at + u, w);
+          c = share * h + (1 - share) * c;
+        }
+        store_upto(y_row + u, c > theta ? c : zero, w);
+        store_upto(h_row + u, c > theta ? c - theta : c, w);
+        if (!f.tape) continue;
+        store_upto(tape + u, rz[i], w);
+        store_upto(tape + H + u, z, w);
+        store_upto(tape + 2 * H + u, g[i], w);
+        store_upto(tape + 3 * H + u, load_upto(q + 2 * q_of.gate + u, w), w);
+        store_upto(tape + 4 * H + u, c, w);
+        const auto near = (typename Lanes<T>::words)(c > theta || abs<T>(c - theta) < f.width) & 1;
+        const auto flags = __builtin_convertvector(near, typename Lanes<T>::bytes);
+        std::memcpy(f.near + at + u, &flags, w);
+        for (int64_t beyond = w; beyond < L; ++beyond) nearby[beyond] -= near[beyond];
+        nearby += near;
+      }
+    });
+  }
   int64_t sum = 0;
   for (int64_t i = 0; i < L; ++i) sum += nearby[i];
   return sum;

@@ -37,11 +37,31 @@ template <class T> struct Panel {
   const Vec<T>* next;
 };
 
+// Where sums go: to rows of something wider; to a tile, which is aligned and has nothing between
+// its rows, so that they are summed there; or to a tile past the caches.
+enum class To { rows, tile, far_tile };
+
+// Finished sums on their way past the caches, a vector at a time: all at once they would keep the
+// processor waiting.
+template <class T> struct Leaving {
+  const Vec<T>* from = nullptr;
+  T* to = nullptr;
+  int64_t count = 0;
+
+  void step() {
+    if (count == 0) return;
+    stream(to, *from++);
+    to += lanes<T>;
+    --count;
+  }
+};
+
 // sums [group_lists, V] += lists of a group · panel; the count of elements. Of each of the events'
 // blocks, fetches one of `block_bytes` from `ahead` on, if there is such, of the last one `next`.
 template <class T, int V>
 int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& panel,
-                     int64_t block_bytes, const char* ahead, const Vec<T>* next, Vec<T>* sums) {
+                     int64_t block_bytes, const char* ahead, const Vec<T>* next,
+                     Leaving<T>& leaving, Vec<T>* sums) {
   const int64_t *first_run = events.runs_of(group), blocks = events.blocks[group];
   int64_t elements = 0;
   for (int64_t b = 0; b < blocks; ++b) {
@@ -51,12 +71,13 @@ int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& pan
     const int32_t* index = start.index;
     const T* value = start.value;
     const int64_t share = block_bytes / (last - run) + 1;
-    const char* line = ahead + b * block_bytes;
+    const char* line = ahead ? ahead + b * block_bytes : nullptr;
     if (next && b == blocks - 1) line = reinterpret_cast<const char*>(next);
     for (; run < last; ++run) {
       if (ahead)
         for (const char* stop = line + share; line < stop; line += 64)
           __builtin_prefetch(line, 0, 2);
+      leaving.step();
       Vec<T>* at = sums + int64_t(run->list) * V;
       Vec<T> sum[V];
       for (int v = 0; v < V; ++v) sum[v] = at[v];
@@ -75,16 +96,16 @@ int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& pan
 }
 
 // The panel's columns of out [lists, columns] = start (one row for all; null: out) + lists · panel;
-// the count of elements. `far`: out is aligned, padded to whole vectors, and leaves the caches.
+// the count of elements.
 template <class T, int V = panel_vectors>
 int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Panel<T>& panel,
-                     T* out, int64_t out_stride, const T* start, bool far) {
+                     To to, T* out, int64_t out_stride, const T* start) {
   if constexpr (V > 1)
     if (vectors < V)
-      return gather_panel<T, V - 1>(vectors, width, lists, panel, out, out_stride, start, far);
+      return gather_panel<T, V - 1>(vectors, width, lists, panel, to, out, out_stride, start);
   constexpr int64_t L = lanes<T>;
-  Vec<T> own[group_lists * V];
-  const bool in_place = start && !far && out_stride == V * L;  // a tile is as good as `own`
+  Vec<T> own[2][group_lists * V];  // of a group, and of the one before, which may be leaving
+  Leaving<T> leaving;
   // Blocks of the first group, while which the panel is fetched.
   int64_t blocks = 0, elements = 0;
   for (int part = 0; part < lists.parts; ++part) blocks += lists.events[part].blocks[0];
@@ -92,10 +113,11 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
   for (int64_t i0 = 0; i0 < lists.count; i0 += group_lists) {
     const int64_t count = smaller(group_lists, lists.count - i0);
     T* rows = out + i0 * out_stride;
-    Vec<T>* sums = in_place ? reinterpret_cast<Vec<T>*>(rows) : own;
+    Vec<T>* sums = own[i0 / group_lists % 2];
+    if (to == To::tile) sums = reinterpret_cast<Vec<T>*>(rows);
     for (int64_t i = 0; i < count; ++i) {
       const T* from = start ? start : rows + i * out_stride;
-      for (int v = 0; v < V && !far && !in_place; ++v)
+      for (int v = 0; v < V && to == To::rows; ++v)
         __builtin_prefetch(rows + i * out_stride + v * L, 1, 2);
       for (int v = 0; v < V - 1; ++v) sums[i * V + v] = load(from + v * L);
       sums[i * V + V - 1] = load_upto(from + (V - 1) * L, width);
@@ -106,19 +128,18 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
       const bool fetch = panel.next && i0 == 0;
       const Vec<T>* next = part == lists.parts - 1 ? panel.next : nullptr;
       elements += gather_panel<T, V>(events, i0 / group_lists, panel, block_bytes,
-                                     fetch ? ahead : nullptr, next, sums);
+                                     fetch ? ahead : nullptr, next, leaving, sums);
       ahead += events.blocks[0] * block_bytes;
     }
-    for (int64_t i = 0; i < count && !in_place; ++i) {
-      T* to = rows + i * out_stride;
-      if (far) {
-        for (int v = 0; v < V; ++v) stream(to + v * L, sums[i * V + v]);
-        continue;
-      }
-      for (int v = 0; v < V - 1; ++v) store(to + v * L, sums[i * V + v]);
-      store_first(to + (V - 1) * L, sums[i * V + V - 1], width);
+    while (leaving.count) leaving.step();
+    if (to == To::far_tile) leaving = {sums, rows, count * V};
+    for (int64_t i = 0; i < count && to == To::rows; ++i) {
+      T* row = rows + i * out_stride;
+      for (int v = 0; v < V - 1; ++v) store(row + v * L, sums[i * V + v]);
+      store_first(row + (V - 1) * L, sums[i * V + V - 1], width);
     }
   }
+  while (leaving.count) leaving.step();
   return elements;
 }
 
@@ -205,35 +226,34 @@ template <class T> struct Packed : InPanels<T> {
 
 // Panel p of out = start [gates · units] (null: out) + lists · dense, where a gate is the section
 // that `chosen` names. `fetch`: dense is too large to stay in the second-level cache, and
-// panel `next` comes after this one. `far` as above. Multiply-accumulates done.
+// panel `next` comes after this one. Multiply-accumulates done.
 template <class T>
 int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates],
-               const Panels<T>& panels, int64_t p, bool fetch, int64_t next, Gates<T> out,
-               const T* start, bool far) {
+               const Panels<T>& panels, int64_t p, bool fetch, int64_t next, To to, Gates<T> out,
+               const T* start) {
   int64_t elements = 0;
   for (int gate = 0; gate < gates; ++gate) {
     const Vec<T>* then = gate < gates - 1 ? dense.at(chosen[gate + 1], panels, p)
                                           : dense.at(chosen[0], panels, next);
     const Panel<T> panel{dense.at(chosen[gate], panels, p), dense.rows, fetch ? then : nullptr};
-    elements += gather_panel<T>(panels.size(p), panels.width(p), lists, panel,
+    elements += gather_panel<T>(panels.size(p), panels.width(p), lists, panel, to,
                                 out.first + gate * out.gate, out.row,
-                                start ? start + gate * dense.units + panels.column(p) : nullptr,
-                                far);
+                                start ? start + gate * dense.units + panels.column(p) : nullptr);
   }
-  if (far) streamed();
+  if (to == To::far_tile) streamed();
   return elements * panels.columns(p);
 }
 
-// A thread's panels of it, one after another, where `out` of a panel tells its place.
+// A thread's panels, one after another, where out(panels, p) tells the place of one.
 template <class T, class Out>
 int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates], int part,
-               Out out, const T* start, bool far) {
+               To to, Out out, const T* start) {
   const Panels<T> panels = dense.panels(part);
   const bool fetch = worth_fetching<T>(dense.rows, dense.units, dense.threads);
   int64_t macs = 0;
   for (int64_t p = 0; p < panels.count; ++p)
     macs += gather(lists, dense, chosen, panels, p, fetch, smaller(p + 1, panels.count - 1),
-                   out(panels, p), start, far);
+                   to, out(panels, p), start);
   return macs;
 }
 

@@ -36,6 +36,7 @@ template <class T> struct OwnEvents {
   template <class Worth, class Count, class Collect>
   bool fill(int64_t limit, int threads, Worth worth_packing, Count count, Collect collect) {
     const int64_t groups = events.groups;
+    int64_t all = 0;
     Array<int64_t> found(groups);
     const auto size = [&](int64_t g) { return smaller(group_lists, lists - g * group_lists); };
     const auto add = [&](int64_t g) {
@@ -48,18 +49,19 @@ template <class T> struct OwnEvents {
     };
 #pragma omp parallel num_threads(int(smaller(threads, groups)))
     {
-#pragma omp for reduction(+ : elements)
+#pragma omp for reduction(+ : all)
       for (int64_t g = 0; g < groups; ++g) {
-        elements += found[g] = count(g * group_lists, size(g));
+        all += found[g] = count(g * group_lists, size(g));
         if (found[g] * groups <= limit) add(g);
       }
-      if (elements <= limit) {
+      if (all <= limit) {
 #pragma omp for
         for (int64_t g = 0; g < groups; ++g)
           if (found[g] * groups > limit) add(g);
       }
     }
-    return elements <= limit;
+    elements = all;
+    return all <= limit;
   }
 };
 
@@ -75,8 +77,7 @@ int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool*
     return packed && (*is_packed || elements > packing_pays_from * K);
   };
   const auto count = [&](int64_t row, int64_t rows) { return nonzeros(x + row * K, K, rows, K); };
-  const auto collect = [&](int64_t g, int64_t blocks, int64_t row, int64_t rows,
-                           Elements<T> to) {
+  const auto collect = [&](int64_t g, int64_t blocks, int64_t row, int64_t rows, Elements<T> to) {
     own.events.collect_rows(g, blocks, x + row * K, K, rows, 0, K, to);
   };
   if (!own.fill(limit, threads, worth_packing, count, collect)) return -1;
@@ -92,19 +93,17 @@ int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool*
     return {out + panels.column(p), padded(units), gates * padded(units)};
   };
   const bool far = M * gates * padded(units) * int64_t(sizeof(T)) > beyond_caches;
+  const To to = !in_panels ? To::rows : far ? To::far_tile : To::tile;
   int64_t macs = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : macs)
-  {
-#pragma omp for schedule(static, 1)
-    for (int part = 0; part < threads; ++part)
-      if (pack) {
-        if (!*is_packed) dense.pack(sections.of, part);
-        macs += gather(lists, dense, {0, 1, 2}, part, place, zeros.data, far);
-      } else {
-        macs += gather(lists, sections, units, share<T>(units, part, threads), out, padded(units),
-                       zeros.data);
-      }
-  }
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : macs)
+  for (int part = 0; part < threads; ++part)
+    if (pack) {
+      if (!*is_packed) dense.pack(sections.of, part);
+      macs += gather(lists, dense, {0, 1, 2}, part, to, place, zeros.data);
+    } else {
+      macs += gather(lists, sections, units, share<T>(units, part, threads), out, padded(units),
+                     zeros.data);
+    }
   if (pack) *is_packed = true;
   return macs;
 }
@@ -135,18 +134,14 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
   };
   const T* unchanged = nullptr;
   int64_t macs = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : macs)
-  {
-#pragma omp for schedule(static, 1)
-    for (int part = 0; part < threads; ++part)
-      if (pack) {
-        if (!*is_packed) dense.pack(sections, part);
-        macs += gather(lists, dense, {0, 1, recurrent ? 3 : 2}, part, place, unchanged, false);
-      } else {
-        macs += gather(lists, chosen, units, share<T>(units, part, threads), out, units,
-                       unchanged);
-      }
-  }
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : macs)
+  for (int part = 0; part < threads; ++part)
+    if (pack) {
+      if (!*is_packed) dense.pack(sections, part);
+      macs += gather(lists, dense, {0, 1, recurrent ? 3 : 2}, part, To::rows, place, unchanged);
+    } else {
+      macs += gather(lists, chosen, units, share<T>(units, part, threads), out, units, unchanged);
+    }
   *is_packed = *is_packed || pack;
   return macs;
 }

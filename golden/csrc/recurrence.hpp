@@ -107,11 +107,11 @@ template <class T> struct Steps {
       Gates<T> q{f.q + u0, q_gate, gates * q_gate};
       if (in_panels) {
         q = tile(f.q + N * gates * units.begin, N, panels.row(p));
-        macs += gather(lists, packed(), {0, 1, 2}, panels, p, fetch, back ? last - next : next, q,
-                       f.bias_hh, false);
+        macs += gather(lists, packed(), {0, 1, 2}, panels, p, fetch, back ? last - next : next,
+                       To::tile, q, f.bias_hh);
       }
       const Gates<const T> given{q.first, q.gate, q.row}, x = input(t, panels, p);
-      for (int64_t n = 0; n < N; ++n) nearby += cell_forward(f, t, n, u0, u1, x, given);
+      nearby += cell_forward(f, t, u0, u1, x, given);
     }
     list(t + 1, f.y + t * N * H, part, blocks);
     if (f.tape) {
