@@ -32,13 +32,13 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
   };
   def("forward", [](int64_t steps, int64_t count, int64_t units, Address weight, Address bias_ih,
                     Address bias_hh, Address theta, Address kept, double zoneout, double width,
-                    Address p, int64_t p_gate, Address y0, Address y, Address h, Address tape, Address near,
-                    Address nearby, Address q, Address packed, Address is_packed, Address scratch,
-                    int64_t step, bool given, int64_t limit, int threads) {
+                    Address p, int64_t p_gate, Address y0, Address y, Address h, Address tape,
+                    Address near, Address nearby, Address q, Address packed, Address is_packed,
+                    Address scratch, int64_t step, bool given, int64_t limit, int threads) {
     const Forward<T> f{{count, units, at<T>(weight), at<T>(bias_ih), at<T>(bias_hh),
                         at<T>(theta), nullptr, at<uint8_t>(kept), T(zoneout), T(0), T(width)},
-                       steps, at<T>(p), p_gate, at<T>(y0), at<T>(y), at<T>(h), at<T>(tape), at<uint8_t>(near),
-                       at<int64_t>(nearby), at<T>(q), at<T>(packed),
+                       steps, at<T>(p), p_gate, at<T>(y0), at<T>(y), at<T>(h), at<T>(tape),
+                       at<uint8_t>(near), at<int64_t>(nearby), at<T>(q), at<T>(packed),
                        at<bool>(is_packed), at<void>(scratch)};
     int64_t macs = 0;
     const int64_t next = target.functions<T>().forward(f, step, given, limit, threads, &macs);

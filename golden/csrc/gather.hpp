@@ -95,8 +95,8 @@ int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& pan
   return elements;
 }
 
-// The panel's columns of out [lists, columns] = start (one row for all; null: out) + lists · panel;
-// the count of elements.
+// The panel's columns of out [lists, columns] = start (one row for all; null: out) + lists ·
+// panel; the count of elements.
 template <class T, int V = panel_vectors>
 int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Panel<T>& panel,
                      To to, T* out, int64_t out_stride, const T* start) {
@@ -143,8 +143,8 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
   return elements;
 }
 
-// A thread's columns [begin, end) in panels, of which number p has size(p) vectors from first(p) on.
-// Sizes differ by one at most.
+// A thread's columns [begin, end) in panels, of which number p has size(p) vectors from first(p)
+// on. Sizes differ by one at most.
 template <class T> struct Panels {
   int64_t begin, end, vectors, count, least, wide;
 

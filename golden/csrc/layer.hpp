@@ -56,7 +56,7 @@ template <class T> struct Backward : Layer<T> {
 
 constexpr int gates = 3;
 
-// Some units of all gates, [3, rows, units], with so many elements from one gate or row to the next.
+// Some units of all gates, [3, rows, units]: elements from one gate or row to the next.
 template <class T> struct Gates {
   T* first;
   int64_t gate, row;
