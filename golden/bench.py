@@ -6,6 +6,7 @@ docs/performance.md) and bench.png to build/bench-train/.
 
 import json
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -155,10 +156,25 @@ def race(functions: dict) -> dict[str, float]:
     return {name: median(values) for name, values in times.items()}
 
 
+def processor() -> str:
+    """What the system calls it."""
+    names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return names[0] if names else platform.machine()
+
+
+def second_level() -> int:
+    """Bytes of a core's second-level cache; what the cost model takes it for, if not told."""
+    try:
+        size = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text()
+        return int(size.strip().removesuffix("K")) << 10
+    except (OSError, ValueError):
+        return core.SECOND_LEVEL
+
+
 def bandwidths() -> dict[str, float]:
-    """GB/s that one core reads from 16 KB, 768 KB (as a panel of weights) and 24 MB."""
+    """GB/s that one core reads from 16 KB, 3/8 of its second-level cache, and 24 MB."""
     found = {}
-    for name, size in (("L1", 16 << 10), ("L2", 768 << 10), ("L3", 24 << 20)):
+    for name, size in (("L1", 16 << 10), ("L2", second_level() * 3 // 8), ("L3", 24 << 20)):
         data = torch.zeros(size // 4)
         times = max(1, (1 << 28) // size)
         _core.read_float32(data.data_ptr(), len(data), 1)
@@ -190,7 +206,7 @@ def bound(
     multiply-accumulate, at best from the first-level cache; and from behind the second, where
     the weights are too many for it, every row of W once and those of R in every step."""
     threads = torch.get_num_threads()
-    far = 12 * size * (inputs + size) / threads > core.SECOND_LEVEL
+    far = 12 * size * (inputs + size) / threads > second_level()
     seconds = 0.0
     for name, count in zip(("W x", "R y"), rows, strict=True):
         near, behind = 4 * macs[name][1] / speed["L1"], 12 * size * count / speed["L3"]
@@ -386,7 +402,8 @@ def main(
     chosen = [parse(text) for text in shapes or []] or SHAPES
     console = Console(width=170)
     speed = bandwidths()
-    console.print(f"one core reads, GB/s: {speed}")
+    console.print(f"{processor()}, {core.targets()[0]}, {second_level() >> 10} KB of second-level "
+                  f"cache; one core reads, GB/s: {speed}")  # fmt: skip
     left = torch.randn(64, 1350)
     right = torch.randn(1350, 4050)
     dense = race({"mm": lambda: torch.mm(left, right)})["mm"]
@@ -408,8 +425,8 @@ def main(
             ["git", "describe", "--always", "--dirty"], capture_output=True, text=True
         ).stdout.strip(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "target": core.targets()[0], "threads": torch.get_num_threads(),
-        "bandwidth": speed, "memory": memory,
+        "processor": processor(), "second_level": second_level(),
+        "target": core.targets()[0], "threads": torch.get_num_threads(), "bandwidth": speed, "memory": memory,
         "epoch": training, "results": results,
     }  # fmt: skip
     (OUT / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")

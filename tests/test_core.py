@@ -237,14 +237,15 @@ def test_gradients_are_true_derivatives_where_no_event_comes_or_goes(policy):
     assert 0 < (egru(x)[0] != 0).double().mean() < 1
 
 
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-def test_compiled_results_and_gradients_are_the_same():
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's compiler's own
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiled_results_and_gradients_are_the_same(backend):
     egru = twins(7, 6, 9, 2, trace=True)[0]
     state = [torch.zeros(2, 3, 9, dtype=torch.float64)] * 2
     state.append(torch.zeros(3, 9, dtype=torch.float64))
     x = events(np.random.default_rng(7), (4, 3, 6), 0.4)
     expected = outputs_and_gradients(egru, x, state, 7)
-    egru.compile(fullgraph=True, backend="aot_eager")
+    egru.compile(fullgraph=True, backend=backend)
     assert_equal(outputs_and_gradients(egru, x, state, 7), expected)
     with torch.no_grad():
         assert torch.equal(egru(x, tuple(state))[0], expected["output 0"])
