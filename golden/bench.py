@@ -20,6 +20,7 @@ import matplotlib
 import torch
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 
@@ -409,7 +410,11 @@ def main(
     dense = race({"mm": lambda: torch.mm(left, right)})["mm"]
     console.print(f"torch.mm of a step's 64 sequences: {left.numel() * 4050 * 2 / dense / 1e9:.0f} "
                   f"GFLOP/s on {torch.get_num_threads()} threads")  # fmt: skip
-    results = list(cases(chosen, speed, console))
+    total = 2 * len(chosen) * len(ACTIVITIES) * (1 + len(WINDOWS))
+    # Without a thread that draws while others are timed.
+    found = track(cases(chosen, speed, console), "timing", total, console=console,
+                  auto_refresh=False)  # fmt: skip
+    results = list(found)
     memory = {str(s): {n: peak_memory(n, s) for n in ("core", "gru")} for s in chosen}
     for shape, found in memory.items():
         steps, count, _, size = map(int, shape.strip("()").split(","))
@@ -426,8 +431,8 @@ def main(
         ).stdout.strip(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "processor": processor(), "second_level": second_level(),
-        "target": core.targets()[0], "threads": torch.get_num_threads(), "bandwidth": speed, "memory": memory,
-        "epoch": training, "results": results,
+        "target": core.targets()[0], "threads": torch.get_num_threads(), "bandwidth": speed,
+        "memory": memory, "epoch": training, "results": results,
     }  # fmt: skip
     (OUT / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")
     (OUT / "bench.md").write_text(markdown(results, memory))
