@@ -8,7 +8,7 @@ import torch
 import typer
 from rich.console import Console
 
-from golden.evaluation import evaluate, in_words
+from golden.evaluation import check_vocabulary, evaluate, in_words
 from golden.model_file import load
 from golden.tasks import configure
 
@@ -30,6 +30,7 @@ def main(
     try:
         file = load(model)
         task = configure(file.config.get("task"), data=data, **file.config.get("options", {}))
+        check_vocabulary(task, file.config)
         results = evaluate(task, file.network(), file.integer)
     except (ValueError, OSError) as error:
         console.print(f"error: {error}")

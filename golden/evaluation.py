@@ -16,6 +16,7 @@ from golden.word_network import AnyNetwork
 
 SEQUENCES = 200  # evaluated together
 WINDOW = 1000  # steps of a stream evaluated together
+LARGEST_EXPONENT = 700.0  # whose power of e is a number
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,19 @@ def has_twin(network: AnyNetwork) -> TypeGuard[Network]:
     return isinstance(network, Network) and network.config["cell"] == "egru"
 
 
+def check_vocabulary(task: Task, config: dict[str, Any]) -> None:
+    """Refuses a text whose symbols are not those that the model of ``config`` was trained on.
+
+    Raises:
+        ValueError: with one sentence.
+    """
+    if config.get("vocabulary") not in (None, task.vocabulary):
+        raise ValueError(
+            "the text has other symbols than the one that the model was trained on: "
+            "name that one with --data"
+        )
+
+
 def evaluate(task: Task, network: AnyNetwork, integer: IntegerEGRU | None) -> dict[str, Any]:
     """The scores of both models on the test set, as they stand in reports and model files.
 
@@ -103,7 +117,7 @@ def in_words(results: dict[str, Any]) -> str:
     lines = [
         f"accuracy: {both(results['accuracy'], '.2%')}, of {results['test_targets']}",
         f"loss: {both(loss, '.4f')} (nats; {loss[0] / log(2):.4f} bits; "
-        f"perplexity {exp(loss[0]):.4g})",
+        f"perplexity {exp(min(loss[0], LARGEST_EXPONENT)):.4g})",
     ]
     for index, activity in enumerate(results["activity"]):
         lines.append(f"activity of layer {index}: {both(activity, '.2%')}")

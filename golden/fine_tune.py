@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from golden.evaluation import evaluate, has_twin, in_words
+from golden.evaluation import check_vocabulary, evaluate, has_twin, in_words
 from golden.model_file import load
 from golden.quantization import QuantizeConfig
 from golden.quantized import QuantizedNetwork
@@ -51,6 +51,7 @@ def main(
         if not has_twin(network):
             raise ValueError(f"{model} has no integer model to train: name one of an EGRU")
         task = configure(file.config.get("task"), data=data, **file.config.get("options", {}))
+        check_vocabulary(task, file.config)
         first = file.config.get("training", {})
         names = {field.name for field in fields(Recipe)}
         recipe = replace(
@@ -74,6 +75,7 @@ def main(
         facts = {
             "task": task.name,
             "options": describe(task)["options"],
+            "vocabulary": task.vocabulary,
             "training": {"command": shlex.join(words), **asdict(recipe)},
             "before": {name: file.config.get(name) for name in ("training", "results")},
             "results": results,

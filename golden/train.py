@@ -91,7 +91,7 @@ def main(
     with exits(files):
         chosen = configure(task, data=data, encoding=encoding, scan=scan)
         given = {name: value for name, value in recipe.items() if value is not None}
-        usual = recipe_for(task, given.get("model"))
+        usual = recipe_for(chosen.recipe, given.get("model"))
         build(chosen, replace(usual, **given), files, resume)
 
 
@@ -115,7 +115,10 @@ def exits(files: Files) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.print(f"stopped; go on with --resume, from {files.checkpoint}")
+        if files.checkpoint.exists():
+            console.print(f"stopped; go on with --resume, from {files.checkpoint}")
+        else:
+            console.print("stopped before the end of an epoch: there is nothing to go on from")
         raise typer.Exit(130) from None
     except (ValueError, OSError) as error:
         console.print(f"error: {error}")
@@ -125,6 +128,7 @@ def exits(files: Files) -> Iterator[None]:
 def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> None:
     """Train, quantise, evaluate and write everything beside the model file."""
     start = time.monotonic()
+    task.check()
     trained, _ = train(task, recipe, files, resume, console if is_first() else None)
     network = cast(AnyNetwork, trained)
     if not is_first():  # one of several processes; the first does the rest
@@ -141,6 +145,7 @@ def build(task: Task, recipe: Recipe, files: Files, resume: bool = False) -> Non
     facts = {
         "task": task.name,
         "options": describe(task)["options"],
+        "vocabulary": task.vocabulary,
         "training": {"command": _command(task, recipe), **asdict(recipe)},
         "results": results,
     }
@@ -193,7 +198,7 @@ def _command(task: Task, recipe: Recipe) -> str:
     for field in fields(task):
         if (value := getattr(task, field.name)) != field.default:
             words += [f"--{field.name}", value.name if isinstance(value, Path) else str(value)]
-    usual = recipe_for(task.name, recipe.model)
+    usual = recipe_for(task.recipe, recipe.model)
     for field in fields(recipe):
         if (value := getattr(recipe, field.name)) != getattr(usual, field.name):
             words += [f"--{field.name.replace('_', '-')}", str(value)]

@@ -7,7 +7,9 @@ import csv
 import hashlib
 import io
 import logging
+import math
 import os
+import shutil
 import signal
 import time
 import warnings
@@ -71,27 +73,31 @@ class Files:
     @property
     def checkpoint(self) -> Path:
         """Where to go on from, after every epoch."""
-        return self.model.with_suffix(".checkpoint")
+        return self._beside(".checkpoint")
 
     @property
     def best(self) -> Path:
         """The checkpoint of the best epoch so far, with a validation set."""
-        return self.model.with_suffix(".best.checkpoint")
+        return self._beside(".best.checkpoint")
 
     @property
     def history(self) -> Path:
         """A line of CSV for every epoch."""
-        return self.model.with_suffix(".csv")
+        return self._beside(".csv")
 
     @property
     def report(self) -> Path:
         """Options, results and versions, as JSON."""
-        return self.model.with_suffix(".json")
+        return self._beside(".json")
 
     @property
     def tensorboard(self) -> Path:
         """A folder for TensorBoard."""
-        return self.model.with_suffix(".tensorboard")
+        return self._beside(".tensorboard")
+
+    def _beside(self, suffix: str) -> Path:
+        """In the place of a model file's own suffix; behind any other, which is of its name."""
+        return self.model.with_name(self.model.name.removesuffix(".safetensors") + suffix)
 
 
 def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
@@ -110,6 +116,8 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
     if recipe.embedding is None:
         if recipe.layers > 1:
             options["dropout"] = recipe.dropout
+        elif recipe.dropout:
+            raise ValueError("--dropout is of events between layers: it needs --layers 2 or more")
         sizes = (task.input_size, recipe.hidden, task.classes)
         return Network(*sizes, readout=task.readout, **options)
     if not task.stream:
@@ -136,11 +144,25 @@ def train(
         CheckpointError: there is no checkpoint, or it is another training's, or damaged.
         DataError: the task's data are missing.
     """
-    processes = int(os.environ.get("WORLD_SIZE", 1))
     torch.manual_seed(recipe.seed)
     run = _Run(task, recipe, files, network)
     if resume:
-        check(files.checkpoint, run.identity)
+        run.history = _history(check(files.checkpoint, run.identity))
+    elif int(os.environ.get("RANK", 0)) == 0:
+        shutil.rmtree(files.tensorboard, ignore_errors=True)  # of an earlier training
+    files.model.parent.mkdir(parents=True, exist_ok=True)
+    if not has_stopped(run.history, recipe.patience):
+        _fit(run, resume, console)
+    if recipe.patience:
+        best = torch.load(files.best, weights_only=True)
+        run.load_state_dict(best["state_dict"])
+    return run.network.eval(), run.history
+
+
+def _fit(run: "_Run", resume: bool, console: Console | None) -> None:
+    """Lightning's part of :func:`train`."""
+    files, recipe = run.files, run.recipe
+    processes = int(os.environ.get("WORLD_SIZE", 1))
     callbacks: list[Callback] = []
     if recipe.patience:
         callbacks += [
@@ -155,7 +177,6 @@ def train(
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     elif console:
         run.say = console.print
-    files.model.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
         trainer = lightning.Trainer(
             accelerator="cpu",
@@ -183,10 +204,6 @@ def train(
         torch.distributed.destroy_process_group()
     if run.interrupted:
         raise KeyboardInterrupt
-    if recipe.patience:
-        best = torch.load(files.best, weights_only=True)
-        run.load_state_dict(best["state_dict"])
-    return run.network.eval(), run.history
 
 
 class _Run(lightning.LightningModule):
@@ -211,6 +228,8 @@ class _Run(lightning.LightningModule):
         """What another training must have in common to go on from a checkpoint of this one."""
         return {
             "task": describe(self.task),
+            "sizes": [self.task.input_size, self.task.classes],
+            "vocabulary": self.task.vocabulary,
             "recipe": asdict(self.recipe),
             "origin": self.origin,
         }
@@ -280,6 +299,11 @@ class _Run(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         totals = self.trainer.strategy.reduce(self.totals, reduce_op="sum")
         loss, accuracy, activity = (totals[:3] / totals[3]).tolist()
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the loss of epoch {self.current_epoch + 1} is no longer a number: "
+                f"train with a lower --rate than {self.recipe.rate}"
+            )
         values = {"loss": loss, "accuracy": accuracy, "activity": activity}
         score = None
         if self.validation:  # by every process on its own, so that all decide alike
@@ -309,7 +333,19 @@ class _Run(lightning.LightningModule):
         checkpoint["history"] = [asdict(epoch) for epoch in self.history]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = [Epoch(**epoch) for epoch in checkpoint["history"]]
+        self.history = _history(checkpoint)
+
+
+def _history(checkpoint: dict[str, Any]) -> list[Epoch]:
+    return [Epoch(**epoch) for epoch in checkpoint["history"]]
+
+
+def has_stopped(history: list[Epoch], patience: int | None) -> bool:
+    """Whether a training stopped early: that many epochs have not bettered the best one."""
+    losses = [epoch.validation_loss for epoch in history]
+    if not patience or not losses:
+        return False
+    return len(losses) - 1 - losses.index(min(losses)) >= patience  # type: ignore[type-var]
 
 
 def describe(task: Task) -> dict[str, Any]:
@@ -329,8 +365,8 @@ def fingerprint(network: Trainable) -> str:
     return digest.hexdigest()
 
 
-def check(path: Path, identity: dict[str, Any]) -> None:
-    """Refuse a checkpoint that is not one of the training ``identity``.
+def check(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint, if it is one of the training ``identity``.
 
     Raises:
         CheckpointError: with one sentence.
@@ -338,7 +374,8 @@ def check(path: Path, identity: dict[str, Any]) -> None:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint at {path} to resume from")
     try:
-        found = torch.load(path, weights_only=True)[KEY]
+        checkpoint = torch.load(path, weights_only=True)
+        found = checkpoint[KEY]
     except Exception as error:
         raise CheckpointError(
             f"{path} is not a readable checkpoint ({type(error).__name__}): "
@@ -349,6 +386,7 @@ def check(path: Path, identity: dict[str, Any]) -> None:
             f"{path} was written by a training with other options or of another model: "
             f"repeat those, or train without resuming"
         )
+    return checkpoint
 
 
 def write_history(path: Path, history: list[Epoch]) -> None:

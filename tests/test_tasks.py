@@ -265,6 +265,7 @@ def test_words_are_numbered_by_the_training_text(tmp_path, form):
     texts = {"train": " a b \n c a \n", "valid": "b zebra\n", "test": "c\n\nc"}
     for part, content in texts.items():
         (tmp_path / form.format(part)).write_text(content)
+        (tmp_path / f"ptb.char.{part}.txt").write_text("z z z")  # comes with Penn Treebank
     task = configure("wordlm", data=tmp_path)
     assert task.symbols == ["<eos>", "<unk>", "a", "b", "c"]
 
@@ -348,6 +349,19 @@ def test_folders_without_the_data_rejected(name, sentence, tmp_path):
         task.test()
 
 
+def test_files_that_are_wanted_late_are_looked_for_early(tmp_path):
+    for part in ("train", "valid"):
+        (tmp_path / f"{part}.txt").write_text("a b c")
+    with pytest.raises(DataError, match=r"holds no test\.txt"):
+        configure("wordlm", data=tmp_path).check()
+    (tmp_path / "SHD").mkdir()
+    (tmp_path / "SHD" / "shd_train.h5").touch()
+    with pytest.raises(DataError, match=r"holds no shd_test\.h5"):
+        configure("shd", data=tmp_path).check()
+    (tmp_path / "test.txt").write_text("a b c")
+    configure("wordlm", data=tmp_path).check()
+
+
 def test_recordings_of_another_format_rejected(recordings):
     for damage, sentence in (
         (lambda path: write_wav(tone(300), path, rate=16000), "0_ann_0.wav has 16000 samples"),
@@ -361,6 +375,19 @@ def test_recordings_of_another_format_rejected(recordings):
         recordings = copy
 
 
+def test_a_damaged_zip_file_rejected(recordings, tmp_path):
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(recordings.glob("*.wav")):
+            archive.write(file, file.name)
+        begin = archive.infolist()[0].header_offset + 60
+    content = bytearray(path.read_bytes())
+    content[begin : begin + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is no readable zip file"):
+        configure("digits", data=path).test()
+
+
 def test_a_file_that_is_no_zip_file_rejected(text):
     with pytest.raises(DataError, match="is no readable zip file"):
         configure("digits", data=text).test()
@@ -372,6 +399,7 @@ def test_a_file_that_is_no_zip_file_rejected(text):
         (b"", "is no idx file of 1 dimensions"),
         (idx(np.arange(20)), "is no idx file"),  # not compressed, and cut off below
         (gzip.compress(idx(np.arange(20)))[:-9], "cannot be read"),
+        (gzip.compress(b"")[:10] + b"\xff" * 20, "cannot be read"),
         (gzip.compress(idx(np.arange(20))[:-1]), "is no idx file"),
         (gzip.compress(idx(np.arange(20).reshape(2, 10))), "is no idx file"),
         (gzip.compress(idx(np.arange(19) % 10)), "20 images and 19 labels"),

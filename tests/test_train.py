@@ -150,6 +150,58 @@ def test_early_stopping_keeps_the_best_epoch_and_trains_without_the_validation_s
     assert loss.item() == pytest.approx(losses[best], rel=1e-5)
 
 
+def test_a_training_that_has_stopped_early_is_resumed_by_no_further_epoch(tmp_path):
+    recipe = replace(RECIPE, patience=2, epochs=60, rate=0.3, hidden=8)
+    network, history = train(Toy(), recipe, Files(tmp_path / "a"))
+    assert len(history) < 60
+
+    def fail():
+        raise AssertionError("a batch was drawn")
+
+    again, same = train(at_batch(0, fail), recipe, Files(tmp_path / "a"), resume=True)
+    assert same == history
+    assert equal(weights(again), weights(network))
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(tmp_path, monkeypatch):
+    @dataclass(frozen=True, eq=False)
+    class Broken(Toy):
+        def augment(self, inputs, rng):
+            return inputs * np.float32(np.nan)
+
+    monkeypatch.setitem(TASKS, "toy", Broken())
+    code, output = toy_run(tmp_path / "a", "--rate", 0.5)
+    assert code == 1
+    assert "the loss of epoch 1 is no longer a number: train with a lower --rate than 0.5" in output
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m", "m-0.5", "m.json", "m.csv", "m.checkpoint"])
+def test_no_name_of_a_model_is_that_of_another_file_beside_it(name):
+    def all_of(files):
+        return {files.model, files.checkpoint, files.best, files.history, files.report,
+                files.tensorboard}  # fmt: skip
+
+    files = all_of(Files(Path(name)))
+    assert len(files) == 6
+    if name == "m-0.5":
+        assert not files & all_of(Files(Path("m-0.7")))
+    if name == "m.safetensors":
+        assert Path("m.json") in files
+
+
+def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
+    texts = [tmp_path / name for name in ("a.txt", "b.txt")]
+    for path, words in zip(texts, ("abc bca. ", "abd bda. "), strict=True):
+        path.write_text(words * 300)
+    out = tmp_path / "model.safetensors"
+    words = ("charlm", "--data", texts[0], "--hidden", 3, "--epochs", 1, "--batch", 2)
+    assert run(*words, "--out", out)[0] == 0
+    for path, code in zip(texts, (0, 1), strict=True):
+        result = CliRunner().invoke(golden.eval.app, [str(out), "--data", str(path)])
+        assert result.exit_code == code, result.output
+    assert "has other symbols than the one that the model was trained on" in result.output
+
+
 def test_activity_above_its_target_is_priced_away(tmp_path):
     activity = []
     for price in (0.0, 5.0):
@@ -276,6 +328,16 @@ def test_places_that_cannot_be_written_rejected(tmp_path):
     code, output = toy_run(tmp_path / "file" / "a")
     assert code == 1
     assert output.startswith("error:")
+
+
+def test_the_other_shipped_model_is_the_recorded_one():
+    model = load_model(SHIPPED.with_name("digits.safetensors"))
+    root = SHIPPED.parents[2]
+    record = json.loads((root / "docs" / "results" / "digits-egru-0.json").read_text())
+    scores = [record["scores"][kind] for kind in ("float", "INT8")]
+    assert model.config["results"]["accuracy"] == [score["accuracy"] for score in scores]
+    assert model.config["training"]["command"] == record["command"]
+    assert model.integer.weight_bits == 8
 
 
 def test_shipped_model_does_what_its_file_claims():

@@ -19,7 +19,6 @@ class Experiment:
         seeds: how many, from 0, by model.
         cheap: whether ``make results`` trains it anew; the rest is read from records.
         options: options of ``golden.train`` beside the model and the seed.
-        other_options: what GRU and LSTM are given in their place.
         data: its files in the folder of all data; None if it needs none.
         score: what is compared: the share of right answers, or the loss in nats.
         tuned: epochs that an EGRU is trained on as its integers; 0 if those take too long.
@@ -34,7 +33,6 @@ class Experiment:
     seeds: dict[str, int]
     cheap: bool
     options: dict[str, Any] = field(default_factory=dict)
-    other_options: dict[str, Any] = field(default_factory=dict)
     data: str | None = None
     score: Literal["accuracy", "loss"] = "accuracy"
     tuned: int = 20
@@ -77,7 +75,7 @@ class Run:
     def recipe(self) -> Recipe:
         """As ``golden.train`` makes it of this run's options."""
         return replace(
-            recipe_for(self.experiment.task, self.model),
+            recipe_for(self.task(None).recipe, self.model),
             model=self.model,  # type: ignore[arg-type]
             seed=self.seed,
             **_among(self._options, fields(Recipe)),
@@ -114,8 +112,6 @@ class Run:
     @property
     def _options(self) -> dict[str, Any]:
         changed = {} if self.target is None else {"target_activity": self.target}
-        if self.model != "egru":
-            changed |= self.experiment.other_options
         return self.experiment.options | changed
 
 
@@ -183,16 +179,7 @@ EXPERIMENTS = (
         task="smnist",
         seeds={"egru": 1, "gru": 1, "lstm": 1},
         cheap=False,
-        # As far as an hour on one core goes: fewer epochs, and a memory for 784 steps.
-        options={
-            "scan": "pixels",
-            "epochs": 30,
-            "rate": 7e-3,
-            "surrogate_width": 0.3,
-            "threshold_mean": 0.01,
-            "update_bias": 4.0,
-        },
-        other_options={"rate": 2e-3, "forget_bias": 3.0},
+        options={"scan": "pixels"},
         data="mnist",
         tuned=6,
         published="GRU 98.8 %, EGRU 98.3 % at 72.1 % activity sparsity (590 units, all 60,000 "

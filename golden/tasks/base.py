@@ -46,6 +46,16 @@ class Task(ABC):
     stream: ClassVar[bool] = False
 
     @property
+    def vocabulary(self) -> str | None:
+        """Tells one set of symbols from another; None where inputs are numbers."""
+        return None
+
+    @property
+    def recipe(self) -> str:
+        """The entry of golden/recipes.py that it is trained by."""
+        return self.name
+
+    @property
     @abstractmethod
     def input_size(self) -> int:
         """Features a step, or symbols, C."""
@@ -62,6 +72,13 @@ class Task(ABC):
     @abstractmethod
     def test(self) -> Split:
         """Test sequences, never seen in training."""
+
+    def check(self) -> None:  # noqa: B027 - most tasks make their data
+        """Looks for all files that will be needed.
+
+        Raises:
+            DataError: one is missing.
+        """
 
     def train(self) -> Split:
         """Training sequences without those of :meth:`validation`."""
@@ -96,6 +113,9 @@ class FileTask(Task):
     data: Path | None = None
 
     source: ClassVar[str]
+
+    def check(self) -> None:
+        self.path()
 
     def path(self) -> Path:
         """Where the data are.

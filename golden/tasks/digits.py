@@ -4,6 +4,7 @@ import io
 import re
 import wave
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -131,7 +132,8 @@ def sorted_recordings(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".wav")]
             yield from _recordings({n: lambda n=n: archive.read(n) for n in names})
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, RuntimeError) as error:
+        # RuntimeError is what zipfile has for a password or a compression it does not know.
         raise DataError(f"{path} is no readable zip file ({error}): fetch it again") from None
 
 

@@ -7,6 +7,7 @@ gives steps and features; counts are limited and scaled to [0, 1].
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -70,17 +71,25 @@ class _EventTask(FileTask):
             inputs[index] = self._frames(events)
         return Split(inputs, targets)
 
-    def _recordings(self, part: str):
-        """tonic's data set, which must not begin to download."""
+    def check(self) -> None:
+        for part in self.files:
+            self._folder(part)
+
+    def _folder(self, part: str) -> Path:
         folder = self.path() / self.dataset
         if not any(folder.glob(self.files[part])):
             raise DataError(f"{folder} holds no {self.files[part]}: fetch {self.source}")
+        return folder
+
+    def _recordings(self, part: str):
+        """tonic's data set, which must not begin to download."""
+        folder = self._folder(part)
         try:
             import tonic.datasets
         except ImportError:
             raise DataError(
                 f"{self.name} is read by the tonic package, which is not installed: "
-                f"pip install 'egru-hw[events]'"
+                f"install the extra egru-hw[events]"
             ) from None
         known = getattr(tonic.datasets, self.dataset)
         there: Callable[..., bool] = lambda self: True  # noqa: E731

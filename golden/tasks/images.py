@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,10 @@ class SequentialMnist(FileTask):
         "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz) "
         "into one folder"
     )
+
+    @property
+    def recipe(self) -> str:
+        return self.name if self.scan == "rows" else f"{self.name}-{self.scan}"
 
     @property
     def input_size(self) -> int:
@@ -85,7 +90,7 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The unsigned bytes of an idx file: a magic number, the sizes, the values."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}): fetch it again") from None
     start = 4 + 4 * dimensions
     shape = tuple(np.frombuffer(data[4:start], ">u4", count=len(data[4:start]) // 4).tolist())

@@ -1,5 +1,6 @@
 """Language models: what comes next, by character and by word."""
 
+import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,10 @@ class TextTask(FileTask):
     @abstractmethod
     def symbols(self) -> list[str]:
         """What the numbers 0 ... C - 1 stand for."""
+
+    @property
+    def vocabulary(self) -> str:
+        return hashlib.sha256("\n".join(self.symbols).encode()).hexdigest()
 
     @property
     def input_size(self) -> int:
@@ -111,18 +116,27 @@ class WordModel(TextTask):
         "(wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens) into one folder"
     )
 
-    def _words(self, part: str) -> list[str]:
+    def check(self) -> None:
+        for part in ("train", "valid", "test"):
+            self._file(part)
+
+    def _file(self, part: str) -> Path:
         folder = self.path()
-        found = sorted(p for end in ("txt", "tokens") for p in folder.glob(f"*{part}.{end}"))
+        names = (f"ptb.{part}.txt", f"wiki.{part}.tokens", f"{part}.txt")
+        found = [folder / name for name in names if (folder / name).exists()]
         if not found:
             raise DataError(
                 f"{folder} holds no {part}.txt, ptb.{part}.txt or wiki.{part}.tokens: "
                 f"fetch {self.source}"
             )
-        lines = _read(found[0]).splitlines()
+        return found[0]
+
+    def _words(self, part: str) -> list[str]:
+        path = self._file(part)
+        lines = _read(path).splitlines()
         words = [word for line in lines for word in (*line.split(), "<eos>")]
         if len(words) < 2:
-            raise DataError(f"{found[0]} is empty: fetch it again")
+            raise DataError(f"{path} is empty: fetch it again")
         return words
 
     @cached_property
