@@ -11,6 +11,7 @@ from statistics import mean
 import pytest
 from typer.testing import CliRunner
 
+from golden import load_model, save_model
 from golden.evaluation import Score
 from golden.results import __main__, page
 from golden.results.costs import Costs
@@ -274,14 +275,13 @@ def test_every_experiment_is_of_a_task_and_has_a_name_of_its_own():
         assert not experiment.rtl or task.readout == "mean"
 
 
-def test_other_models_may_have_options_of_their_own():
-    toy = replace(TOY, seeds={"egru": 1, "lstm": 1}, options={"rate": 0.01, "epochs": 2},
-                  other_options={"rate": 0.02, "forget_bias": 3.0})  # fmt: skip
-    egru, lstm = toy.runs()
-    assert (egru.recipe.rate, lstm.recipe.rate) == (0.01, 0.02)
-    assert (egru.recipe.forget_bias, lstm.recipe.forget_bias) == (0.0, 3.0)
-    assert (egru.recipe.epochs, lstm.recipe.epochs) == (2, 2)
-    assert ("--rate", "0.02") in pairwise(lstm.options())
+def test_a_run_trains_by_the_recipe_of_its_task_as_it_is_configured():
+    (pixels,) = [e for e in EXPERIMENTS if e.name == "smnist-pixels"]
+    recipes = {run.model: run.recipe for run in pixels.runs()}
+    assert {model: recipe.rate for model, recipe in recipes.items()} == {
+        "egru": 7e-3, "gru": 2e-3, "lstm": 2e-3
+    }  # fmt: skip
+    assert recipes["egru"].epochs == 30
 
 
 def test_a_run_leaves_a_record_and_is_not_repeated_until_its_recipe_changes(elsewhere, monkeypatch):
@@ -343,6 +343,15 @@ def test_an_interrupted_training_goes_on(elsewhere, monkeypatch):
     with pytest.raises(ValueError, match="there is no model file"):
         work.make()
     assert calls[0][-1] == "--resume"
+
+
+def test_a_network_without_integers_is_told_of_again(elsewhere):
+    work = Workplace(TOY.runs()[0], None, print)
+    work.folder.mkdir(parents=True)
+    file = load_model(SHIPPED)
+    save_model(work.model.model, file.network(), None, file.config)
+    with pytest.raises(RunError, match=r"has no integer model, and .*log says why"):
+        work.make()
 
 
 def test_a_failure_is_told_and_the_others_go_on(elsewhere, monkeypatch):
@@ -422,9 +431,9 @@ def test_what_is_not_cheap_is_trained_only_when_asked_for(elsewhere, monkeypatch
     monkeypatch.setattr(__main__, "EXPERIMENTS", (replace(TOY, cheap=False),))
     asked = []
     monkeypatch.setattr(__main__, "_work", lambda works, jobs: asked.append(len(works)) or 0)
-    for words in ([], ["--train", "all"], ["--train", "none"]):
+    for words in ([], ["--train", "all"], ["--train", "none"], ["--only", "toy"]):
         assert results(*words)[0] == 0
-    assert asked == [0, 2, 0]
+    assert asked == [0, 2, 0, 2]
 
 
 def test_unknown_experiments_rejected(elsewhere):

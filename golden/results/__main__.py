@@ -29,7 +29,7 @@ def main(
     ] = "cheap",
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Train for this experiment only; may be repeated."),
+        typer.Option(help="Train for this experiment only, cheap or not; may be repeated."),
     ] = None,
 ) -> None:
     """Train what is cheap, read the records of the rest, and write docs/results.md.
@@ -61,8 +61,11 @@ def _chosen(train: str, only: list[str]) -> list[Experiment]:
             raise ValueError(
                 f"--only {name}: there is no such experiment; there are: {', '.join(names)}"
             )
-    chosen = [e for e in EXPERIMENTS if e.name in only or not only]
-    return [e for e in chosen if train == "all" or (train == "cheap" and e.cheap)]
+    if train == "none":
+        return []
+    if only:
+        return [e for e in EXPERIMENTS if e.name in only]
+    return [e for e in EXPERIMENTS if e.cheap or train == "all"]
 
 
 def _works(experiments: list[Experiment], data: Path | None) -> list[Workplace]:

@@ -96,8 +96,14 @@ class Workplace:
         start = self._start()
         self._command("training", ["golden.train", self.run.experiment.task, *self.run.options()],
                       self.model)  # fmt: skip
-        network = load(self.model.model).network()
+        file = load(self.model.model)
+        network = file.network()
         assert isinstance(network, Network)
+        if has_twin(network) and file.integer is None:
+            raise RunError(
+                f"{self.model.model} has no integer model, and {self.folder / 'log'} says why: "
+                f"change the recipe, or delete {self.folder} to train anew"
+            )
         task = self.run.task(self.data)
         with LOADING:
             test, typical = task.test(), calibration(task)
