@@ -309,6 +309,7 @@ def cases(shapes, speed, console: Console):
 def plot(results: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, NullLocator
 
     shapes = list(dict.fromkeys(tuple(case["shape"]) for case in results))
     figure, grid = pyplot.subplots(len(shapes), 2, figsize=(9, 3 * len(shapes)), squeeze=False)
@@ -326,6 +327,11 @@ def plot(results: list[dict], path: Path) -> None:
             ideal = [1e3 * full * needed / max(1, dense) for needed, dense in totals]
             ax.plot(activity, ideal, "k--", label="ideal")
             ax.set(xscale="log", yscale="log", xlabel="activity", ylabel="ms")
+            ax.set_xticks(activity, [f"{share:.0%}" for share in activity])
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_minor_locator(NullLocator())
             ax.set_title(f"{', '.join(map(str, shape))}: {title}", fontsize=9)
     grid[0][0].legend(fontsize=7)
     figure.tight_layout()
@@ -345,7 +351,8 @@ def markdown(results: list[dict], memory: dict) -> str:
         if case["inputs"] == "dense" and case["activity"] != 1.0:
             continue
         seconds, ideal = case["seconds"], case["bound"]
-        times = " | ".join(f"{1e3 * s:.3g}" for s in seconds.values())
+        milliseconds = [1e3 * s for s in seconds.values()]
+        times = " | ".join(f"{m:,.0f}" if m >= 100 else f"{m:.3g}" for m in milliseconds)
         near, passes = (f"{case['near']:.0%}", "both") if case["window"] else ("", "forward")
         most = f"{seconds['torch.nn.GRU'] / ideal:.1f}" if ideal else ""
         lines.append(
