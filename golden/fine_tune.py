@@ -66,8 +66,13 @@ def main(
         quantized = cast(QuantizedNetwork, trained)
         if not is_first():  # one of several processes; the first does the rest
             return
+        integer, refusal = None, None
+        try:
+            integer = quantized.integer()
+        except ValueError as error:  # what was trained shall not be lost
+            refusal = error
         # The test set is looked at once, here.
-        results = evaluate(task, quantized.network, quantized.integer())
+        results = evaluate(task, quantized.network, integer)
         console.print(f"test set:\n{in_words(results)}")
         words = ["python", "-m", "golden.fine_tune", model.name, "--weight-bits", str(weight_bits)]
         for name, value, usual in (("epochs", epochs, 20), ("rate", rate, 3e-3), ("seed", seed, 0)):
@@ -81,7 +86,9 @@ def main(
             "results": results,
         }
         minutes = round((time.monotonic() - start) / 60, 1)
-        write(files, quantized.network, quantized.integer(), facts, minutes=minutes, resumed=resume)
+        write(files, quantized.network, integer, facts, minutes=minutes, resumed=resume)
+        if refusal:
+            raise ValueError(f"{files.model} holds the float network only: {refusal}")
 
 
 if __name__ == "__main__":

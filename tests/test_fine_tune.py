@@ -14,6 +14,7 @@ import golden.fine_tune
 from golden import load_model, save_model
 from golden.quantization import QuantizeConfig, quantize
 from golden.tasks import TASKS
+from golden.training import train
 from toy import Toy, at_batch, run, toy_run
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -83,6 +84,28 @@ def test_fine_tuning_by_several_processes_reports_once(tmp_path):
     assert done.stderr.count("test set:") == 1
     assert done.stderr.count("wrote ") == 1
     assert load_model(tmp_path / "model-4bit.safetensors").integer.weight_bits == 4
+
+
+def test_what_was_trained_is_kept_though_it_has_no_integers(tmp_path, monkeypatch):
+    out = tmp_path / "toy.safetensors"
+    assert toy_run(out, "--epochs", 1)[0] == 0
+
+    def refuse(self):
+        raise ValueError("an accumulator could overflow")
+
+    def train_too_far(*arguments):
+        trained = train(*arguments)
+        monkeypatch.setattr("golden.quantized.QuantizedNetwork.integer", refuse)
+        return trained
+
+    monkeypatch.setattr("golden.fine_tune.train", train_too_far)
+    result = CliRunner().invoke(golden.fine_tune.app, [str(out), "--epochs", "1"])
+    assert result.exit_code == 1
+    output = re.sub(r"\s+", " ", result.output)
+    assert "holds the float network only: an accumulator could overflow" in output
+    fewer = load_model(tmp_path / "toy-4bit.safetensors")
+    assert fewer.integer is None
+    assert len(fewer.config["results"]["loss"]) == 1
 
 
 def test_fine_tuning_needs_a_model_with_integers(tmp_path):

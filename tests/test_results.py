@@ -345,6 +345,17 @@ def test_an_interrupted_training_goes_on(elsewhere, monkeypatch):
     assert calls[0][-1] == "--resume"
 
 
+def test_only_a_sentence_counts_as_a_refusal(elsewhere):
+    work = Workplace(TOY.runs()[0], None, print)
+    work.folder.mkdir(parents=True)
+    with pytest.raises(Refused, match="--embedding is for language models") as caught:
+        work._call("training", ["golden.train", "mnist1d", "--embedding", "4"])
+    assert caught.value.reason.startswith("error: ")
+    with pytest.raises(RunError) as caught:  # exits with 1, too
+        work._call("training", ["no_such_module"])
+    assert not isinstance(caught.value, Refused)
+
+
 def test_a_network_without_integers_is_told_of_again(elsewhere):
     work = Workplace(TOY.runs()[0], None, print)
     work.folder.mkdir(parents=True)

@@ -180,8 +180,13 @@ class Workplace:
         epochs = str(self.run.experiment.tuned)
         words = ["golden.fine_tune", str(self.model.model), "--weight-bits", str(bits),
                  "--epochs", epochs, "--seed", str(self.run.seed)]  # fmt: skip
-        self._command(f"training with {bits} bits", words, self.tuned(bits))
-        return _score(json.loads(self.tuned(bits).report.read_text())["results"], 1)
+        what = f"training with {bits} bits"
+        self._command(what, words, self.tuned(bits))
+        results = json.loads(self.tuned(bits).report.read_text())["results"]
+        if len(results["loss"]) < 2:  # one that failed before, at its very end
+            reason = "what was trained has no integer model"
+            raise Refused(f"{what} failed ({reason}): see {self.folder / 'log'}", reason)
+        return _score(results, 1)
 
     def _command(self, what: str, words: list[str], files: Files) -> None:
         """A training, or the rest of it, unless its model is there."""
@@ -236,7 +241,7 @@ class Workplace:
                     self.say(f"{what}: {line.strip()}")
         if process.returncode not in fine:
             message = f"{what} failed ({line.strip()}): see {log}"
-            if process.returncode == 1:
+            if process.returncode == 1 and line.startswith("error: "):  # and no traceback
                 raise Refused(message, line.strip())
             raise RunError(message)
 
