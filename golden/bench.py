@@ -397,7 +397,8 @@ def main(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Processor threads.", show_default="all cores")
+        int | None,
+        typer.Option(min=1, max=1024, help="Processor threads.", show_default="all cores"),
     ] = None,
 ) -> None:
     """Time the training core, event by event and dense, PyTorch operations and torch.nn.GRU.
@@ -409,6 +410,7 @@ def main(
         torch.set_num_threads(threads)
     chosen = [parse(text) for text in shapes or []] or SHAPES
     console = Console(width=170)
+    OUT.mkdir(parents=True, exist_ok=True)  # or fail now
     speed = bandwidths()
     console.print(f"{processor()}, {core.targets()[0]}, {second_level() >> 10} KB of second-level "
                   f"cache; one core reads, GB/s: {speed}")  # fmt: skip
@@ -431,7 +433,6 @@ def main(
     training = default_training()
     console.print(f"an epoch of mnist1d: core {training['core']:.2f} s, PyTorch operations "
                   f"{training['torch']:.2f} s")  # fmt: skip
-    OUT.mkdir(parents=True, exist_ok=True)
     facts = {
         "commit": subprocess.run(
             ["git", "describe", "--always", "--dirty"], capture_output=True, text=True

@@ -13,7 +13,7 @@ from golden.model_file import load
 from golden.tasks import configure
 
 app = typer.Typer(add_completion=False)
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -23,7 +23,7 @@ def main(
         Path | None, typer.Option(help="Where the task's files are, if it has any.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Processor threads.")] = 1,
 ) -> None:
     """Loss, accuracy and activity of the float network, and of its integer model if it has one."""
     torch.set_num_threads(threads)

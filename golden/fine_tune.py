@@ -12,9 +12,9 @@ from golden.evaluation import check_vocabulary, evaluate, has_twin, in_words
 from golden.model_file import load
 from golden.quantization import QuantizeConfig
 from golden.quantized import QuantizedNetwork
-from golden.recipes import Recipe
+from golden.recipes import LARGEST_SEED, Recipe
 from golden.tasks import configure
-from golden.train import calibration, console, exits, is_first, prepare, write
+from golden.train import calibration, console, exits, interpreter, is_first, prepare, write
 from golden.training import Files, describe, train
 
 app = typer.Typer(add_completion=False)
@@ -25,8 +25,8 @@ def main(
     model: Annotated[Path, typer.Argument(help="Model file of an EGRU to start from.")],
     weight_bits: Annotated[int, typer.Option(min=2, max=8, help="Width of every weight.")] = 4,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20,
-    rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 3e-3,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = 0,
+    rate: Annotated[float, typer.Option(min=0.0, max=1e6, help="Peak learning rate.")] = 3e-3,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same model.")] = 0,
     data: Annotated[
         Path | None, typer.Option(help="Where the task's files are, if it has any.")
     ] = None,
@@ -34,7 +34,7 @@ def main(
         Path | None,
         typer.Option(dir_okay=False, help="Model file to write.  [default: FILE-Nbit.safetensors]"),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Processor threads.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
 ) -> None:
     """Quantisation-aware training: the forward pass is the integer model's own arithmetic.
@@ -74,7 +74,7 @@ def main(
         # The test set is looked at once, here.
         results = evaluate(task, quantized.network, integer)
         console.print(f"test set:\n{in_words(results)}")
-        words = ["python", "-m", "golden.fine_tune", model.name, "--weight-bits", str(weight_bits)]
+        words = [*interpreter(), "golden.fine_tune", model.name, "--weight-bits", str(weight_bits)]
         for name, value, usual in (("epochs", epochs, 20), ("rate", rate, 3e-3), ("seed", seed, 0)):
             words += [f"--{name}", str(value)] if value != usual else []
         facts = {

@@ -206,6 +206,7 @@ def _decode(path: Path, text: str, tensors: dict[str, np.ndarray]) -> ModelFile:
         }
         model = None if integer is None else _decode_integer(integer, network, take)
         config = header["config"]
+        _check_config(config)
     except ModelFileError:
         raise
     except (KeyError, TypeError, AttributeError) as error:
@@ -215,6 +216,20 @@ def _decode(path: Path, text: str, tensors: dict[str, np.ndarray]) -> ModelFile:
     if tensors:
         raise refuse(f"the tensor {min(tensors)} does not belong to a model")
     return ModelFile(path, model, config, network, parameters)
+
+
+def _check_config(config: Any) -> None:
+    """What is said of the training, as far as programs use it."""
+    for value, kind in (
+        (config, dict),
+        (config.get("task", ""), str),
+        (config.get("options", {}), dict),
+        (config.get("training", {}), dict),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"{value!r} where a {kind.__name__} was expected")
+    if "data" in config.get("options", {}):
+        raise TypeError("the place of the data among the options")
 
 
 def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from typer import Option
 
+LARGEST_SEED = 2**63 - 1  # that torch takes
+
 
 def _share(text: str) -> object:
     return Option(min=0.0, max=1.0, help=text)
@@ -43,7 +45,7 @@ class Recipe:
             "and keep the best; without, train on everything and keep the last."
         ),
     ] = None
-    seed: Annotated[int, Option(min=0, help="Same seed, same model.")] = 0
+    seed: Annotated[int, Option(min=0, max=LARGEST_SEED, help="Same seed, same model.")] = 0
     limit: Annotated[
         int | None, _whole("Use only that many training sequences, or symbols of a stream.")
     ] = None

@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import math
 import os
 import shlex
 import sys
@@ -24,7 +25,7 @@ from golden.integer import IntegerEGRU
 from golden.quantization import quantize
 from golden.recipes import Recipe, recipe_for
 from golden.tasks import TASKS, Split, Task, configure
-from golden.training import Files, describe, train
+from golden.training import Files, describe, processes, train
 from golden.word_network import AnyNetwork
 
 CALIBRATION_SEQUENCES = 500
@@ -32,7 +33,7 @@ CALIBRATION_STREAMS, CALIBRATION_STEPS = 20, 500
 RECIPE_OPTIONS = get_type_hints(Recipe, include_extras=True)
 
 app = typer.Typer(add_completion=False)
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def _with_recipe_options(function: Callable) -> Callable:
@@ -73,7 +74,7 @@ def main(
         Path | None,
         typer.Option(dir_okay=False, help="Model file to write.  [default: runs/TASK.safetensors]"),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Processor threads.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     **recipe: Any,
 ) -> None:
@@ -91,8 +92,19 @@ def main(
     with exits(files):
         chosen = configure(task, data=data, encoding=encoding, scan=scan)
         given = {name: value for name, value in recipe.items() if value is not None}
+        for name, value in given.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is {value}: a finite number is wanted"
+                )
         usual = recipe_for(chosen.recipe, given.get("model"))
         build(chosen, replace(usual, **given), files, resume)
+
+
+def interpreter() -> list[str]:
+    """The beginning of the command that runs as many processes as this one does."""
+    count = processes()
+    return ["python", "-m"] if count == 1 else ["torchrun", "--nproc-per-node", f"{count}", "-m"]
 
 
 def is_first() -> bool:
@@ -122,6 +134,11 @@ def exits(files: Files) -> Iterator[None]:
         raise typer.Exit(130) from None
     except (ValueError, OSError) as error:
         console.print(f"error: {error}")
+        raise typer.Exit(1) from None
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        console.print("error: there is not enough memory: try fewer units or a smaller batch")
         raise typer.Exit(1) from None
 
 
@@ -165,7 +182,6 @@ def write(
     files: Files, network: AnyNetwork, integer: IntegerEGRU | None, facts: dict, **more: Any
 ) -> None:
     """The model file and its report, in place of the checkpoints."""
-    model_file.save(files.model, network, integer, facts)
     report = {
         **facts,
         **more,
@@ -177,7 +193,9 @@ def write(
         },
     }
     text = json.dumps(report, indent=2) + "\n"
+    # The model last: where it is, everything is.
     model_file.write_atomically(files.report, text.encode())
+    model_file.save(files.model, network, integer, facts)
     for path in (files.checkpoint, files.best):
         path.unlink(missing_ok=True)
     console.print(f"wrote {files.model}")
@@ -194,7 +212,7 @@ def calibration(task: Task) -> np.ndarray:
 
 def _command(task: Task, recipe: Recipe) -> str:
     """The shortest command that gives this model; sums depend on the number of threads."""
-    words = ["python", "-m", "golden.train", task.name]
+    words = [*interpreter(), "golden.train", task.name]
     for field in fields(task):
         if (value := getattr(task, field.name)) != field.default:
             words += [f"--{field.name}", value.name if isinstance(value, Path) else str(value)]

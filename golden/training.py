@@ -23,6 +23,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 from torch import Tensor
 from torch.nn import functional as F
@@ -126,6 +127,11 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
     return WordNetwork(task.classes, recipe.embedding, recipe.hidden, **options)
 
 
+def processes() -> int:
+    """How many share a training, under ``torchrun``."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
 def train(
     task: Task,
     recipe: Recipe,
@@ -148,30 +154,30 @@ def train(
     run = _Run(task, recipe, files, network)
     if resume:
         run.history = _history(check(files.checkpoint, run.identity))
+        if recipe.patience and run.history:
+            _read(files.best)  # now and not when all is trained
     elif int(os.environ.get("RANK", 0)) == 0:
         shutil.rmtree(files.tensorboard, ignore_errors=True)  # of an earlier training
     files.model.parent.mkdir(parents=True, exist_ok=True)
     if not has_stopped(run.history, recipe.patience):
         _fit(run, resume, console)
     if recipe.patience:
-        best = torch.load(files.best, weights_only=True)
-        run.load_state_dict(best["state_dict"])
+        run.load_state_dict(_read(files.best)["state_dict"])
     return run.network.eval(), run.history
 
 
 def _fit(run: "_Run", resume: bool, console: Console | None) -> None:
     """Lightning's part of :func:`train`."""
     files, recipe = run.files, run.recipe
-    processes = int(os.environ.get("WORLD_SIZE", 1))
     callbacks: list[Callback] = []
     if recipe.patience:
         callbacks += [
             EarlyStopping(
                 "validation_loss", patience=recipe.patience, check_on_train_epoch_end=True
             ),
-            _checkpoint(files.best, monitor="validation_loss", save_weights_only=True),
+            _Checkpoint(files.best, monitor="validation_loss", save_weights_only=True),
         ]
-    callbacks.append(_checkpoint(files.checkpoint))
+    callbacks.append(_Checkpoint(files.checkpoint))
     bar = console is not None and console.is_terminal
     if bar:
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
@@ -180,13 +186,14 @@ def _fit(run: "_Run", resume: bool, console: Console | None) -> None:
     with _quiet():
         trainer = lightning.Trainer(
             accelerator="cpu",
-            strategy="ddp" if processes > 1 else "auto",
+            strategy="ddp" if processes() > 1 else "auto",
             devices=int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
-            num_nodes=processes // int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
+            num_nodes=processes() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
             max_epochs=recipe.epochs,
             gradient_clip_val=recipe.clip,
             logger=TensorBoardLogger(files.tensorboard.parent, files.tensorboard.name, ""),
             callbacks=callbacks,
+            plugins=[_AtomicIO()],
             enable_progress_bar=bar,
             enable_model_summary=False,
             enable_checkpointing=True,
@@ -200,7 +207,7 @@ def _fit(run: "_Run", resume: bool, console: Console | None) -> None:
             except SystemExit:  # how Lightning reacts to the second Ctrl-C
                 if not run.interrupted:
                     raise
-    if processes > 1:  # or its threads may outlive the process that leaves first, and abort it
+    if processes() > 1:  # or its threads may outlive the process that leaves first, and abort it
         torch.distributed.destroy_process_group()
     if run.interrupted:
         raise KeyboardInterrupt
@@ -232,6 +239,7 @@ class _Run(lightning.LightningModule):
             "vocabulary": self.task.vocabulary,
             "recipe": asdict(self.recipe),
             "origin": self.origin,
+            "processes": processes(),  # which share batches, and so round sums differently
         }
 
     def train_dataloader(self) -> Batches:
@@ -371,21 +379,34 @@ def check(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     Raises:
         CheckpointError: with one sentence.
     """
+    checkpoint = _read(path)
+    if checkpoint[KEY] != identity:
+        raise CheckpointError(
+            f"{path} was written by a training with other options or of another model, or by "
+            f"another number of processes: repeat those, or train without resuming"
+        )
+    return checkpoint
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint of any training of this module's.
+
+    Raises:
+        CheckpointError: with one sentence.
+    """
     if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint at {path} to resume from")
+        raise CheckpointError(
+            f"there is no checkpoint at {path} to resume from: train without resuming"
+        )
     try:
         checkpoint = torch.load(path, weights_only=True)
-        found = checkpoint[KEY]
+        if missing := {KEY, "history", "state_dict"} - checkpoint.keys():
+            raise KeyError(missing)
     except Exception as error:
         raise CheckpointError(
             f"{path} is not a readable checkpoint ({type(error).__name__}): "
             f"delete it and train from the start"
         ) from None
-    if found != identity:
-        raise CheckpointError(
-            f"{path} was written by a training with other options or of another model: "
-            f"repeat those, or train without resuming"
-        )
     return checkpoint
 
 
@@ -416,17 +437,29 @@ def _activity(events: tuple[Tensor, ...]) -> Tensor:
     ).mean()
 
 
-def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:
-    checkpoint = ModelCheckpoint(
-        path.parent,
-        path.stem,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-        auto_insert_metric_name=False,
-        **options,
-    )
-    checkpoint.FILE_EXTENSION = path.suffix
-    return checkpoint
+class _Checkpoint(ModelCheckpoint):
+    """Writes ``path`` after every epoch; Lightning would take braces in its name for a form."""
+
+    def __init__(self, path: Path, **options: Any):
+        super().__init__(
+            path.parent, save_on_train_epoch_end=True, enable_version_counter=False, **options
+        )
+        self.path = path
+
+    def format_checkpoint_name(self, *_: Any, **__: Any) -> str:
+        return str(self.path)
+
+
+class _AtomicIO(TorchCheckpointIO):
+    """Lightning's own replaces a file by one in the system's folder for temporary files: across
+    file systems that is a copy, which an interruption leaves half done."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_atomically(path, content.getvalue())
 
 
 @contextmanager

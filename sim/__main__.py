@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from egru_hw.config import preset
@@ -66,24 +67,23 @@ def main(
                 build=out,
                 progress=progress,
             )
+        report = {
+            "model": _shown(model),
+            "preset": preset_name,
+            "seed": seed,
+            "stall": stall,
+            **reports.summary(simulation),
+            "accuracy": _accuracies(file, simulation, inputs, labels),
+        }
+        reports.print_table(report, console)
+        reports.write_json(report, out / "report.json")
+        first = simulation.comparison.first
+        raster = out / "raster.png"
+        reports.plot_raster(simulation, first.sequence if first else 0, raster)
+        console.print(f"wrote {out / 'report.json'}, {raster}" + (f", {vcd}" if vcd else ""))
     except (ModelFileError, ToolError, TransportError, ValueError, OSError) as error:
-        console.print(f"[red]error:[/] {error}", soft_wrap=True, highlight=False)
+        console.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         raise typer.Exit(2) from None
-
-    report = {
-        "model": _shown(model),
-        "preset": preset_name,
-        "seed": seed,
-        "stall": stall,
-        **reports.summary(simulation),
-        "accuracy": _accuracies(file, simulation, inputs, labels),
-    }
-    reports.print_table(report, console)
-    reports.write_json(report, out / "report.json")
-    first = simulation.comparison.first
-    raster = out / "raster.png"
-    reports.plot_raster(simulation, first.sequence if first else 0, raster)
-    console.print(f"wrote {out / 'report.json'}, {raster}" + (f", {vcd}" if vcd else ""))
     if first:
         console.print(f"[red]mismatch:[/] first {first}", soft_wrap=True, highlight=False)
         raise typer.Exit(1)

@@ -248,6 +248,7 @@ def test_records_are_read_as_they_were_written(tmp_path):
         lambda text: text.replace('"dense": 2000.0', '"dense": "many"'),
         lambda text: text.replace('"float": {', '"double": {'),
         lambda text: text.replace("toy-egru-0", "toy-egru-1"),
+        lambda text: json.dumps(json.loads(text) | {"recipe": None}),
     ],
 )
 def test_damaged_records_rejected(damage, elsewhere):
@@ -440,11 +441,28 @@ def test_missing_data_are_named_and_records_read_instead(elsewhere, monkeypatch)
 
 def test_what_is_not_cheap_is_trained_only_when_asked_for(elsewhere, monkeypatch):
     monkeypatch.setattr(__main__, "EXPERIMENTS", (replace(TOY, cheap=False),))
+    make(TOY.runs()[0]).save(FOLDER)
     asked = []
     monkeypatch.setattr(__main__, "_work", lambda works, jobs: asked.append(len(works)) or 0)
     for words in ([], ["--train", "all"], ["--train", "none"], ["--only", "toy"]):
         assert results(*words)[0] == 0
     assert asked == [0, 2, 0, 2]
+
+
+def test_elsewhere_than_in_the_repository_nothing_is_written(elsewhere):
+    code, output = results("--train", "none")
+    assert code == 1
+    assert "holds no records: run in the root of the repository" in output
+    assert not page.PAGE.exists()
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"recipe'])
+def test_a_damaged_start_of_a_run_is_told(elsewhere, content):
+    work = Workplace(TOY.runs()[0], None, print)
+    work.folder.mkdir(parents=True)
+    (work.folder / "start.json").write_text(content)
+    with pytest.raises(RunError, match=r"start.json is damaged: delete"):
+        work.make()
 
 
 def test_unknown_experiments_rejected(elsewhere):

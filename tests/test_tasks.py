@@ -416,6 +416,13 @@ def test_damaged_image_files_rejected(images, content, sentence):
         configure("smnist", data=images).test()
 
 
+def test_image_files_without_images_rejected(images):
+    (images / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((0, 6, 5))))
+    (images / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros(0))))
+    with pytest.raises(DataError, match="the t10k files hold no images"):
+        configure("smnist", data=images).test()
+
+
 def test_texts_too_short_or_of_bytes_rejected(text):
     text.write_text("abc")
     with pytest.raises(DataError, match="has 3 characters, too few"):

@@ -19,7 +19,8 @@ from golden.batches import Batches
 from golden.evaluation import fold, score_network
 from golden.recipes import Recipe
 from golden.tasks import TASKS, Split, Task
-from golden.training import Files, train
+from golden.train import interpreter
+from golden.training import CheckpointError, Files, train
 from toy import RECIPE, Toy, at_batch, course, equal, run, toy_run, weights
 
 SHIPPED = Path(__file__).parents[1] / "golden" / "models" / "mnist1d.safetensors"
@@ -187,6 +188,59 @@ def test_no_name_of_a_model_is_that_of_another_file_beside_it(name):
         assert not files & all_of(Files(Path("m-0.7")))
     if name == "m.safetensors":
         assert Path("m.json") in files
+
+
+def test_a_checkpoint_is_whole_or_the_last_one_whatever_its_name(tmp_path, monkeypatch):
+    out = tmp_path / "a {x} [b].safetensors"
+
+    def stop():
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setitem(TASKS, "toy", at_batch(3, stop))
+    code, output = toy_run(out)
+    assert code == 130
+    assert "go on with --resume, from" in output
+    assert str(out.name).removesuffix(".safetensors") in output
+    before = out.with_suffix(".checkpoint").read_bytes()
+
+    def fail(source, target):  # as a full disk would, or a kill
+        raise OSError("no space left")
+
+    monkeypatch.setitem(TASKS, "toy", Toy())
+    with monkeypatch.context() as patched:
+        patched.setattr("golden.model_file.os.replace", fail)
+        code, output = toy_run(out, "--resume")
+    assert (code, "no space left" in output) == (1, True)
+    assert out.with_suffix(".checkpoint").read_bytes() == before
+    assert toy_run(out, "--resume")[0] == 0
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [
+        ".csv", ".json", ".safetensors", ".tensorboard"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--clip", "--update-bias", "--activity-price"])
+def test_infinite_options_rejected(tmp_path, option):
+    code, output = toy_run(tmp_path / "a", option, "inf")
+    assert code == 1
+    assert f"{option} is inf: a finite number is wanted" in output
+
+
+def test_several_processes_record_the_command_that_repeats_them(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert interpreter() == ["torchrun", "--nproc-per-node", "2", "-m"]
+    monkeypatch.delenv("WORLD_SIZE")
+    assert interpreter() == ["python", "-m"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PK")]
+)
+def test_a_best_epoch_that_cannot_be_read_is_noticed_before_training_goes_on(tmp_path, damage):
+    recipe = replace(RECIPE, patience=5, epochs=2)
+    train(Toy(), recipe, Files(tmp_path / "a"))
+    damage(Files(tmp_path / "a").best)
+    with pytest.raises(CheckpointError, match=r"a\.best\.checkpoint"):
+        train(Toy(), recipe, Files(tmp_path / "a"), resume=True)
 
 
 def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):

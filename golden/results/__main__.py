@@ -14,7 +14,7 @@ from golden.results.experiments import EXPERIMENTS, Experiment
 from golden.results.run import RunError, Workplace
 
 app = typer.Typer(add_completion=False)
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -95,8 +95,15 @@ def load(path: Path) -> Record:
 
 
 def load_all(folder: Path) -> dict[str, Record]:
-    """The records of a folder by their names."""
-    return {path.stem: load(path) for path in sorted(folder.glob("*.json"))}
+    """The records of a folder by their names.
+
+    Raises:
+        RecordError: with one sentence; there are none, or one cannot be read.
+    """
+    records = {path.stem: load(path) for path in sorted(folder.glob("*.json"))}
+    if not records:
+        raise RecordError(f"{folder} holds no records: run in the root of the repository")
+    return records
 
 
 def _make(kind: Any, values: dict[str, Any]) -> Any:
@@ -105,6 +112,8 @@ def _make(kind: Any, values: dict[str, Any]) -> Any:
         value = values[field.name]
         if field.type in (int, float) and not isinstance(value, int | float):
             raise ValueError(f"{field.name} is {value!r} where a number was expected")
+        if str(field.type).startswith("dict") and not isinstance(value, dict):
+            raise ValueError(f"{field.name} is {value!r} where an object was expected")
         if field.type == tuple[float, ...]:
             values = values | {field.name: tuple(map(float, value))}
     return kind(**values)

@@ -162,7 +162,12 @@ class Workplace:
 
     def _is_current(self) -> bool:
         path = self.folder / "start.json"
-        return path.exists() and self.run.is_of(json.loads(path.read_text())["recipe"])
+        if not path.exists():
+            return False
+        try:
+            return self.run.is_of(json.loads(path.read_text())["recipe"])
+        except (ValueError, KeyError, TypeError):
+            raise RunError(f"{path} is damaged: delete {self.folder} to train anew") from None
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
         """8 bits if the model loses more by them than it may, 4 if it is a task's first."""

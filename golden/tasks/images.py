@@ -73,7 +73,9 @@ def _read_part(folder: Path, part: str, source: str) -> tuple[np.ndarray, np.nda
             f"{folder}: there are {len(images)} images and {len(labels)} labels in the {part} "
             f"files where as many of both were expected: fetch {source}"
         )
-    if labels.size and labels.max() > 9:
+    if not images.size:
+        raise DataError(f"{folder}: the {part} files hold no images: fetch {source}")
+    if labels.max() > 9:
         raise DataError(f"{folder}: labels must be 0 ... 9, not {labels.max()}: fetch {source}")
     return images.astype(np.float32) / 255, labels.astype(np.int64)
 
