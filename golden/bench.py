@@ -28,7 +28,7 @@ from golden import _core, core
 from golden.egru import EGRU, State
 from golden.model_file import load
 from golden.network import Network
-from golden.recipes import RECIPES
+from golden.recipes import MOST_THREADS, RECIPES
 from golden.tasks import TASKS
 from golden.training import Files, train
 
@@ -398,7 +398,7 @@ def main(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="Processor threads.", show_default="all cores"),
+        typer.Option(min=1, max=MOST_THREADS, help="Processor threads.", show_default="all cores"),
     ] = None,
 ) -> None:
     """Time the training core, event by event and dense, PyTorch operations and torch.nn.GRU.
@@ -421,9 +421,9 @@ def main(
                   f"GFLOP/s on {torch.get_num_threads()} threads")  # fmt: skip
     total = 2 * len(chosen) * len(ACTIVITIES) * (1 + len(WINDOWS))
     # Without a thread that draws while others are timed.
-    found = track(cases(chosen, speed, console), "timing", total, console=console,
+    timed = track(cases(chosen, speed, console), "timing", total, console=console,
                   auto_refresh=False)  # fmt: skip
-    results = list(found)
+    results = list(timed)
     memory = {str(s): {n: peak_memory(n, s) for n in ("core", "gru")} for s in chosen}
     for shape, found in memory.items():
         steps, count, _, size = map(int, shape.strip("()").split(","))

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from golden.evaluation import check_vocabulary, evaluate, in_words
 from golden.model_file import load
+from golden.recipes import Threads
 from golden.tasks import configure
 
 app = typer.Typer(add_completion=False)
@@ -23,7 +24,7 @@ def main(
         Path | None, typer.Option(help="Where the task's files are, if it has any.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="Processor threads.")] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Loss, accuracy and activity of the float network, and of its integer model if it has one."""
     torch.set_num_threads(threads)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import log
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -16,7 +16,6 @@ from golden.word_network import AnyNetwork
 
 SEQUENCES = 200  # evaluated together
 WINDOW = 1000  # steps of a stream evaluated together
-LARGEST_EXPONENT = 700.0  # whose power of e is a number
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def in_words(results: dict[str, Any]) -> str:
     lines = [
         f"accuracy: {both(results['accuracy'], '.2%')}, of {results['test_targets']}",
         f"loss: {both(loss, '.4f')} (nats; {loss[0] / log(2):.4f} bits; "
-        f"perplexity {exp(min(loss[0], LARGEST_EXPONENT)):.4g})",
+        f"perplexity {torch.tensor(loss[0]).double().exp():.4g})",
     ]
     for index, activity in enumerate(results["activity"]):
         lines.append(f"activity of layer {index}: {both(activity, '.2%')}")

@@ -12,10 +12,10 @@ from golden.evaluation import check_vocabulary, evaluate, has_twin, in_words
 from golden.model_file import load
 from golden.quantization import QuantizeConfig
 from golden.quantized import QuantizedNetwork
-from golden.recipes import LARGEST_SEED, Recipe
+from golden.recipes import LARGEST_SEED, Recipe, Threads
 from golden.tasks import configure
-from golden.train import calibration, console, exits, interpreter, is_first, prepare, write
-from golden.training import Files, describe, train
+from golden.train import calibration, console, exits, interpreter, prepare, write
+from golden.training import Files, describe, is_first, train
 
 app = typer.Typer(add_completion=False)
 
@@ -25,7 +25,7 @@ def main(
     model: Annotated[Path, typer.Argument(help="Model file of an EGRU to start from.")],
     weight_bits: Annotated[int, typer.Option(min=2, max=8, help="Width of every weight.")] = 4,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20,
-    rate: Annotated[float, typer.Option(min=0.0, max=1e6, help="Peak learning rate.")] = 3e-3,
+    rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 3e-3,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same model.")] = 0,
     data: Annotated[
         Path | None, typer.Option(help="Where the task's files are, if it has any.")
@@ -34,7 +34,7 @@ def main(
         Path | None,
         typer.Option(dir_okay=False, help="Model file to write.  [default: FILE-Nbit.safetensors]"),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="Processor threads.")] = 1,
+    threads: Threads = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
 ) -> None:
     """Quantisation-aware training: the forward pass is the integer model's own arithmetic.

@@ -1,11 +1,14 @@
 """Everything that, with the task and its data, determines a trained network."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from typer import Option
 
 LARGEST_SEED = 2**63 - 1  # that torch takes
+MOST_THREADS = 1024
+Threads = Annotated[int, Option(min=1, max=MOST_THREADS, help="Processor threads.")]
 
 
 def _share(text: str) -> object:
@@ -75,6 +78,13 @@ class Recipe:
     dropout: Annotated[float, _share("Of events between layers; with an embedding, of all.")] = 0.0
     word_dropout: Annotated[float, _share("Of whole words, with an embedding.")] = 0.0
     drop_connect: Annotated[float, _share("Of an EGRU's recurrent weights.")] = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is {value}: a finite number is wanted"
+                )
 
 
 # By the name that a task's ``recipe`` gives. The target falls slowly: units that are silenced

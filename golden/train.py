@@ -3,8 +3,6 @@
 import inspect
 import json
 import logging
-import math
-import os
 import shlex
 import sys
 import time
@@ -23,9 +21,9 @@ from golden import model_file
 from golden.evaluation import evaluate, fold, has_twin, in_words, real_inputs, windows
 from golden.integer import IntegerEGRU
 from golden.quantization import quantize
-from golden.recipes import Recipe, recipe_for
+from golden.recipes import Recipe, Threads, recipe_for
 from golden.tasks import TASKS, Split, Task, configure
-from golden.training import Files, describe, processes, train
+from golden.training import Files, describe, is_first, processes, train
 from golden.word_network import AnyNetwork
 
 CALIBRATION_SEQUENCES = 500
@@ -74,7 +72,7 @@ def main(
         Path | None,
         typer.Option(dir_okay=False, help="Model file to write.  [default: runs/TASK.safetensors]"),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="Processor threads.")] = 1,
+    threads: Threads = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     **recipe: Any,
 ) -> None:
@@ -92,11 +90,6 @@ def main(
     with exits(files):
         chosen = configure(task, data=data, encoding=encoding, scan=scan)
         given = {name: value for name, value in recipe.items() if value is not None}
-        for name, value in given.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(
-                    f"--{name.replace('_', '-')} is {value}: a finite number is wanted"
-                )
         usual = recipe_for(chosen.recipe, given.get("model"))
         build(chosen, replace(usual, **given), files, resume)
 
@@ -105,11 +98,6 @@ def interpreter() -> list[str]:
     """The beginning of the command that runs as many processes as this one does."""
     count = processes()
     return ["python", "-m"] if count == 1 else ["torchrun", "--nproc-per-node", f"{count}", "-m"]
-
-
-def is_first() -> bool:
-    """Whether this is the only process of a training, or the first of several."""
-    return int(os.environ.get("RANK", 0)) == 0
 
 
 def prepare(threads: int) -> None:

@@ -132,6 +132,11 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+def is_first() -> bool:
+    """Whether this is the only process of a training, or the first of several."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 def train(
     task: Task,
     recipe: Recipe,
@@ -153,10 +158,11 @@ def train(
     torch.manual_seed(recipe.seed)
     run = _Run(task, recipe, files, network)
     if resume:
-        run.history = _history(check(files.checkpoint, run.identity))
+        checkpoint = check(files.checkpoint, run.identity)
+        run.history = [Epoch(**epoch) for epoch in checkpoint["history"]]
         if recipe.patience and run.history:
             _read(files.best)  # now and not when all is trained
-    elif int(os.environ.get("RANK", 0)) == 0:
+    elif is_first():
         shutil.rmtree(files.tensorboard, ignore_errors=True)  # of an earlier training
     files.model.parent.mkdir(parents=True, exist_ok=True)
     if not has_stopped(run.history, recipe.patience):
@@ -339,13 +345,6 @@ class _Run(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[KEY] = self.identity
         checkpoint["history"] = [asdict(epoch) for epoch in self.history]
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = _history(checkpoint)
-
-
-def _history(checkpoint: dict[str, Any]) -> list[Epoch]:
-    return [Epoch(**epoch) for epoch in checkpoint["history"]]
 
 
 def has_stopped(history: list[Epoch], patience: int | None) -> bool:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import golden.eval
 from golden import load_model
 from golden.batches import Batches
-from golden.evaluation import fold, score_network
+from golden.evaluation import fold, in_words, score_network
 from golden.recipes import Recipe
 from golden.tasks import TASKS, Split, Task
 from golden.train import interpreter
@@ -223,6 +223,17 @@ def test_infinite_options_rejected(tmp_path, option):
     code, output = toy_run(tmp_path / "a", option, "inf")
     assert code == 1
     assert f"{option} is inf: a finite number is wanted" in output
+
+
+def test_an_enormous_loss_is_told():
+    results = {"loss": [1000.0], "accuracy": [0.1], "activity": [[0.1]], "test_targets": 5}
+    assert "perplexity inf" in in_words(results)
+
+
+def test_more_units_than_memory_holds_get_a_sentence(tmp_path):
+    code, output = run("toy", "--hidden", 10**8, "--out", tmp_path / "a")
+    assert code == 1
+    assert output.startswith("error: there is not enough memory")
 
 
 def test_several_processes_record_the_command_that_repeats_them(monkeypatch):

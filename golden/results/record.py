@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from golden.evaluation import Score
 from golden.model_file import write_atomically
@@ -112,7 +112,7 @@ def _make(kind: Any, values: dict[str, Any]) -> Any:
         value = values[field.name]
         if field.type in (int, float) and not isinstance(value, int | float):
             raise ValueError(f"{field.name} is {value!r} where a number was expected")
-        if str(field.type).startswith("dict") and not isinstance(value, dict):
+        if get_origin(field.type) is dict and not isinstance(value, dict):
             raise ValueError(f"{field.name} is {value!r} where an object was expected")
         if field.type == tuple[float, ...]:
             values = values | {field.name: tuple(map(float, value))}
