@@ -47,6 +47,7 @@ TURN = 0.02  # seconds, at most, for which a contestant is repeated
 WARM_UP = 8  # steps before a single one that is timed, so that it starts from events
 OUT = Path("build/bench-train")
 SHIPPED = Path(__file__).parent / "models" / "mnist1d.safetensors"
+SECOND_LEVEL_SIZE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")  # as in "512K"
 
 
 def network(shape, x: Tensor, activity: float) -> EGRU:
@@ -166,8 +167,7 @@ def processor() -> str:
 def second_level() -> int:
     """Bytes of a core's second-level cache; what the cost model takes it for, if not told."""
     try:
-        size = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text()
-        return int(size.strip().removesuffix("K")) << 10
+        return int(SECOND_LEVEL_SIZE.read_text().strip().removesuffix("K")) << 10
     except (OSError, ValueError):
         return core.SECOND_LEVEL
 

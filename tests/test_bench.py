@@ -53,3 +53,14 @@ def test_a_case_has_times_and_the_multiply_accumulates_of_its_events(monkeypatch
             assert case["near"] == pytest.approx(case["window"], abs=0.15)
     _, needed, dense = found[0]["macs"]["W x"]
     assert needed / dense == pytest.approx(0.2, abs=0.1)
+
+
+def test_the_second_level_cache_is_the_processors_or_what_the_cost_model_takes_it_for(
+    monkeypatch, tmp_path
+):
+    known = tmp_path / "size"
+    monkeypatch.setattr(bench, "SECOND_LEVEL_SIZE", known)
+    assert bench.second_level() == bench.core.SECOND_LEVEL
+    for text, expected in (("512K\n", 512 << 10), ("2048K\n", 2 << 20), ("?", 2 << 20)):
+        known.write_text(text)
+        assert bench.second_level() == expected

@@ -149,7 +149,7 @@ def test_the_page_has_means_and_ranges(monkeypatch):
     assert "4 runs, 6.0 hours" in text
 
 
-def test_other_targets_of_activity_have_a_table_and_count_nowhere_else(monkeypatch):
+def test_other_targets_of_activity_have_a_table_and_do_not_count_as_seeds(monkeypatch):
     toy = replace(TOY, seeds={"egru": 1}, targets=(0.05, 0.3), rtl=True)
     monkeypatch.setattr(page, "EXPERIMENTS", (toy,))
     usual, *others = toy.runs()
@@ -163,6 +163,7 @@ def test_other_targets_of_activity_have_a_table_and_count_nowhere_else(monkeypat
     rows = text.split("| target of activity |")[1].splitlines()[2:5]
     assert [row.split(" | ")[0] for row in rows] == ["| 5.0 %", "| 10.8 %", "| 30.0 %"]
     assert [row.split(" | ")[2] for row in rows] == ["70.0 %", "90.0 %", "70.0 %"]
+    assert "3 runs, 4.5 hours" in text  # but of the trainings each is told of
 
 
 def test_a_seed_trained_to_8_bits_stands_beside_the_others_and_one_to_4_bits_alone(monkeypatch):

@@ -247,11 +247,18 @@ def test_several_processes_record_the_command_that_repeats_them(monkeypatch):
     "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PK")]
 )
 def test_a_best_epoch_that_cannot_be_read_is_noticed_before_training_goes_on(tmp_path, damage):
-    recipe = replace(RECIPE, patience=5, epochs=2)
-    train(Toy(), recipe, Files(tmp_path / "a"))
-    damage(Files(tmp_path / "a").best)
+    def crash():
+        raise RuntimeError("crash")
+
+    def fail():
+        raise AssertionError("a batch was drawn")
+
+    recipe, files = replace(RECIPE, patience=5), Files(tmp_path / "a")
+    with pytest.raises(RuntimeError, match="crash"):
+        train(at_batch(5, crash), recipe, files)
+    damage(files.best)
     with pytest.raises(CheckpointError, match=r"a\.best\.checkpoint"):
-        train(Toy(), recipe, Files(tmp_path / "a"), resume=True)
+        train(at_batch(0, fail), recipe, files, resume=True)
 
 
 def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
