@@ -23,7 +23,7 @@ __all__ = list(_HOMES)
 
 # All commands of this package need PyTorch; they could only say so after importing it.
 if find_spec("torch") is None and any(word.startswith("golden.") for word in sys.orig_argv[1:3]):
-    sys.exit("PyTorch is missing: add it with 'make setup', or pip install 'egru-hw[train]'")
+    sys.exit("PyTorch is missing: add it with 'make setup', or install the extra egru-hw[train]")
 
 
 def __getattr__(name: str):
