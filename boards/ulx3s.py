@@ -1,7 +1,7 @@
 """ULX3S, with LFE5U-12F, 25F, 45F or 85F; the host is behind its USB serial port.
 
 LEDs: 0 blinks while the clock runs; 1 is on during a step; 2 says that the host sent more than
-fits (see ``egru_hw.uart``), and 3 that a damaged packet came in, both until power-down.
+fits (see ``egru_hw.link.uart``), and 3 that a damaged packet came in, both until power-down.
 """
 
 from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, Signal
@@ -10,12 +10,12 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth_boards import ulx3s
 
 from boards.pll import PLL, dividers
-from egru_hw import framing
-from egru_hw.accelerator import Accelerator
-from egru_hw.config import Config
-from egru_hw.image import Image
-from egru_hw.streams import connect
-from egru_hw.uart import PacketUART, divisor_for
+from egru_hw.contract.config import Config
+from egru_hw.contract.image import Image
+from egru_hw.gateware.accelerator import Accelerator
+from egru_hw.gateware.streams import connect
+from egru_hw.link import framing
+from egru_hw.link.uart import PacketUART, divisor_for
 
 CRYSTAL_MHZ = 25
 PLATFORMS = {

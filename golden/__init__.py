@@ -8,13 +8,13 @@ from importlib import import_module
 from importlib.util import find_spec
 
 _HOMES = {
-    "EGRU": ("golden.egru", "EGRU"),
-    "IntegerEGRU": ("golden.integer", "IntegerEGRU"),
-    "Network": ("golden.network", "Network"),
-    "QuantizeConfig": ("golden.quantization", "QuantizeConfig"),
-    "QuantizedNetwork": ("golden.quantized", "QuantizedNetwork"),
+    "EGRU": ("golden.network.egru", "EGRU"),
+    "IntegerEGRU": ("golden.integer.model", "IntegerEGRU"),
+    "Network": ("golden.network.network", "Network"),
+    "QuantizeConfig": ("golden.quantization.quantize", "QuantizeConfig"),
+    "QuantizedNetwork": ("golden.quantization.quantized_network", "QuantizedNetwork"),
     "load_model": ("golden.model_file", "load"),
-    "quantize": ("golden.quantization", "quantize"),
+    "quantize": ("golden.quantization.quantize", "quantize"),
     "save_model": ("golden.model_file", "save"),
 }
 

@@ -8,11 +8,11 @@ from typing import Any, TypeGuard
 import numpy as np
 import torch
 
-from golden.integer import IntegerEGRU
-from golden.network import Network
-from golden.quantized import QuantizedNetwork
+from golden.integer.model import IntegerEGRU
+from golden.network.network import Network
+from golden.network.word_network import AnyNetwork
+from golden.quantization.quantized_network import QuantizedNetwork
 from golden.tasks import Split, Task
-from golden.word_network import AnyNetwork
 
 SEQUENCES = 200  # evaluated together
 WINDOW = 1000  # steps of a stream evaluated together

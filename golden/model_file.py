@@ -18,12 +18,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
-from golden.numerics import VALUE_BITS, Format
+from golden.integer.model import IntegerEGRU, IntegerLayer, IntegerReadout
+from golden.integer.numerics import VALUE_BITS, Format
 
 if TYPE_CHECKING:
-    from golden.network import Network
-    from golden.word_network import WordNetwork
+    from golden.network.network import Network
+    from golden.network.word_network import WordNetwork
 
 VERSION = 1
 KEY = "egru_model"  # the only key: several would be stored in random order
@@ -41,8 +41,8 @@ class ModelFile:
         path: where it was read.
         integer: the integer model, or None.
         config: what was given to :func:`save`: task, training, results.
-        network_config: arguments of the :class:`golden.network.Network`, or, with an
-            ``embedding_size``, of the :class:`golden.word_network.WordNetwork`.
+        network_config: arguments of the :class:`golden.network.network.Network`, or, with an
+            ``embedding_size``, of the :class:`golden.network.word_network.WordNetwork`.
         parameters: its parameters by name, float32.
     """
 
@@ -69,8 +69,8 @@ class ModelFile:
         """The float network (imports torch)."""
         import torch
 
-        from golden.network import Network
-        from golden.word_network import WordNetwork
+        from golden.network.network import Network
+        from golden.network.word_network import WordNetwork
 
         kind = WordNetwork if "embedding_size" in self.network_config else Network
         try:

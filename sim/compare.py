@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egru_hw.host import HardwareResult
-from golden.integer import IntegerResult
-from golden.numerics import EVENT, STATE, Format
+from egru_hw.host.driver import HardwareResult
+from golden.integer.model import IntegerResult
+from golden.integer.numerics import EVENT, STATE, Format
 
 
 @dataclass(frozen=True)

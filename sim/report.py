@@ -11,8 +11,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from egru_hw.config import GATES
-from egru_hw.protocol import Counter
+from egru_hw.contract.config import GATES
+from egru_hw.contract.protocol import Counter
 from sim.simulation import Simulation
 
 

@@ -7,14 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from egru_hw import host
-from egru_hw.config import Config, preset
-from egru_hw.protocol import Counter
-from golden.integer import IntegerEGRU, IntegerResult
-from sim.amaranth_simulator import AmaranthTransport
+from egru_hw.contract.config import Config, preset
+from egru_hw.contract.protocol import Counter
+from egru_hw.host import driver
+from golden.integer.model import IntegerEGRU, IntegerResult
+from sim.backends.amaranth_simulator import AmaranthTransport
+from sim.backends.verilator import Progress, VerilatorTransport
 from sim.compare import Comparison, compare
 from sim.stimulus import Stimulus
-from sim.verilator import Progress, VerilatorTransport
 
 DEFAULT_PRESET = "ulx3s-85f"
 BUILD = Path("build/sim")
@@ -35,7 +35,7 @@ class Simulation:
     """
 
     golden: IntegerResult
-    hardware: host.HardwareResult
+    hardware: driver.HardwareResult
     comparison: Comparison
     config: Config
     input_size: int
@@ -85,7 +85,7 @@ def run(
     inputs = np.asarray(inputs)
     raw = inputs if inputs.dtype.kind in "iu" else model.quantize_inputs(inputs)
     stimulus = Stimulus(stall=stall, seed=seed, waves=waves)
-    transport: host.Transport
+    transport: driver.Transport
     if backend == "verilator":
         transport = VerilatorTransport(config, stimulus, build, progress)
     elif backend == "amaranth":
@@ -94,7 +94,7 @@ def run(
         raise ValueError(f"backend must be 'verilator' or 'amaranth', not {backend!r}")
     golden = model.run(raw)
     begin = time.monotonic()
-    hardware = host.run(transport, config, model, raw)
+    hardware = driver.run(transport, config, model, raw)
     seconds = time.monotonic() - begin
     return Simulation(
         golden=golden,

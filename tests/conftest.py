@@ -11,9 +11,9 @@ def toy(monkeypatch):
     # Here, as most other tests do without PyTorch.
     import torch
 
-    from golden.recipes import RECIPES
     from golden.tasks import TASKS
-    from toy import RECIPE, Toy
+    from golden.training.recipes import RECIPES
+    from tests.helpers.toy import RECIPE, Toy
 
     torch.set_num_threads(1)
     # A shell's background jobs, perhaps this one, are started with Ctrl-C ignored.

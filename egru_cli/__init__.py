@@ -1,0 +1,1 @@
+"""The command `egru`: one file for each subcommand."""

@@ -1,0 +1,1 @@
+"""What hardware and host share: sizes, packets, registers and memory contents."""

@@ -1,0 +1,146 @@
+"""A model as the accelerator's memories hold it.
+
+The same image is loaded over the host's stream, or built into a bitstream.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from egru_hw.contract.config import GATES, Config
+from egru_hw.contract.protocol import Target, register_addresses
+from golden.integer import numerics
+from golden.integer.model import IntegerEGRU, IntegerLayer
+
+LOADABLE = (Target.REGISTERS, Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
+
+
+@dataclass(frozen=True)
+class Image:
+    """Words of each target, from address 0."""
+
+    words: dict[Target, list[int]]
+
+    @classmethod
+    def empty(cls) -> "Image":
+        return cls({target: [] for target in LOADABLE})
+
+
+def build_image(model: IntegerEGRU, config: Config, report_events: bool = False) -> Image:
+    """Lay ``model`` out for hardware of ``config``.
+
+    ``report_events`` sets the register that makes the accelerator tell of every event.
+    ``ValueError`` if the model does not fit, with what, and by how much.
+    """
+    _check_fit(model, config)
+    registers: dict[str | tuple[int, str], int] = {
+        "last_layer": model.num_layers - 1,
+        "outputs": model.outputs,
+        "readout_pitch": 1,
+        "bias_operand": 0,
+        "report_events": int(report_events),
+    }
+    weights: list[np.ndarray] = []
+    parameters: list[np.ndarray] = []
+    rows = groups = 0
+    for number, layer in enumerate(model.layers):
+        units = layer.hidden_size
+        pitch = config.pitch(units)
+        layer_groups = config.layer_groups(units)
+        values = {
+            "units": units,
+            "pitch": pitch,
+            "last_group": layer_groups - 1,
+            "first_group": groups,
+            "input_base": rows,
+            "recurrent_base": rows + layer.input_size * pitch,
+            "input_alignment": layer.input_alignment,
+            "recurrent_alignment": layer.recurrent_alignment,
+        }
+        registers |= {(number, name): value for name, value in values.items()}
+        for matrix in (layer.weight_input, layer.weight_recurrent):
+            weights.append(_weight_rows(matrix, config))
+        parameters.append(_parameter_words(layer, config))
+        rows += (layer.input_size + units) * pitch
+        groups += layer_groups
+
+    readout_words: list[int] = []
+    if model.readout is not None:
+        pitch = -(-model.outputs // config.readout_lanes)
+        registers |= {"readout_pitch": pitch, "bias_operand": model.readout.bias_operand}
+        matrix = np.vstack([model.readout.weight.T, model.readout.bias])
+        lanes = np.zeros((len(matrix), pitch * config.readout_lanes), np.int64)
+        lanes[:, : model.outputs] = matrix
+        readout_words = _pack(lanes.reshape(-1, config.readout_lanes), config.weight_bits)
+
+    addresses = register_addresses(config)
+    register_words = [0] * len(addresses)
+    for name, value in registers.items():
+        register_words[addresses[name]] = value
+    return Image(
+        {
+            Target.REGISTERS: register_words,
+            Target.WEIGHTS: _pack(np.vstack(weights), config.weight_bits),
+            Target.PARAMETERS: _join(np.vstack(parameters), config.parameter_bits),
+            Target.READOUT: readout_words,
+        }
+    )
+
+
+def _check_fit(model: IntegerEGRU, config: Config) -> None:
+    units = sum(config.layer_groups(h) * config.units_per_cycle for h in model.hidden_sizes)
+    weight_rows = sum(
+        (layer.input_size + layer.hidden_size) * config.pitch(layer.hidden_size)
+        for layer in model.layers
+    )
+    for what, needed, available in (
+        ("layers", model.num_layers, config.max_layers),
+        ("inputs", model.input_size, config.max_inputs),
+        ("units (in whole groups)", units, config.max_units),
+        ("outputs", model.outputs, config.max_outputs),
+        ("rows of weights", weight_rows, config.weight_rows),
+        ("bits per weight", model.weight_bits, config.weight_bits),
+    ):
+        if needed > available:
+            raise ValueError(
+                f"the model does not fit this accelerator: it needs {needed} {what}, "
+                f"there are {available}"
+            )
+
+
+def _weight_rows(matrix: np.ndarray, config: Config) -> np.ndarray:
+    """(3H, sources) to rows of lanes: per source ``pitch`` rows, lane 3 * column + gate."""
+    units, sources = matrix.shape[0] // GATES, matrix.shape[1]
+    padded = np.zeros((sources, config.pitch(units) * config.columns, GATES), np.int64)
+    padded[:, :units] = matrix.reshape(GATES, units, sources).transpose(2, 1, 0)
+    return padded.reshape(-1, config.lanes)
+
+
+def _parameter_words(layer: IntegerLayer, config: Config) -> np.ndarray:
+    """A row of ``units_per_cycle`` packed parameters for each group."""
+    units = layer.hidden_size
+    padded = config.layer_groups(units) * config.units_per_cycle
+    bias = np.zeros((4, padded), np.int64)
+    bias[:, :units] = layer.bias
+    # Units that only fill up the last group have a threshold that no state reaches.
+    threshold = np.full(padded, numerics.THRESHOLD_ONE, np.int64)
+    threshold[:units] = layer.threshold
+    words = _pack(bias.T, numerics.BIAS.width)
+    for unit in range(padded):
+        words[unit] |= int(threshold[unit]) << (4 * numerics.BIAS.width)
+    return np.array(words, dtype=object).reshape(-1, config.units_per_cycle)
+
+
+def _pack(rows: np.ndarray, bits: int) -> list[int]:
+    """Each row as one word, its first element in the lowest bits."""
+    return _join(rows & ((1 << bits) - 1), bits)
+
+
+def _join(rows: np.ndarray, bits: int) -> list[int]:
+    words = []
+    for row in rows.tolist():
+        word = 0
+        for element in reversed(row):
+            word = word << bits | element
+        words.append(word)
+    return words

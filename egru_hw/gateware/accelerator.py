@@ -1,0 +1,189 @@
+"""The accelerator: the units of this folder, wired together."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from egru_hw.contract.config import Config, bits_for
+from egru_hw.contract.image import Image
+from egru_hw.contract.protocol import PACKET, Reply, Target
+from egru_hw.gateware.counters import Counters
+from egru_hw.gateware.event_queue import EventQueue
+from egru_hw.gateware.host_port import HostPort
+from egru_hw.gateware.mac_lanes import MacLanes
+from egru_hw.gateware.readout import Readout
+from egru_hw.gateware.replies import Merge, Report
+from egru_hw.gateware.sequencer import Sequencer
+from egru_hw.gateware.streams import Queue, connect
+from egru_hw.gateware.tokens import Kind, Source, tag_layout
+from egru_hw.gateware.unit_group import UnitGroup
+from egru_hw.gateware.unit_update import UnitUpdate
+from egru_hw.gateware.weight_fetch import WeightFetch
+from egru_hw.gateware.weight_store import OnChipWeightStore
+
+QUEUE_DEPTH = 16  # commands and replies that wait at the ports
+IN_FLIGHT_MARKERS = 64  # more than fit between the sequencer and the read-out's end
+
+
+class Accelerator(wiring.Component):
+    """An event-based GRU of any size up to the configuration's maxima.
+
+    * ``i``: commands, ``o``: replies; see ``egru_hw.contract.protocol``. A stalled ``o`` stalls the
+      accelerator and in the end ``i``; nothing is lost.
+    * ``busy``: a step is in progress.
+
+    Args:
+        config: sizes.
+        image: a model that the memories hold at power-up; without one they are to be loaded.
+    """
+
+    def __init__(self, config: Config, image: Image | None = None):
+        self.config = config
+        self.image = image or Image.empty()
+        super().__init__(
+            {
+                "i": In(stream.Signature(PACKET)),
+                "o": Out(stream.Signature(PACKET)),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config, image = self.config, self.image
+        m.submodules.commands = commands = Queue(PACKET, QUEUE_DEPTH)
+        m.submodules.replies = replies = Queue(PACKET, QUEUE_DEPTH)
+        m.submodules.host = host = HostPort(config, dict(enumerate(image.words[Target.REGISTERS])))
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        m.submodules.events = events = EventQueue(config)
+        m.submodules.fetch = fetch = WeightFetch(
+            address_bits=bits_for(config.weight_rows),
+            row_bits=config.row_bits,
+            index_bits=len(sequencer.o.payload.index),
+            pitch_bits=bits_for(config.max_pitch + 1),
+            tag=tag_layout(config),
+        )
+        m.submodules.store = store = OnChipWeightStore(
+            width=config.row_bits, depth=config.weight_rows, init=image.words[Target.WEIGHTS]
+        )
+        m.submodules.lanes = lanes = MacLanes(config)
+        m.submodules.update = update = UnitUpdate(config)
+        m.submodules.units = units = UnitGroup(config, image.words[Target.PARAMETERS])
+        m.submodules.readout = readout = Readout(config, image.words[Target.READOUT])
+        m.submodules.counters = counters = Counters()
+        registers = host.registers
+
+        # Host to lanes, lanes to units: one path.
+        connect(m, wiring.flipped(self.i), commands.i)
+        connect(m, commands.o, host.i)
+        connect(m, host.commands, sequencer.i)
+        connect(m, sequencer.replay, events.replay)
+        connect(m, sequencer.events, events.o)
+        connect(m, sequencer.open, events.open)
+        connect(m, sequencer.o, fetch.i)
+        connect(m, fetch.request, store.request)
+        connect(m, fetch.row, store.row)
+        connect(m, fetch.o, lanes.i)
+        connect(m, lanes.o, update.i)
+        connect(m, units.o, update.fired)
+        m.d.comb += [
+            units.issue.eq(update.issue),
+            units.job.eq(update.job),
+            units.group.eq(update.group),
+            units.first_group.eq(update.first_group),
+            update.busy.eq(units.busy),
+            sequencer.taken.eq(update.i.valid & update.i.ready),
+            lanes.read.eq(units.read),
+            units.sums.eq(lanes.sums),
+        ]
+
+        # Spikes go three ways at once: back into the lists, to the read-out, to the host.
+        m.submodules.report = report = Report(config)
+        spike = update.o.payload
+        delivered = Signal()
+        m.d.comb += [
+            delivered.eq(update.o.valid & readout.i.ready & report.i.ready),
+            update.o.ready.eq(readout.i.ready & report.i.ready),
+            readout.i.valid.eq(delivered),
+            readout.i.payload.eq(spike),
+            report.i.valid.eq(delivered),
+            report.i.payload.eq(spike),
+            events.i.valid.eq(delivered & (spike.kind == Kind.EVENT)),
+            events.i.payload.layer.eq(spike.layer),
+            events.i.payload.event.unit.eq(spike.unit),
+            events.i.payload.event.value.eq(spike.value),
+        ]
+        connect(m, update.close, events.close)
+
+        # Replies, the rarest first.
+        m.submodules.replies_merge = merge = Merge(PACKET, 3)
+        connect(m, host.o, merge.i[0])
+        m.d.comb += [
+            merge.i[1].payload.code.eq(Reply.OUTPUT),
+            merge.i[1].payload.index.eq(readout.o.payload.index),
+            merge.i[1].payload.value.eq(readout.o.payload.sum),
+            merge.i[1].valid.eq(readout.o.valid),
+            readout.o.ready.eq(merge.i[1].ready),
+        ]
+        connect(m, report.o, merge.i[2])
+        connect(m, merge.o, replies.i)
+        connect(m, replies.o, wiring.flipped(self.o))
+
+        # Loading.
+        connect(m, host.write_weights, store.write)
+        connect(m, host.write_parameters, units.write)
+        connect(m, host.write_readout, readout.write)
+        m.d.comb += [
+            units.state_unit.eq(host.state_unit),
+            host.state.eq(units.state),
+            host.counters.eq(counters.values),
+            counters.clear.eq(host.clear_counters),
+        ]
+
+        # The model's registers.
+        last_layer = Array(registers.layers)[registers.last_layer]
+        m.d.comb += [
+            sequencer.layers.eq(registers.layers),
+            sequencer.last_layer.eq(registers.last_layer),
+            update.layers.eq(registers.layers),
+            report.layers.eq(registers.layers),
+            report.last_layer.eq(registers.last_layer),
+            report.report_events.eq(registers.report_events),
+            readout.last_layer.eq(registers.last_layer),
+            readout.units.eq(last_layer.units),
+            readout.outputs.eq(registers.outputs),
+            readout.pitch.eq(registers.readout_pitch),
+            readout.bias_operand.eq(registers.bias_operand),
+        ]
+        for layer in range(config.max_layers):
+            m.d.comb += events.base[layer].eq(
+                registers.layers[layer].first_group * config.units_per_cycle
+            )
+
+        # Markers that were sent and have not yet come out at the end.
+        sent = Signal()
+        in_flight = Signal(range(IN_FLIGHT_MARKERS))
+        m.d.comb += [
+            sent.eq(sequencer.o.valid & sequencer.o.ready & ~sequencer.o.payload.fetch),
+            self.busy.eq(sequencer.in_step | sequencer.o.valid | (in_flight != 0)),
+            host.idle.eq(~self.busy),
+        ]
+        m.d.sync += in_flight.eq(in_flight + sent - readout.retired)
+
+        event_sent = Signal()
+        work = sequencer.o.payload
+        units_of_event = Array(registers.layers)[work.tag.job.layer].units
+        m.d.comb += [
+            event_sent.eq(sequencer.o.valid & sequencer.o.ready & work.fetch),
+            counters.running.eq(self.busy),
+            counters.step.eq(report.step),
+            counters.input_event.eq(event_sent & (work.tag.source == Source.INPUT)),
+            counters.recurrent_event.eq(event_sent & (work.tag.source == Source.RECURRENT)),
+            counters.macs.eq(Mux(event_sent, (units_of_event << 1) + units_of_event, 0)),
+            counters.row.eq(lanes.busy),
+            counters.output_waits.eq(update.o.valid & ~update.o.ready),
+            counters.weights_wait.eq(fetch.waiting),
+            counters.update_waits.eq(events.waiting | sequencer.waits_for_update),
+            counters.input_waits.eq(sequencer.waits_for_host),
+        ]
+        return m

@@ -1,0 +1,187 @@
+"""The host's side: commands are carried out or handed on, replies gathered."""
+
+from math import ceil
+
+from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from egru_hw.contract.config import Config, bits_for
+from egru_hw.contract.protocol import (
+    PACKET,
+    VALUE_BITS,
+    Command,
+    Counter,
+    Reply,
+    Target,
+    register_addresses,
+    register_layout,
+    word_bits,
+    word_depth,
+)
+from egru_hw.gateware.shapes import register, shape
+from egru_hw.gateware.weight_store import write_layout
+from golden.integer import numerics
+
+LOADED = (Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
+"""Targets that lie in memories elsewhere."""
+
+READ_LATENCY = 2  # cycles from ``state_unit`` to ``state``
+
+
+def chunks(config: Config, target: Target) -> int:
+    """WRITEs that make up a word of ``target``."""
+    return ceil(word_bits(config, target) / VALUE_BITS)
+
+
+class HostPort(wiring.Component):
+    """Carries out SELECT, WRITE and READ, hands the other commands on.
+
+    WRITE and READ wait until ``idle``. ``init`` maps register addresses to their values at
+    power-up.
+
+    * ``i``, ``o``: commands, and DATA replies.
+    * ``commands``: RESET, EVENT, STEP, READOUT.
+    * ``registers``: the model's registers, as ``protocol`` lists them.
+    * ``write_*``: a memory's next word. Never stalls.
+    * ``state_unit``, ``state``: see ``UnitGroup``. ``counters``, ``clear_counters``.
+    """
+
+    def __init__(self, config: Config, init: dict[int, int] | None = None):
+        self.config = config
+        self.init = init or {}
+        super().__init__(
+            {
+                "i": In(stream.Signature(PACKET)),
+                "o": Out(stream.Signature(PACKET)),
+                "commands": Out(stream.Signature(PACKET)),
+                "idle": In(1),
+                "registers": Out(register_layout(config)),
+                "state_unit": Out(bits_for(config.max_units)),
+                "state": In(shape(numerics.STATE)),
+                "counters": In(data.ArrayLayout(VALUE_BITS, len(Counter))),
+                "clear_counters": Out(1),
+            }
+            | {
+                f"write_{target.name.lower()}": Out(
+                    stream.Signature(
+                        write_layout(
+                            bits_for(word_depth(config, target)), word_bits(config, target)
+                        ),
+                        always_ready=True,
+                    )
+                )
+                for target in LOADED
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        command = self.i.payload
+        target = Signal(Target)
+        address = Signal(max(bits_for(word_depth(self.config, t)) for t in Target))
+
+        m.d.comb += self.commands.payload.eq(command)
+        chunk = self._writes(m, target, address)
+        remaining = Signal(VALUE_BITS)
+        wait = Signal(range(READ_LATENCY + 1))
+        with m.FSM():
+            with m.State("COMMAND"):
+                with m.Switch(command.code):
+                    with m.Case(Command.NOP):
+                        m.d.comb += self.i.ready.eq(1)
+                    with m.Case(Command.SELECT):
+                        m.d.comb += self.i.ready.eq(self.idle)
+                        with m.If(self.i.valid & self.idle):
+                            m.d.sync += [
+                                target.eq(command.index),
+                                address.eq(command.value),
+                                chunk.eq(0),
+                            ]
+                    with m.Case(Command.WRITE):
+                        m.d.comb += self.i.ready.eq(self.idle)
+                    with m.Case(Command.READ):
+                        m.d.comb += self.i.ready.eq(self.idle)
+                        m.d.sync += [remaining.eq(command.value), wait.eq(0)]
+                        with m.If(self.i.valid & self.idle):
+                            m.next = "READ"
+                    with m.Default():
+                        m.d.comb += [
+                            self.commands.valid.eq(self.i.valid),
+                            self.i.ready.eq(self.commands.ready),
+                        ]
+            with m.State("READ"):
+                with m.If(remaining == 0):
+                    m.next = "COMMAND"
+                with m.Elif(wait != READ_LATENCY):
+                    m.d.sync += wait.eq(wait + 1)
+                with m.Else():
+                    m.d.comb += [self.o.valid.eq(1), self.o.payload.code.eq(Reply.DATA)]
+                    with m.If(self.o.ready):
+                        m.d.sync += [
+                            address.eq(address + 1),
+                            remaining.eq(remaining - 1),
+                            wait.eq(0),
+                        ]
+
+        m.d.comb += [self.state_unit.eq(address), self.o.payload.index.eq(address)]
+        with m.Switch(target):
+            with m.Case(Target.STATE):
+                m.d.comb += self.o.payload.value.eq(self.state)
+            with m.Case(Target.COUNTERS):
+                m.d.comb += self.o.payload.value.eq(Array(self.counters)[address])
+            with m.Case(Target.IDENTITY):
+                m.d.comb += self.o.payload.value.eq(self.config.fingerprint)
+        return m
+
+    def _writes(self, m: Module, target: Signal, address: Signal) -> Signal:
+        """Gather WRITEs to words and store them; returns the count of gathered chunks."""
+        config, command = self.config, self.i.payload
+        # A register in front of the wide one, whose every bit wants to know of a write.
+        write = Signal()
+        value = register(VALUE_BITS)
+        m.d.sync += [
+            write.eq(self.i.valid & self.i.ready & (command.code == Command.WRITE)),
+            value.eq(command.value),
+        ]
+
+        most = max(chunks(config, t) for t in LOADED)
+        gathered = register(most * VALUE_BITS)
+        chunk = Signal(range(most))
+        complete = Signal(len(Target))
+        stored = Signal.like(address)
+        m.d.sync += complete.eq(0)
+        with m.If(write):
+            m.d.sync += [
+                gathered.eq(Cat(gathered[VALUE_BITS:], value)),
+                chunk.eq(chunk + 1),
+            ]
+            for t in Target:
+                with m.If((target == t) & (chunk == chunks(config, t) - 1)):
+                    m.d.sync += [
+                        chunk.eq(0),
+                        complete[t].eq(1),
+                        stored.eq(address),
+                        address.eq(address + 1),
+                    ]
+        for t in LOADED:
+            port = getattr(self, f"write_{t.name.lower()}")
+            m.d.comb += [
+                port.valid.eq(complete[t]),
+                port.payload.address.eq(stored),
+                port.payload.data.eq(gathered[-chunks(config, t) * VALUE_BITS :]),
+            ]
+        m.d.comb += self.clear_counters.eq(complete[Target.COUNTERS])
+
+        loaded = gathered[-VALUE_BITS:]
+        for name, number in register_addresses(config).items():
+            field = (
+                self.registers[name]
+                if isinstance(name, str)
+                else self.registers.layers[name[0]][name[1]]
+            )
+            held = Signal(len(field), init=self.init.get(number, 0), name=f"register_{number}")
+            m.d.comb += field.eq(held)
+            with m.If(complete[Target.REGISTERS] & (stored == number)):
+                m.d.sync += held.eq(loaded)
+        return chunk

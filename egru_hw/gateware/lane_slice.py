@@ -1,0 +1,132 @@
+"""A slice of the lanes: a few columns of units, with their accumulators."""
+
+from amaranth.hdl import Cat, Module, Mux, signed
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from egru_hw.contract.config import GATES, Config, bits_for
+from egru_hw.gateware.shapes import register, shape
+from egru_hw.gateware.tokens import Source
+from egru_hw.gateware.unit import SUMS_LAYOUT
+from golden.integer import numerics
+from golden.integer.model import SUMS
+
+
+def slice_columns(config: Config) -> int:
+    """Columns of a slice: one group of units at least, and enough to select among on the spot."""
+    return min(config.columns, max(config.units_per_cycle, 4))
+
+
+def operation_layout(config: Config) -> data.StructLayout:
+    """What every slice does in a cycle."""
+    return data.StructLayout(
+        {
+            "active": 1,
+            "word": bits_for(config.max_pitch),
+            "bank": 1,
+            "operand": shape(numerics.OPERAND),
+            "source": Source,
+            "first_of_job": 1,
+            "first_of_source": 1,
+        }
+    )
+
+
+def read_layout(config: Config) -> data.StructLayout:
+    """Which sums the unit update wants, and which of them any event has touched."""
+    return data.StructLayout(
+        {
+            "word": bits_for(config.max_pitch),
+            "slot": bits_for(config.columns // config.units_per_cycle),
+            "bank": 1,
+            "any_input": 1,
+            "any_recurrent": 1,
+        }
+    )
+
+
+class LaneSlice(wiring.Component):
+    """``slice_columns`` columns of lanes, for one or more of the groups in a row.
+
+    Slices share nothing but what is broadcast to them, and register that at their door. On
+    an FPGA, each slice with its copies can then lie together; see ``boards.build``, which
+    keeps synthesis from merging the copies. ``number`` counts slices from the first column.
+
+    * ``operation``, ``row``: multiply this slice's part of a row of weights; summed three
+      cycles later. One a cycle.
+    * ``read``: two cycles later ``sums`` are the group's, zero where no event has touched
+      them; all zero if the group is another slice's.
+    """
+
+    LATENCY = 3
+    READ_LATENCY = 2
+
+    def __init__(self, config: Config, number: int):
+        self.config, self.number = config, number
+        self.columns = slice_columns(config)
+        self.row_layout = data.ArrayLayout(signed(config.weight_bits), self.columns * GATES)
+        super().__init__(
+            {
+                "operation": In(operation_layout(config)),
+                "row": In(self.row_layout),
+                "read": In(read_layout(config)),
+                "sums": Out(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        accumulator = shape(numerics.ACCUMULATOR)
+        columns, per_cycle = self.columns, self.config.units_per_cycle
+        operation = operation_layout(self.config)
+        first, second = register(operation, "first"), register(operation, "second")
+        row = register(self.row_layout)
+        products = register(data.ArrayLayout(accumulator, columns * GATES))
+        m.d.sync += [first.eq(self.operation), second.eq(first), row.eq(self.row)]
+        for lane in range(columns * GATES):
+            m.d.sync += products[lane].eq(row[lane] * first.operand)
+
+        read = register(read_layout(self.config))
+        m.d.sync += read.eq(self.read)
+        groups = columns // per_cycle
+        inner_bits = (groups - 1).bit_length()
+        inner = read.slot[:inner_bits] if inner_bits else 0
+        selected = (read.slot >> inner_bits) == self.number
+        touched = {
+            "r": read.any_input | read.any_recurrent,
+            "z": read.any_input | read.any_recurrent,
+            "p": read.any_input,
+            "q": read.any_recurrent,
+        }
+        found = register(data.ArrayLayout(SUMS_LAYOUT, per_cycle))
+        m.d.comb += self.sums.eq(found)
+        word = data.ArrayLayout(accumulator, columns)
+        for name in SUMS:
+            gate = min(SUMS.index(name), GATES - 1)
+            m.submodules[name] = sums = memory.Memory(
+                shape=word, depth=2 << len(self.read.word), init=[]
+            )
+            # A registered read would put a cycle into the sum's loop; memories this shallow
+            # are look-up tables, which can be read in the same cycle.
+            old, new = sums.read_port(domain="comb"), sums.write_port()
+            out = sums.read_port(domain="comb")
+            overwrite = second.first_of_job if name in "rz" else second.first_of_source
+            for_source = {
+                "p": second.source == Source.INPUT,
+                "q": second.source == Source.RECURRENT,
+            }.get(name, 1)
+            m.d.comb += [
+                old.addr.eq(Cat(second.word, second.bank)),
+                new.addr.eq(old.addr),
+                new.en.eq(second.active & for_source),
+                out.addr.eq(Cat(read.word, read.bank)),
+            ]
+            for column in range(columns):
+                product = products[column * GATES + gate]
+                m.d.comb += new.data[column].eq(Mux(overwrite, 0, old.data[column]) + product)
+            group = out.data.as_value().word_select(inner, per_cycle * accumulator.width)
+            for unit in range(per_cycle):
+                m.d.sync += found[unit][name].eq(
+                    Mux(selected & touched[name], group.word_select(unit, accumulator.width), 0)
+                )
+        return m

@@ -1,0 +1,161 @@
+"""The read-out: a linear map of the last layer's events, summed over the steps of a sequence."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from egru_hw.contract.config import Config, bits_for
+from egru_hw.gateware.shapes import register, shape
+from egru_hw.gateware.streams import Queue, connect
+from egru_hw.gateware.tokens import Kind, spike_layout
+from egru_hw.gateware.weight_fetch import WeightFetch
+from egru_hw.gateware.weight_store import OnChipWeightStore, write_layout
+from golden.integer import numerics
+
+QUEUE_DEPTH = 16  # events that wait while their forerunners are multiplied
+
+
+class Readout(wiring.Component):
+    """Adds ``value * weights`` of each event of the last layer, and the bias once a step.
+
+    An event takes ``ceil(outputs / readout_lanes)`` cycles, beside the lanes' own work.
+
+    * ``i``: spikes of all layers, in order. UPDATE of the last layer adds the bias (the row
+      behind the last unit's) times ``bias_operand``; READOUT sends the sums and clears them;
+      RESET clears them.
+    * ``o``: the sums, ``outputs`` elements a READOUT.
+    * ``retired``: a marker has been dealt with.
+    * ``last_layer``, ``units`` (of that layer), ``outputs``, ``pitch``, ``bias_operand``:
+      the model's; constant while events are in flight.
+    * ``write``: stores a row of weights. ``init``: their contents at power-up.
+    """
+
+    def __init__(self, config: Config, init=()):
+        self.config, self.init = config, init
+        self.accumulator = shape(numerics.READOUT_ACCUMULATOR)
+        self.row_bits = config.readout_lanes * config.weight_bits
+        self.address_bits = bits_for(config.readout_rows)
+        self.pitch_bits = bits_for(config.readout_pitch + 1)
+        self.output_bits = bits_for(config.max_outputs + 1)
+        super().__init__(
+            {
+                "i": In(stream.Signature(spike_layout(config))),
+                "o": Out(
+                    stream.Signature(
+                        data.StructLayout({"index": self.output_bits, "sum": self.accumulator})
+                    )
+                ),
+                "retired": Out(1),
+                "last_layer": In(bits_for(config.max_layers)),
+                "units": In(bits_for(config.max_units + 1)),
+                "outputs": In(self.output_bits),
+                "pitch": In(self.pitch_bits),
+                "bias_operand": In(shape(numerics.OPERAND)),
+                "write": In(
+                    stream.Signature(
+                        write_layout(self.address_bits, self.row_bits), always_ready=True
+                    )
+                ),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.queue = queue = Queue(spike_layout(config), QUEUE_DEPTH)
+        m.submodules.fetch = fetch = WeightFetch(
+            address_bits=self.address_bits,
+            row_bits=self.row_bits,
+            index_bits=bits_for(config.max_units + 1),
+            pitch_bits=self.pitch_bits,
+            tag=data.StructLayout({"kind": Kind, "fresh": 1}),
+        )
+        m.submodules.store = store = OnChipWeightStore(
+            width=self.row_bits, depth=config.readout_rows, init=self.init
+        )
+        connect(m, wiring.flipped(self.i), queue.i)
+        connect(m, fetch.request, store.request)
+        connect(m, fetch.row, store.row)
+        connect(m, wiring.flipped(self.write), store.write)
+
+        # Of other layers nothing is fetched; their markers go along, to retire in order.
+        spike = queue.o.payload
+        is_event = spike.kind == Kind.EVENT
+        ours = spike.layer == self.last_layer
+        fetches = ours & (is_event | (spike.kind == Kind.UPDATE))
+        fresh = Signal(init=1)  # no sum has been written since the last clear
+        wanted = fetch.i.payload
+        m.d.comb += [
+            fetch.i.valid.eq(queue.o.valid),
+            queue.o.ready.eq(fetch.i.ready),
+            wanted.fetch.eq(fetches),
+            wanted.index.eq(Mux(is_event, spike.unit, self.units)),
+            wanted.pitch.eq(self.pitch),
+            wanted.value.eq(Mux(is_event, spike.value, self.bias_operand)),
+            wanted.tag.kind.eq(spike.kind),
+            wanted.tag.fresh.eq(fresh),
+        ]
+        with m.If(fetch.i.valid & fetch.i.ready):
+            with m.If(fetches):
+                m.d.sync += fresh.eq(0)
+            with m.Elif((spike.kind == Kind.READOUT) | (spike.kind == Kind.RESET)):
+                m.d.sync += fresh.eq(1)
+
+        # Multiply and accumulate: operands, products, sums.
+        fetched = fetch.o.payload
+        accept = Signal()
+        active = Signal(2)
+        row = register(data.ArrayLayout(signed(config.weight_bits), config.readout_lanes))
+        operand = register(shape(numerics.OPERAND))
+        products = register(data.ArrayLayout(self.accumulator, config.readout_lanes))
+        word = [Signal(self.pitch_bits, name=f"word_{n}") for n in range(2)]
+        overwrite = [Signal(name=f"overwrite_{n}") for n in range(2)]
+        m.d.comb += accept.eq(fetch.o.valid & fetch.o.ready & fetched.fetch)
+        m.d.sync += [
+            active.eq(Cat(accept, active)),
+            row.eq(fetched.row),
+            operand.eq(fetched.operand),
+            Cat(word).eq(Cat(fetched.word, word[0])),
+            Cat(overwrite).eq(Cat(fetched.tag.fresh, overwrite[0])),
+        ]
+        m.submodules.sums = sums = memory.Memory(
+            shape=data.ArrayLayout(self.accumulator, config.readout_lanes),
+            depth=1 << self.pitch_bits,
+            init=[],
+        )
+        old, new = sums.read_port(domain="comb"), sums.write_port()
+        sending = Signal()
+        m.d.comb += [new.addr.eq(word[1]), new.en.eq(active[1])]
+        for lane in range(config.readout_lanes):
+            m.d.sync += products[lane].eq(row[lane] * operand)
+            m.d.comb += new.data[lane].eq(Mux(overwrite[1], 0, old.data[lane]) + products[lane])
+
+        index = Signal(self.output_bits)
+        lane_bits = (config.readout_lanes - 1).bit_length()
+        m.d.comb += [
+            old.addr.eq(Mux(sending, index[lane_bits:], word[1])),
+            self.o.payload.index.eq(index),
+            self.o.payload.sum.eq(Mux(fetched.tag.fresh, 0, old.data[index[:lane_bits]])),
+        ]
+        last_word = ~fetched.fetch | (fetched.word == self.pitch - 1)
+        m.d.comb += self.retired.eq(
+            fetch.o.valid & fetch.o.ready & (fetched.tag.kind != Kind.EVENT) & last_word
+        )
+        with m.FSM():
+            with m.State("SUM"):
+                m.d.sync += index.eq(0)
+                with m.If(fetch.o.valid & (fetched.tag.kind == Kind.READOUT)):
+                    with m.If(active == 0):
+                        m.next = "SEND"
+                with m.Else():
+                    m.d.comb += fetch.o.ready.eq(1)
+            with m.State("SEND"):
+                m.d.comb += sending.eq(1)
+                with m.If(index == self.outputs):
+                    m.d.comb += fetch.o.ready.eq(1)
+                    m.next = "SUM"
+                with m.Else():
+                    m.d.comb += self.o.valid.eq(1)
+                    with m.If(self.o.ready):
+                        m.d.sync += index.eq(index + 1)
+        return m

@@ -1,0 +1,60 @@
+"""What flows through the accelerator between its units, in order: events and markers."""
+
+from amaranth.lib import data, enum
+
+from egru_hw.contract.config import Config, bits_for
+from golden.integer import numerics
+
+
+class Kind(enum.Enum, shape=2):
+    """What an element of an internal stream says."""
+
+    EVENT = 0  # a unit or an input spoke
+    UPDATE = 1  # all events of a layer's step were sent: its units can be updated
+    READOUT = 2  # the read-out is to be sent and cleared
+    RESET = 3  # a new sequence begins
+
+
+class Source(enum.Enum, shape=1):
+    """Where an event comes from: it selects weights, alignment and gate n's accumulator."""
+
+    INPUT = 0
+    RECURRENT = 1
+
+
+def job_layout(config: Config) -> data.StructLayout:
+    """A marker on its way to the unit update."""
+    return data.StructLayout(
+        {
+            "kind": Kind,
+            "layer": bits_for(config.max_layers),
+            "bank": 1,
+            "first": 1,  # first step of a sequence: states are zero
+            "any_input": 1,  # accumulators that no event touched hold old sums: read zero
+            "any_recurrent": 1,
+        }
+    )
+
+
+def tag_layout(config: Config) -> data.StructLayout:
+    """What an event or marker carries through the weight fetch to the lanes."""
+    return data.StructLayout(
+        {
+            "job": job_layout(config),
+            "source": Source,
+            "first_of_job": 1,  # overwrite the sums of r and z instead of adding
+            "first_of_source": 1,  # overwrite gate n's sum of this source
+        }
+    )
+
+
+def spike_layout(config: Config) -> data.StructLayout:
+    """What leaves the unit update: events, and each marker once its events are through."""
+    return data.StructLayout(
+        {
+            "kind": Kind,
+            "layer": bits_for(config.max_layers),
+            "unit": bits_for(config.max_units),
+            "value": numerics.EVENT.width,
+        }
+    )

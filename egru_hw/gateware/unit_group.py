@@ -1,0 +1,142 @@
+"""A group of units updated side by side, with the memories that belong to them."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from egru_hw.contract.config import Config, bits_for
+from egru_hw.contract.protocol import Target, word_bits
+from egru_hw.gateware.lane_slice import read_layout
+from egru_hw.gateware.mac_lanes import MacLanes
+from egru_hw.gateware.shapes import delay, register, shape
+from egru_hw.gateware.tokens import job_layout
+from egru_hw.gateware.unit import PARAMETERS_LAYOUT, SUMS_LAYOUT, Unit
+from egru_hw.gateware.weight_store import write_layout
+from golden.integer import numerics
+
+SUMS_DELAY = MacLanes.READ_LATENCY  # cycles from ``group`` to the units' inputs
+
+
+def fired_layout(config: Config) -> data.StructLayout:
+    """Which units of a group have an event, and their values."""
+    return data.StructLayout(
+        {
+            "group": bits_for(config.groups),
+            "fired": config.units_per_cycle,
+            "values": data.ArrayLayout(numerics.EVENT.width, config.units_per_cycle),
+        }
+    )
+
+
+class UnitGroup(wiring.Component):
+    """``units_per_cycle`` units, their parameters and states. One group a cycle, no stalls.
+
+    * ``issue``: update ``group`` of the layer whose groups begin at ``first_group``. ``job``
+      says which accumulators hold its sums; it and ``first_group`` stay constant until
+      ``busy`` falls.
+    * ``read``, ``sums``: to the lanes.
+    * ``o``: the group's events, LATENCY cycles after ``issue``; only if there are any.
+    * ``busy``: groups are in the pipeline.
+    * ``write``: stores the parameters of a group. ``init``: their contents at power-up.
+    * ``state_unit``, ``state``: the host's view of a unit's state, two cycles later, valid
+      while nothing is issued.
+    """
+
+    LATENCY = SUMS_DELAY + Unit.LATENCY
+
+    def __init__(self, config: Config, init=()):
+        self.config, self.init = config, init
+        self.group_bits = bits_for(config.groups)
+        self.states = data.ArrayLayout(shape(numerics.STATE), config.units_per_cycle)
+        super().__init__(
+            {
+                "issue": In(1),
+                "job": In(job_layout(config)),
+                "group": In(self.group_bits),
+                "first_group": In(self.group_bits),
+                "read": Out(read_layout(config)),
+                "sums": In(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
+                "o": Out(stream.Signature(fired_layout(config), always_ready=True)),
+                "busy": Out(1),
+                "write": In(
+                    stream.Signature(
+                        write_layout(self.group_bits, word_bits(config, Target.PARAMETERS)),
+                        always_ready=True,
+                    )
+                ),
+                "state_unit": In(bits_for(config.max_units)),
+                "state": Out(shape(numerics.STATE)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        per_cycle = config.units_per_cycle
+        slots = config.columns // per_cycle  # groups in a word of the accumulators
+        address = Signal(self.group_bits)
+        m.d.comb += address.eq(self.first_group + self.group)
+
+        m.submodules.parameters = parameters = memory.Memory(
+            shape=word_bits(config, Target.PARAMETERS), depth=config.groups, init=self.init
+        )
+        parameter_write = parameters.write_port()
+        parameter_read = parameters.read_port(domain="comb")
+        parameter = register(word_bits(config, Target.PARAMETERS))
+        m.d.comb += [
+            parameter_write.addr.eq(self.write.payload.address),
+            parameter_write.data.eq(self.write.payload.data),
+            parameter_write.en.eq(self.write.valid),
+            parameter_read.addr.eq(address),
+        ]
+        with m.If(~self.write.valid):  # as in OnChipWeightStore
+            m.d.sync += parameter.eq(parameter_read.data)
+        parameter = delay(m, parameter, SUMS_DELAY - 1, "parameter")
+
+        # The host reads states through the port that is idle then.
+        m.submodules.states = states = memory.Memory(
+            shape=self.states, depth=config.groups, init=[]
+        )
+        state_write, state_read = states.write_port(granularity=None), states.read_port()
+        lane_bits = bits_for(per_cycle) if per_cycle > 1 else 0
+        host_lane = delay(m, self.state_unit[:lane_bits], 1, "host_lane")
+        in_flight = Signal(self.LATENCY)
+        m.d.sync += in_flight.eq(Cat(self.issue, in_flight))
+        m.d.comb += [
+            self.busy.eq(self.issue | in_flight.any()),
+            state_read.addr.eq(
+                Mux(
+                    self.busy,
+                    delay(m, address, SUMS_DELAY + Unit.STATE_DELAY - 1, "state_address"),
+                    self.state_unit[lane_bits:],
+                )
+            ),
+            state_write.addr.eq(delay(m, address, self.LATENCY, "written_address")),
+            state_write.en.eq(in_flight[-1]),
+        ]
+        m.d.sync += self.state.eq(state_read.data[host_lane] if lane_bits else state_read.data[0])
+
+        slot_bits = (slots - 1).bit_length()
+        m.d.comb += [
+            self.read.word.eq(self.group[slot_bits:]),
+            self.read.slot.eq(self.group[:slot_bits]),
+            self.read.bank.eq(self.job.bank),
+            self.read.any_input.eq(self.job.any_input),
+            self.read.any_recurrent.eq(self.job.any_recurrent),
+        ]
+        outputs = self.o.payload
+        for lane in range(per_cycle):
+            m.submodules[f"unit_{lane}"] = unit = Unit()
+            m.d.comb += [
+                unit.sums.eq(self.sums[lane]),
+                unit.parameters.eq(parameter.word_select(lane, PARAMETERS_LAYOUT.size)),
+                unit.state.eq(Mux(self.job.first, 0, state_read.data[lane])),
+                state_write.data[lane].eq(unit.new_state),
+                outputs.fired[lane].eq(unit.fired),
+                outputs.values[lane].eq(unit.value),
+            ]
+        m.d.comb += [
+            self.o.valid.eq(in_flight[-1] & outputs.fired.any()),
+            outputs.group.eq(delay(m, self.group, self.LATENCY, "fired_group")),
+        ]
+        return m

@@ -1,0 +1,111 @@
+"""The unit update: walks a layer's units, a group a cycle, and sends their events on."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from egru_hw.contract.config import Config, bits_for
+from egru_hw.contract.protocol import layer_registers
+from egru_hw.gateware.streams import Queue
+from egru_hw.gateware.tokens import Kind, job_layout, spike_layout
+from egru_hw.gateware.unit_group import fired_layout
+
+
+class UnitUpdate(wiring.Component):
+    """Has the groups of a layer updated and turns what they fire into a stream.
+
+    A layer of H units takes ``ceil(H / units_per_cycle)`` cycles and the pipeline's latency;
+    events leave one a cycle in the order of the units, beginning as soon as a group has fired.
+    Groups without an event take no time in the stream.
+
+    * ``i``: markers from the lanes. The next is taken once the one before has left. Kinds
+      other than UPDATE are passed on.
+    * ``issue``, ``group``, ``first_group``, ``job``, ``busy``: to the unit group.
+    * ``fired``: from it; never stalls.
+    * ``o``: events, then the marker that caused them.
+    * ``close``: with that marker: the layer's list of events is complete.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.layer = data.StructLayout(layer_registers(config))
+        group_bits = bits_for(config.groups)
+        super().__init__(
+            {
+                "layers": In(data.ArrayLayout(self.layer, config.max_layers)),
+                "i": In(stream.Signature(job_layout(config))),
+                "issue": Out(1),
+                "job": Out(job_layout(config)),
+                "group": Out(group_bits),
+                "first_group": Out(group_bits),
+                "busy": In(1),
+                "fired": In(stream.Signature(fired_layout(config), always_ready=True)),
+                "o": Out(stream.Signature(spike_layout(config))),
+                "close": Out(stream.Signature(bits_for(config.max_layers), always_ready=True)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        layer = Signal(self.layer)
+        # As deep as a layer has groups, so that the pipeline never stalls.
+        m.submodules.waiting = waiting = Queue(fired_layout(config), config.groups)
+        m.d.comb += [
+            waiting.i.payload.eq(self.fired.payload),
+            waiting.i.valid.eq(self.fired.valid),
+        ]
+        head = Signal(fired_layout(config))  # its events yet to be sent
+        lowest = Signal(config.units_per_cycle)
+        m.d.comb += lowest.eq(head.fired & -head.fired)
+
+        free = Signal()
+        is_event = Signal()
+        mark = Signal()
+        spike = Signal(spike_layout(config))
+        m.d.comb += [
+            free.eq(~self.o.valid | self.o.ready),
+            is_event.eq(head.fired.any()),
+            spike.layer.eq(self.job.layer),
+            spike.kind.eq(Mux(is_event, Kind.EVENT, self.job.kind)),
+        ]
+        for lane in range(config.units_per_cycle):
+            with m.If(lowest[lane]):
+                m.d.comb += [
+                    spike.unit.eq(head.group * config.units_per_cycle + lane),
+                    spike.value.eq(head.values[lane]),
+                ]
+        with m.If(free):
+            m.d.sync += [self.o.valid.eq(is_event | mark), self.o.payload.eq(spike)]
+            m.d.sync += head.fired.eq(head.fired & ~lowest)
+        m.d.comb += waiting.o.ready.eq(~is_event | (free & (head.fired == lowest)))
+        with m.If(waiting.o.valid & waiting.o.ready):
+            m.d.sync += head.eq(waiting.o.payload)
+
+        m.d.comb += [self.first_group.eq(layer.first_group), self.close.payload.eq(self.job.layer)]
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [
+                    self.job.eq(self.i.payload),
+                    layer.eq(Array(self.layers)[self.i.payload.layer]),
+                    self.group.eq(0),
+                ]
+                with m.If(self.i.valid & (self.i.payload.kind == Kind.UPDATE)):
+                    m.next = "ISSUE"
+                with m.Elif(self.i.valid):
+                    m.next = "MARK"
+            with m.State("ISSUE"):
+                m.d.comb += self.issue.eq(1)
+                m.d.sync += self.group.eq(self.group + 1)
+                with m.If(self.group == layer.last_group):
+                    m.next = "DRAIN"
+            with m.State("DRAIN"):
+                with m.If(~self.busy & (waiting.level == 0) & ~is_event):
+                    m.next = "MARK"
+            with m.State("MARK"):
+                m.d.comb += mark.eq(1)
+                with m.If(free):
+                    m.d.comb += self.close.valid.eq(self.job.kind == Kind.UPDATE)
+                    m.next = "IDLE"
+        return m

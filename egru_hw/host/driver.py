@@ -1,0 +1,177 @@
+"""The host driver: one for simulations and boards, which differ in their transport only."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Protocol
+
+import numpy as np
+
+from egru_hw.contract.config import Config
+from egru_hw.contract.image import Image, build_image
+from egru_hw.contract.protocol import (
+    VALUE_BITS,
+    Command,
+    Counter,
+    Reply,
+    Target,
+    pack,
+    unpack,
+    word_bits,
+)
+from golden.integer.model import IntegerEGRU
+from golden.integer.numerics import EVENT
+
+
+class Transport(Protocol):
+    """A way to an accelerator and back."""
+
+    def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
+        """Send ``packets`` (uint64) in order; return all replies (uint64) in order.
+
+        Ends when ``replies`` replies other than EVENT have come; a transport gives up with a
+        ``TransportError`` if they do not.
+        """
+        ...
+
+
+class TransportError(RuntimeError):
+    """The accelerator does not answer, or not as it should."""
+
+
+@dataclass(frozen=True, eq=False)
+class HardwareResult:
+    """What the accelerator did with N sequences of T steps.
+
+    Attributes:
+        events: per layer (N, T, H) event values, 0 where a unit is silent.
+        states: per layer (N, H), the state h after the last step.
+        outputs: (N, K) sums of the read-out.
+        counters: of all sequences together.
+    """
+
+    events: tuple[np.ndarray, ...]
+    states: tuple[np.ndarray, ...]
+    outputs: np.ndarray
+    counters: dict[Counter, int]
+
+
+def run(
+    transport: Transport, config: Config, model: IntegerEGRU, raw_inputs: np.ndarray
+) -> HardwareResult:
+    """Load ``model`` and run it over ``raw_inputs`` (N, T, C), each sequence from rest.
+
+    ``TransportError`` if the accelerator was built for another configuration.
+    """
+    count, steps, _ = raw_inputs.shape
+    read_units = _padded_units(model, config)
+    packets = [
+        _read(Target.IDENTITY, 1),
+        load_packets(build_image(model, config, report_events=True), config),
+        _select(Target.COUNTERS),
+        pack(Command.WRITE).reshape(1),
+    ]
+    for sequence in raw_inputs:
+        packets += [
+            pack(Command.RESET).reshape(1),
+            sequence_packets(sequence),
+            pack(Command.READOUT).reshape(1),
+            _read(Target.STATE, read_units),
+        ]
+    packets.append(_read(Target.COUNTERS, len(Counter)))
+
+    data_replies = 1 + count * read_units + len(Counter)
+    expected = data_replies + count * (steps + model.outputs)
+    codes, indices, values = unpack(transport.exchange(np.concatenate(packets), expected))
+
+    data = values[codes == Reply.DATA]
+    outputs = values[codes == Reply.OUTPUT]
+    steps_done = int((codes == Reply.STEP).sum())
+    if len(data) != data_replies or len(outputs) != count * model.outputs:
+        raise TransportError(
+            f"the accelerator sent {len(data)} data words and {len(outputs)} outputs where "
+            f"{data_replies} and {count * model.outputs} were expected"
+        )
+    if steps_done != count * steps:
+        raise TransportError(f"the accelerator did {steps_done} steps of {count * steps}")
+    identity, *rest = data.tolist()
+    if identity & ((1 << VALUE_BITS) - 1) != config.fingerprint:
+        raise TransportError(
+            f"the accelerator was built for another configuration: its identity is "
+            f"{identity & 0xFFFFFFFF:08x}, expected {config.fingerprint:08x}"
+        )
+    states = np.array(rest[: count * read_units], np.int64).reshape(count, read_units)
+    counters = {
+        counter: value & ((1 << VALUE_BITS) - 1)
+        for counter, value in zip(Counter, rest[-len(Counter) :], strict=True)
+    }
+    told = (codes == Reply.EVENT) | (codes == Reply.STEP)
+    units = _unit_slices(model, config)
+    events = decode_events(codes[told], indices[told], values[told], count * steps, read_units)
+    return HardwareResult(
+        tuple(events[:, u].reshape(count, steps, -1) for u in units),
+        tuple(states[:, u] for u in units),
+        outputs.reshape(count, model.outputs),
+        counters,
+    )
+
+
+def load_packets(image: Image, config: Config) -> np.ndarray:
+    """Commands that store ``image``."""
+    packets = []
+    for target, words in image.words.items():
+        chunks = ceil(word_bits(config, target) / VALUE_BITS)
+        width = chunks * VALUE_BITS // 8
+        raw = b"".join(word.to_bytes(width, "little") for word in words)
+        values = np.frombuffer(raw, dtype="<u4")
+        packets += [_select(target), pack(Command.WRITE, 0, values)]
+    return np.concatenate(packets)
+
+
+def sequence_packets(sequence: np.ndarray) -> np.ndarray:
+    """Commands for the steps of one sequence (T, C) of raw inputs; zeros send nothing."""
+    steps, inputs = np.nonzero(sequence)
+    events = pack(Command.EVENT, inputs, sequence[steps, inputs])
+    # A STEP behind the events of each step.
+    ends = np.searchsorted(steps, np.arange(len(sequence)), side="right")
+    return np.insert(events, ends, pack(Command.STEP))
+
+
+def _select(target: Target) -> np.ndarray:
+    return pack(Command.SELECT, target, 0).reshape(1)
+
+
+def _read(target: Target, count: int) -> np.ndarray:
+    return np.concatenate([_select(target), pack(Command.READ, 0, count).reshape(1)])
+
+
+def _unit_slices(model: IntegerEGRU, config: Config) -> list[slice]:
+    """Where each layer's units lie among the accelerator's."""
+    first = 0
+    slices = []
+    for units in model.hidden_sizes:
+        slices.append(slice(first, first + units))
+        first += config.layer_groups(units) * config.units_per_cycle
+    return slices
+
+
+def _padded_units(model: IntegerEGRU, config: Config) -> int:
+    return sum(config.layer_groups(h) * config.units_per_cycle for h in model.hidden_sizes)
+
+
+def decode_events(codes, indices, values, steps: int, units: int) -> np.ndarray:
+    """(steps, units) event values from EVENT and STEP replies in order."""
+    events = np.zeros((steps, units), np.int64)
+    is_event = codes == Reply.EVENT
+    step = np.cumsum(~is_event)[is_event]
+    unit, value = indices[is_event], values[is_event]
+    bad = (unit >= units) | (value < 1) | (value > EVENT.max) | (step >= steps)
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise TransportError(
+            f"the accelerator told of an impossible event: step {step[first]}, unit "
+            f"{unit[first]}, value {value[first]}"
+        )
+    if len(np.unique(step * units + unit)) != len(step):
+        raise TransportError("the accelerator told twice of one event")
+    events[step, unit] = value
+    return events

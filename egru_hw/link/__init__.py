@@ -1,0 +1,1 @@
+"""The serial line between host and accelerator: both ends."""

@@ -1,0 +1,199 @@
+"""What is trained for docs/results.md. How is said in golden/recipes.py alone."""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from golden.tasks import Task, configure
+from golden.training.recipes import Recipe, recipe_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A task with options, and the models to be trained on it.
+
+    Attributes:
+        name: of its records.
+        title: of its section.
+        task: its name.
+        seeds: how many, from 0, by model.
+        cheap: whether ``make results`` trains it anew; the rest is read from records.
+        options: options of ``golden.training.build`` beside the model and the seed.
+        data: its files in the folder of all data; None if it needs none.
+        score: what is compared: the share of right answers, or the loss in nats.
+        tuned: epochs that an EGRU is trained on as its integers; 0 if those take too long.
+        targets: of activity, for further EGRUs that show what fewer events cost.
+        rtl: whether the accelerator runs it (tasks with one answer a sequence).
+        published: results of others, with their conditions.
+    """
+
+    name: str
+    title: str
+    task: str
+    seeds: dict[str, int]
+    cheap: bool
+    options: dict[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    score: Literal["accuracy", "loss"] = "accuracy"
+    tuned: int = 20
+    targets: tuple[float, ...] = ()
+    rtl: bool = False
+    published: str
+
+    def runs(self) -> list["Run"]:
+        runs = [Run(self, model, seed) for model, n in self.seeds.items() for seed in range(n)]
+        return runs + [Run(self, "egru", 0, target) for target in self.targets]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and all that is found out about its model.
+
+    ``target`` is one of activity in place of the recipe's.
+    """
+
+    experiment: Experiment
+    model: str
+    seed: int
+    target: float | None = None
+
+    @property
+    def name(self) -> str:
+        name = f"{self.experiment.name}-{self.model}-{self.seed}"
+        return name if self.target is None else f"{name}-at-{self.target}"
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the EGRU of which everything is found out."""
+        return self.model == "egru" and self.seed == 0 and self.target is None
+
+    @property
+    def rtl(self) -> bool:
+        return self.experiment.rtl and self.first
+
+    @property
+    def recipe(self) -> Recipe:
+        """As ``golden.training.build`` makes it of this run's options."""
+        return replace(
+            recipe_for(self.task(None).recipe, self.model),
+            model=self.model,  # type: ignore[arg-type]
+            seed=self.seed,
+            **_among(self._options, fields(Recipe)),
+        )
+
+    def is_of(self, recorded: dict[str, Any]) -> bool:
+        """Whether a recorded recipe is this run's; fields that came later had their defaults."""
+        return asdict(Recipe()) | recorded == asdict(self.recipe)
+
+    def task(self, data: Path | None) -> Task:
+        """With its files, if it has any, in the folder ``data``."""
+        found = configure(self.experiment.task)
+        return configure(
+            self.experiment.task,
+            data=self.data(data),
+            **_among(self._options, fields(found)),
+        )
+
+    def data(self, folder: Path | None) -> Path | None:
+        """Its files in the folder of all data; None if it needs none, or there is no folder."""
+        if folder is None or self.experiment.data is None:
+            return None
+        return folder / self.experiment.data
+
+    def options(self) -> list[str]:
+        """Of ``golden.training.build``, on a command line."""
+        given = {"model": self.model, "seed": self.seed, **self._options}
+        return [
+            word
+            for name, value in given.items()
+            for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        changed = {} if self.target is None else {"target_activity": self.target}
+        return self.experiment.options | changed
+
+
+def _among(options: dict[str, Any], known) -> dict[str, Any]:
+    return {field.name: options[field.name] for field in known if field.name in options}
+
+
+EXPERIMENTS = (
+    Experiment(
+        name="delay-copy",
+        title="Delayed copy",
+        task="delay-copy",
+        seeds={"egru": 3, "gru": 3, "lstm": 3},
+        cheap=True,
+        tuned=3,
+        published="EGRU 100 % of the bits (2 units, continuous time; the paper's first version)",
+    ),
+    Experiment(
+        name="mnist1d",
+        title="MNIST-1D",
+        task="mnist1d",
+        seeds={"egru": 3, "gru": 3, "lstm": 3},
+        cheap=False,
+        rtl=True,
+        published="GRU 91 %, CNN 94 %, people 96 % (the data's authors; same 4,000 and 1,000 "
+        "curves, other sizes and training)",
+    ),
+    Experiment(
+        name="digits",
+        title="Spoken digits, log-mel frames",
+        task="digits",
+        seeds={"egru": 3, "gru": 3, "lstm": 3},
+        cheap=True,
+        options={"encoding": "logmel"},
+        data="fsdd.zip",
+        rtl=True,
+        published="bidirectional LSTM about 96 % (hobby projects, second hand; other features)",
+    ),
+    Experiment(
+        name="digits-events",
+        title="Spoken digits, events",
+        task="digits",
+        seeds={"egru": 3, "gru": 3, "lstm": 3},
+        cheap=True,
+        options={"encoding": "events"},
+        data="fsdd.zip",
+        rtl=True,
+        published="none with this encoding; see the frames above",
+    ),
+    Experiment(
+        name="smnist-rows",
+        title="MNIST by rows, 10,000 training images",
+        task="smnist",
+        seeds={"egru": 3, "gru": 3, "lstm": 3},
+        cheap=True,
+        options={"scan": "rows"},
+        targets=(0.03, 0.06),
+        data="mnist",
+        rtl=True,
+        published="none by rows with 10,000 training images",
+    ),
+    Experiment(
+        name="smnist-pixels",
+        title="MNIST by pixels, 10,000 training images",
+        task="smnist",
+        seeds={"egru": 1, "gru": 1, "lstm": 1},
+        cheap=False,
+        options={"scan": "pixels"},
+        data="mnist",
+        tuned=6,
+        published="GRU 98.8 %, EGRU 98.3 % at 72.1 % activity sparsity (590 units, all 60,000 "
+        "training images; the paper's first version)",
+    ),
+    Experiment(
+        name="charlm",
+        title="Characters of tinyshakespeare",
+        task="charlm",
+        seeds={"egru": 3, "gru": 3, "lstm": 3},
+        cheap=False,
+        data="tinyshakespeare.txt",
+        score="loss",
+        published="transformers 1.88 and 1.47 nats (nanoGPT's small configurations for CPU and "
+        "GPU, second hand; validation loss, same 90/10 split)",
+    ),
+)

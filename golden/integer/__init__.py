@@ -1,0 +1,1 @@
+"""The specification: the EGRU in integers, which hardware equals bit for bit."""

@@ -1,0 +1,1 @@
+"""The float network: the EGRU cell and the networks around it."""

@@ -1,0 +1,379 @@
+"""The event-based GRU as a PyTorch module.
+
+Subramoney et al., *Efficient recurrent architectures through activity sparsity and sparse
+back-propagation through time*, ICLR 2023. Per layer and step, with ``torch.nn.GRU``'s gates::
+
+    r = sigmoid(W_r x + b_ir + R_r y + b_hr)        y: the events of the step before
+    z = sigmoid(W_z x + b_iz + R_z y + b_hz)
+    g = tanh(W_n x + b_in + r * (R_n y + b_hn))
+    c = z * h + (1 - z) * g
+    o = c > threshold                               a unit speaks ...
+    y = o * c                                       ... its value ...
+    h = c - o * threshold                           ... and is reset softly
+"""
+
+import warnings
+from collections.abc import Iterable
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from golden.network.surrogate import threshold_event, unit_interval
+
+try:
+    from golden.core import layer as core
+except ImportError as error:
+    core = None  # type: ignore[assignment]
+    core_missing = error
+
+TRACE_DECAY = 0.9
+
+State = tuple[Tensor, ...]
+
+
+class EGRU(nn.Module):
+    """Multi-layer event-based GRU with the conventions of :class:`torch.nn.GRU`.
+
+    Per layer ``k`` the parameters are ``weight_ih_lk`` (3H, C), ``weight_hh_lk`` (3H, H),
+    ``bias_ih_lk`` and ``bias_hh_lk`` (3H), gates in the order (r, z, n), and ``threshold_lk``
+    (H), which is used clamped to [0, 1].
+
+    Args:
+        input_size: features per step, C.
+        hidden_size: units per layer, H.
+        num_layers: stacked layers; each reads the events of the one below.
+        batch_first: inputs and outputs are (N, T, ·) instead of (T, N, ·).
+        dropout: probability of zeroing an event on its way to the layer above, in training.
+        zoneout: probability for a unit to keep its state for a step; in evaluation the
+            expectation is taken. In [0, 1).
+        drop_connect: probability of dropping a recurrent weight, drawn once a call, in training.
+        surrogate_height: peak of the threshold's surrogate derivative.
+        surrogate_width: distance from the threshold, in units of the state, at which the
+            surrogate derivative reaches zero.
+        threshold_mean: mean of the Beta(3m / (1 - m), 3) distribution that thresholds are
+            drawn from, in (0, 1).
+        update_bias: what the update gate's bias is at the start: the higher, the longer a unit
+            keeps its state, as with an LSTM's forget bias.
+        trace: also return the exponential trace of the last layer's events,
+            ``trace = 0.9 trace + 0.1 y``.
+        backend: "core" computes with the C++ core, whose cost is that of the events; "torch"
+            with PyTorch's operations, the readable reference; "auto" with the core where it can:
+            on the CPU, in float32 and float64, for first derivatives. Results are the same.
+
+    Weights have the shapes of torch.nn.GRU's but are stored transposed (not contiguous), so that
+    the core finds what belongs to one event in one place.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        zoneout: float = 0.0,
+        drop_connect: float = 0.0,
+        surrogate_height: float = 0.7,
+        surrogate_width: float = 1.0,
+        threshold_mean: float = 0.3,
+        update_bias: float = 0.0,
+        trace: bool = False,
+        backend: str = "auto",
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        for name, value in (
+            ("input_size", input_size),
+            ("hidden_size", hidden_size),
+            ("num_layers", num_layers),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        for name, probability in (
+            ("dropout", dropout),
+            ("zoneout", zoneout),
+            ("drop_connect", drop_connect),
+        ):
+            if not 0 <= probability < 1:
+                raise ValueError(f"{name} must be a probability in [0, 1), not {probability!r}")
+        if not surrogate_height >= 0:
+            raise ValueError(f"surrogate_height must not be negative, not {surrogate_height!r}")
+        if not surrogate_width > 0:
+            raise ValueError(f"surrogate_width must be positive, not {surrogate_width!r}")
+        if not 0 < threshold_mean < 1:
+            raise ValueError(f"threshold_mean must lie in (0, 1), not {threshold_mean!r}")
+
+        if backend not in ("auto", "core", "torch"):
+            raise ValueError(f"backend must be 'auto', 'core' or 'torch', not {backend!r}")
+        if core is None and backend == "core":
+            raise ValueError(f"backend 'core' is not there: {core_missing}")
+        if core is None and backend == "auto":
+            _say_that_the_core_is_missing()
+
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.batch_first = batch_first
+        self.dropout = dropout
+        self.zoneout = zoneout
+        self.drop_connect = drop_connect
+        self.surrogate_height = surrogate_height
+        self.surrogate_width = surrogate_width
+        self.threshold_mean = threshold_mean
+        self.update_bias = update_bias
+        self.trace = trace
+        self.backend = backend
+
+        for layer in range(num_layers):
+            inputs = input_size if layer == 0 else hidden_size
+            for name, shape in (
+                ("weight_ih", (3 * hidden_size, inputs)),
+                ("weight_hh", (3 * hidden_size, hidden_size)),
+                ("bias_ih", (3 * hidden_size,)),
+                ("bias_hh", (3 * hidden_size,)),
+                ("threshold", (hidden_size,)),
+            ):
+                # Transposed in memory, as the core reads weights.
+                parameter = torch.empty(shape[::-1], device=device, dtype=dtype).t()
+                self.register_parameter(f"{name}_l{layer}", nn.Parameter(parameter))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier-normal weights for each gate, biases of zero but for the update gate's,
+        Beta-distributed thresholds."""
+        mean = self.threshold_mean
+        beta = torch.distributions.Beta(3 * mean / (1 - mean), 3.0)
+        with torch.no_grad():
+            for layer in range(self.num_layers):
+                weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
+                for weight in (weight_ih, weight_hh):
+                    for gate in weight.chunk(3):
+                        # Drawn row by row, whatever the layout of the parameter.
+                        gate.copy_(nn.init.xavier_normal_(torch.empty_like(gate.contiguous())))
+                bias_ih.zero_()
+                bias_ih[self.hidden_size : 2 * self.hidden_size] = self.update_bias
+                bias_hh.zero_()
+                threshold.copy_(beta.sample(threshold.shape))
+
+    def layer_parameters(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """``(weight_ih, weight_hh, bias_ih, bias_hh, threshold)`` of one layer."""
+        return (
+            getattr(self, f"weight_ih_l{layer}"),
+            getattr(self, f"weight_hh_l{layer}"),
+            getattr(self, f"bias_ih_l{layer}"),
+            getattr(self, f"bias_hh_l{layer}"),
+            getattr(self, f"threshold_l{layer}"),
+        )
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        for name, default in (
+            ("num_layers", 1),
+            ("batch_first", False),
+            ("dropout", 0.0),
+            ("zoneout", 0.0),
+            ("drop_connect", 0.0),
+            ("trace", False),
+            ("backend", "auto"),
+        ):
+            if (value := getattr(self, name)) != default:
+                text += f", {name}={value}"
+        return text
+
+    def forward(self, x: Tensor, state: State | None = None):
+        """Run over a sequence.
+
+        Args:
+            x: (T, N, C), or (N, T, C) with ``batch_first``, or (T, C) for a single sequence.
+            state: as returned by an earlier call, to go on where it ended; zeros if omitted.
+
+        Returns:
+            ``(y, state)``, or ``(y, state, trace)`` with ``trace=True``. ``y`` holds the last
+            layer's event values, shaped as ``x`` with H features: 0 where a unit is silent,
+            in (threshold, 1] where it fires. ``state`` is the pair (y, h) of every layer
+            after the last step, each (num_layers, N, H), h being the state after reset; with
+            ``trace=True`` it has the trace (N, H) as a third member.
+        """
+        if x.dim() not in (2, 3):
+            raise ValueError(f"EGRU expects a 2-D or 3-D input, not {x.dim()}-D")
+        batched = x.dim() == 3
+        if not batched:
+            x = x.unsqueeze(0 if self.batch_first else 1)
+            state = None if state is None else tuple(s.unsqueeze(-2) for s in state)
+        events, state, *trace = self._run(x, state)
+        outputs = [events[-1], *trace]
+        if not batched:
+            outputs = [o.squeeze(0 if self.batch_first else 1) for o in outputs]
+            state = tuple(s.squeeze(-2) for s in state)
+        return outputs[0], state, *outputs[1:]
+
+    def run_layers(self, x: Tensor, state: State | None = None) -> tuple[tuple[Tensor, ...], State]:
+        """As a call with 3-D inputs, but ``(events, state)`` with the events of every layer."""
+        return self._run(x, state)[:2]
+
+    def _run(self, x: Tensor, state: State | None):
+        """``(events, state)`` or ``(events, state, trace)``, laid out as ``x``, which is 3-D."""
+        if x.shape[-1] != self.input_size:
+            raise ValueError(f"EGRU expects {self.input_size} features a step, not {x.shape[-1]}")
+        if self.batch_first:
+            x = x.transpose(0, 1)
+        if x.shape[0] == 0:
+            raise ValueError("EGRU expects at least one step")
+        y0, h0, *trace0 = self._initial_state(x, state)
+
+        on_core = self._on_core(x, y0, h0)
+        events, last_y, last_h, near = [], [], [], None
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                x = F.dropout(x, self.dropout, self.training)
+            if on_core:
+                x, y, h, near = self._run_layer_on_core(layer, x, y0[layer], h0[layer], near)
+            else:
+                x, y, h = self.run_layer(layer, x, y0[layer], h0[layer])
+            events.append(x)
+            last_y.append(y)
+            last_h.append(h)
+        # A state is nobody else's memory; events are.
+        h = last_h[0].unsqueeze(0) if self.num_layers == 1 else torch.stack(last_h)
+        state = (torch.stack(last_y), h)
+        outputs = events
+        if self.trace:
+            trace, last_trace = _trace(x, trace0[0])
+            state += (last_trace,)
+            outputs = [*events, trace]
+        if self.batch_first:
+            outputs = [o.transpose(0, 1) for o in outputs]
+        return tuple(outputs[: self.num_layers]), state, *outputs[self.num_layers :]
+
+    def _initial_state(self, x: Tensor, state: State | None) -> State:
+        per_layer = (self.num_layers, x.shape[1], self.hidden_size)
+        shapes = [per_layer, per_layer] + ([per_layer[1:]] if self.trace else [])
+        if state is None:
+            return tuple(x.new_zeros(shape) for shape in shapes)
+        found = [tuple(s.shape) for s in state]
+        if found != shapes:
+            raise ValueError(f"EGRU expects a state of shapes {shapes}, not {found}")
+        return tuple(state)
+
+    def run_layer(self, layer: int, x: Tensor, y: Tensor, h: Tensor):
+        """One layer over (T, N, ·) inputs from the state (y, h), each (N, H).
+
+        Returns the event values (T, N, H) and the state after the last step.
+        """
+        weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
+        weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
+        theta = unit_interval(threshold)
+        recurrent = weight_hh.t()
+        size = self.hidden_size
+
+        outputs = []
+        for p in F.linear(x, weight_ih, bias_ih).unbind():
+            q = torch.addmm(bias_hh, y, recurrent)
+            r, z = torch.sigmoid(p[:, : 2 * size] + q[:, : 2 * size]).chunk(2, 1)
+            g = torch.tanh(torch.addcmul(p[:, 2 * size :], r, q[:, 2 * size :]))
+            c = torch.lerp(g, h, z)
+            if self.zoneout:
+                c = self._zoneout(c, h)
+            o = threshold_event(c - theta, self.surrogate_height, self.surrogate_width)
+            y = o * c
+            h = torch.addcmul(c, o, theta, value=-1)
+            outputs.append(y)
+        return torch.stack(outputs), y, h
+
+    def _on_core(self, *inputs: Tensor) -> bool:
+        if self.backend == "torch" or core is None:
+            return False
+        dtype = inputs[0].dtype
+        fit = dtype in (torch.float32, torch.float64)
+        for tensor in (*inputs, *self._parameters.values()):
+            fit = fit and tensor is not None and tensor.dtype == dtype and tensor.is_cpu
+        if self.backend == "core" and not fit:
+            raise ValueError("backend 'core' needs float32 or float64 throughout, on the CPU")
+        return fit
+
+    def _run_layer_on_core(self, layer: int, x: Tensor, y: Tensor, h: Tensor, near: Tensor | None):
+        """As :meth:`run_layer`. Also takes, from the layer that made ``x``, and returns where a
+        gradient of the events is needed: uint8 like x and the events, or None for everywhere.
+        """
+        weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
+        if self.drop_connect:
+            weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
+        size, grad = self.hidden_size, torch.is_grad_enabled()
+        zoneout, kept = self.zoneout, None
+        if zoneout and self.training:
+            kept = (torch.rand(*x.shape[:2], size, dtype=x.dtype) < zoneout).byte()
+        y, h, _, near, _ = core.layer(
+            x, weight_ih, weight_hh, bias_ih, bias_hh, unit_interval(threshold), y, h, kept, near,
+            zoneout, self.surrogate_height, self.surrogate_width, grad,
+        )  # fmt: skip
+        return y, y[-1], h, near if grad else None
+
+    def _zoneout(self, c: Tensor, h: Tensor) -> Tensor:
+        if self.training:
+            return torch.where(torch.rand_like(c) < self.zoneout, h, c)
+        return torch.lerp(c, h, self.zoneout)
+
+    @classmethod
+    def from_gru(cls, gru: nn.GRU, **options) -> "EGRU":
+        """An EGRU with the weights of ``gru`` and freshly drawn thresholds.
+
+        ``options`` are this class's own; sizes, layers, layout, dropout, dtype and device
+        are taken from ``gru``, which must be unidirectional and have biases.
+        """
+        if not isinstance(gru, nn.GRU):
+            raise TypeError(f"from_gru expects a torch.nn.GRU, not {type(gru).__name__}")
+        if gru.bidirectional or not gru.bias:
+            raise ValueError("from_gru expects a unidirectional GRU with biases")
+        weight = gru.weight_ih_l0
+        egru = cls(
+            gru.input_size,
+            gru.hidden_size,
+            gru.num_layers,
+            batch_first=gru.batch_first,
+            dropout=gru.dropout,
+            device=weight.device,
+            dtype=weight.dtype,
+            **options,
+        )
+        _copy_parameters(gru, egru, (name for name, _ in gru.named_parameters()))
+        return egru.train(gru.training)
+
+    def to_gru(self) -> nn.GRU:
+        """A :class:`torch.nn.GRU` with the same weights; the thresholds are left behind."""
+        weight = self.weight_ih_l0
+        gru = nn.GRU(
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            batch_first=self.batch_first,
+            dropout=self.dropout,
+            device=weight.device,
+            dtype=weight.dtype,
+        )
+        _copy_parameters(self, gru, (name for name, _ in gru.named_parameters()))
+        return gru.train(self.training)
+
+
+def _copy_parameters(source: nn.Module, target: nn.Module, names: Iterable[str]) -> None:
+    with torch.no_grad():
+        for name in names:
+            getattr(target, name).copy_(getattr(source, name))
+
+
+@cache
+def _say_that_the_core_is_missing() -> None:
+    warnings.warn(
+        f"egru-hw: the C++ core is not there ({core_missing}); using backend='torch'",
+        stacklevel=3,
+    )
+
+
+def _trace(y: Tensor, trace: Tensor) -> tuple[Tensor, Tensor]:
+    traces = []
+    for value in y.unbind():
+        trace = torch.lerp(value, trace, TRACE_DECAY)
+        traces.append(trace)
+    return torch.stack(traces), trace

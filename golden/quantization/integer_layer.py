@@ -1,0 +1,91 @@
+"""A layer of the integer model as a differentiable function: what is trained is what runs.
+
+Forward is :func:`golden.integer.model.layer_steps`, the specification itself. Its numbers are
+handed on as real ones; all formats are narrow enough for float32 to hold them exactly. Backward
+is that of :mod:`golden.network.egru`, at the integer model's own gates, states and events:
+roundings and saturations pass gradients straight through, tables have the derivatives of the
+functions in them, and the threshold has its surrogate.
+"""
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from golden.integer.model import IntegerLayer, layer_steps
+from golden.integer.numerics import EVENT, GATE, RECURRENT_GATE_INPUT, STATE, Format
+from golden.quantization.scales import to_numpy
+
+FORMATS = (EVENT, STATE, STATE, GATE, GATE, RECURRENT_GATE_INPUT, STATE)  # of Units
+
+
+class _IntegerLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx, x, y0, h0, weight_ih, weight_hh, bias, threshold, layer, value_format, height, width
+    ):
+        tape = torch.empty(len(FORMATS), *x.shape[:2], layer.hidden_size, dtype=x.dtype)
+        values = value_format.quantize(to_numpy(x.transpose(0, 1)))
+        state = EVENT.quantize(to_numpy(y0)), STATE.quantize(to_numpy(h0))
+        to = tape.numpy()
+        for t, units in enumerate(layer_steps(layer, values, *state)):
+            for row, raw in enumerate(units):
+                to[row, t] = raw
+        for row, form in zip(tape, FORMATS, strict=True):
+            row.mul_(form.scale)
+        tape = tape.to(x.device)
+        y, h = tape[:2]
+        ctx.save_for_backward(x, y0, h0, weight_ih, weight_hh, threshold, tape)
+        ctx.height, ctx.width = height, width
+        return y.clone(), h[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy, dh):
+        x, y0, h0, weight_ih, weight_hh, threshold, tape = ctx.saved_tensors
+        steps, count, size = tape.shape[1:]
+        dy_later, dthreshold = torch.zeros_like(y0), torch.zeros_like(threshold)
+        # dp and dq of all steps, as (r, z, n); they differ in n only.
+        dp, dq = (dy.new_empty(steps, count, 3, size) for _ in range(2))
+        for t in reversed(range(steps)):
+            y, _, c, r, z, q, g = tape[:, t]
+            h_before = tape[1, t - 1] if t else h0
+            dy_t = dy[t] + dy_later
+            fires = y != 0
+            psi = ctx.height * torch.relu(1 - (c - threshold).abs() / ctx.width)
+            to_reset = psi * (c * dy_t - threshold * dh)
+            dc = fires * dy_t + to_reset + dh
+            dthreshold -= (to_reset + fires * dh).sum(0)
+            dp_n = (1 - g * g) * (1 - z) * dc
+            dp[t, :, 2] = dp_n
+            dp[t, :, 0] = dq[t, :, 0] = r * (1 - r) * q * dp_n
+            dp[t, :, 1] = dq[t, :, 1] = z * (1 - z) * (h_before - g) * dc
+            dq[t, :, 2] = r * dp_n
+            dh = z * dc
+            dy_later = dq[t].flatten(1) @ weight_hh
+        y_before = torch.cat([y0[None], tape[0, :-1]])
+        dp, dq = dp.view(-1, 3 * size), dq.view(-1, 3 * size)
+        dx = (dp @ weight_ih).view(x.shape) if ctx.needs_input_grad[0] else None
+        dbias = torch.stack([*dp.sum(0).chunk(3), dq[:, 2 * size :].sum(0)])
+        return (
+            dx, dy_later, dh, dp.t() @ x.flatten(0, 1), dq.t() @ y_before.flatten(0, 1),
+            dbias, dthreshold, None, None, None, None,
+        )  # fmt: skip
+
+
+def integer_layer(
+    x: Tensor, y0: Tensor, h0: Tensor,
+    weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, threshold: Tensor,
+    layer: IntegerLayer, value_format: Format, height: float, width: float,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Events (T, N, H) and the last state h (N, H) of ``layer``, as real numbers.
+
+    Args:
+        x: (T, N, C) values, which ``value_format`` holds.
+        y0, h0: (N, H), the state before.
+        weight_ih, weight_hh, bias, threshold: the real values of ``layer``'s arrays, in the
+            dtype of x, for gradients to go to.
+        height, width: of the threshold's surrogate, as :class:`golden.network.egru.EGRU` has them.
+    """
+    return _IntegerLayer.apply(
+        x, y0, h0, weight_ih, weight_hh, bias, threshold, layer, value_format, height, width
+    )

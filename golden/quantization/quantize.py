@@ -1,0 +1,115 @@
+"""From a trained float network to the integer model, and what that costs."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.integer.model import IntegerEGRU
+from golden.network.egru import EGRU
+from golden.network.network import Network
+from golden.quantization.scales import (
+    choose_scales,
+    layer_events,
+    parts,
+    reads_every_step,
+    to_numpy,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeConfig:
+    """``weight_bits``: width of every weight, 2 ... 8."""
+
+    weight_bits: int = 8
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An integer model beside its float original, on the same inputs.
+
+    Attributes:
+        event_agreement: per layer, the share of units and steps on which both fire or neither.
+        activity: per layer, the share of units and steps with an event: (float, integer).
+        logit_error: root mean square difference of the logits, relative to the root mean
+            square of the float ones; None without a read-out.
+        accuracy: (float, integer); None without labels.
+    """
+
+    event_agreement: tuple[float, ...]
+    activity: tuple[tuple[float, float], ...]
+    logit_error: float | None = None
+    accuracy: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        lines = [
+            f"layer {index}: events agree {agreement:.2%}, "
+            f"activity {before:.2%} in float, {after:.2%} in integers"
+            for index, (agreement, (before, after)) in enumerate(
+                zip(self.event_agreement, self.activity, strict=True)
+            )
+        ]
+        if self.logit_error is not None:
+            lines.append(f"logits: relative error {self.logit_error:.2%}")
+        if self.accuracy is not None:
+            before, after = self.accuracy
+            lines.append(f"accuracy: {before:.2%} in float, {after:.2%} in integers")
+        return "\n".join(lines)
+
+
+def quantize(
+    network: Network | EGRU,
+    calibration_inputs,
+    config: QuantizeConfig | None = None,
+    labels=None,
+) -> IntegerEGRU:
+    """The integer model of ``network``; logs what the quantisation costs.
+
+    Args:
+        network: a :class:`Network`, or an :class:`EGRU` for a model without a read-out.
+        calibration_inputs: (N, T, C) real inputs, typical of those to come.
+        config: the widths; 8-bit weights if omitted.
+        labels: (N,) classes of the calibration inputs, to log the accuracy before and after.
+
+    Raises:
+        ValueError: for networks the integer model has no counterpart of, or whose weights
+            could overflow an accumulator.
+    """
+    config = config or QuantizeConfig()
+    integer = choose_scales(network, calibration_inputs, config.weight_bits).integer(network)
+    log.info("%s", compare(network, integer, calibration_inputs, labels))
+    return integer
+
+
+def compare(network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None) -> Comparison:
+    """Run both on ``inputs`` (N, T, C), with ``labels`` if there are any: (N,), or (N, T) for a
+    read-out of every step."""
+    x = np.asarray(inputs, dtype=np.float64)
+    egru, readout = parts(network)
+    events = layer_events(egru, x)
+    result = integer.run(integer.quantize_inputs(x))
+    agreement, activity = [], []
+    for before, after in zip(events, result.events, strict=True):
+        agreement.append(float(((before != 0) == (after != 0)).mean()))
+        activity.append((float((before != 0).mean()), float((after != 0).mean())))
+    if readout is None:
+        return Comparison(tuple(agreement), tuple(activity))
+
+    weight, bias = to_numpy(readout.weight), to_numpy(readout.bias)
+    if reads_every_step(network):
+        logits = events[-1] @ weight.T + bias
+        integer_logits = integer.step_logits(result.events[-1])
+    else:
+        logits = events[-1].mean(1) @ weight.T + bias
+        integer_logits = integer.logits(result.outputs, x.shape[1])
+    error = float(np.sqrt(np.square(integer_logits - logits).mean() / np.square(logits).mean()))
+    accuracy = None
+    if labels is not None:
+        labels = np.asarray(labels)
+        accuracy = (
+            float((logits.argmax(-1) == labels).mean()),
+            float((integer_logits.argmax(-1) == labels).mean()),
+        )
+    return Comparison(tuple(agreement), tuple(activity), error, accuracy)

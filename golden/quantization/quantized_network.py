@@ -1,0 +1,109 @@
+"""Quantisation-aware training: a network whose forward pass is its integer model's."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from golden.integer.model import IntegerEGRU
+from golden.integer.numerics import BIAS, EVENT, THRESHOLD, Format
+from golden.network.egru import State
+from golden.network.network import Events, Network
+from golden.network.surrogate import interval, straight_through, unit_interval
+from golden.quantization.integer_layer import integer_layer
+from golden.quantization.quantize import QuantizeConfig
+from golden.quantization.scales import choose_scales, reads_every_step, to_numpy, unit_biases
+
+
+class QuantizedNetwork(nn.Module):
+    """A float network that is trained as the integer model it stands for.
+
+    Events, states and logits equal those of :meth:`integer`, exactly. Gradients go to the
+    float parameters (``network``), which stay between the integers' steps; a parameter beyond
+    its format's end gets only those that lead back. Scales are chosen once, as
+    :func:`golden.quantize` does, and kept. Dropout and drop-connect are not applied.
+
+    Args:
+        network: where training starts; copied.
+        calibration_inputs: (N, T, C) real inputs, typical of those to come.
+        config: the widths; 8-bit weights if omitted.
+
+    Raises:
+        ValueError: for networks the integer model has no counterpart of, or whose weights
+            could overflow an accumulator or are not finite; these also when training has led
+            there.
+    """
+
+    def __init__(self, network: Network, calibration_inputs, config: QuantizeConfig | None = None):
+        super().__init__()
+        if (dtype := network.readout.weight.dtype) not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"the network's {dtype} cannot hold the integer model's numbers: "
+                f"convert it to float32 with network.float()"
+            )
+        weight_bits = (config or QuantizeConfig()).weight_bits
+        self.scales = choose_scales(network, calibration_inputs, weight_bits)
+        self.network = copy.deepcopy(network)
+        self.integer()
+
+    def integer(self) -> IntegerEGRU:
+        """The integer model, as of now."""
+        return self.scales.integer(self.network)
+
+    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+        """Logits of sequences (N, T, C), as the float network gives them."""
+        return self.run(x, state)[0]
+
+    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Events, State]:
+        """``(logits, events, state)``, as :meth:`golden.Network.run`."""
+        integer, egru = self.integer(), self.network.egru
+        x = self.network.values(x)
+        raw = integer.checked_inputs(integer.quantize_inputs(to_numpy(x)))
+        values = straight_through(x, _real(raw, integer.input_format, x)).transpose(0, 1)
+        y0, h0 = egru._initial_state(values, state)
+        value_format, events, last_y, last_h = integer.input_format, [], [], []
+        for index, layer in enumerate(integer.layers):
+            weight_ih, weight_hh, bias_ih, bias_hh, threshold = egru.layer_parameters(index)
+            input_format, recurrent_format = self.scales.layers[index]
+            values, h = integer_layer(
+                values,
+                y0[index],
+                h0[index],
+                _on_grid(weight_ih, layer.weight_input, input_format),
+                _on_grid(weight_hh, layer.weight_recurrent, recurrent_format),
+                _on_grid(unit_biases(bias_ih, bias_hh), layer.bias, BIAS).to(x.dtype),
+                straight_through(
+                    unit_interval(threshold), _real(layer.threshold, THRESHOLD, threshold)
+                ),
+                layer, value_format, egru.surrogate_height, egru.surrogate_width,
+            )  # fmt: skip
+            value_format = EVENT
+            events.append(values.transpose(0, 1))
+            last_y.append(values[-1])
+            last_h.append(h)
+        state = (torch.stack(last_y), torch.stack(last_h))
+        return self._logits(events[-1], integer), tuple(events), state
+
+    def _logits(self, y: Tensor, integer: IntegerEGRU) -> Tensor:
+        """As the integer model's, to the last bit: float64 holds its sums exactly."""
+        formats, raw, readout = self.scales.readout, integer.readout, self.network.readout
+        assert formats is not None
+        assert raw is not None
+        weight = _on_grid(readout.weight, raw.weight, formats[0]).double()
+        bias = _on_grid(readout.bias, raw.bias, formats[1]).double()
+        if reads_every_step(self.network):
+            return F.linear(y.double(), weight, bias).to(y.dtype)
+        steps = y.shape[1]
+        sums = F.linear(y.sum(1, dtype=torch.float64), weight, steps * bias) / raw.scale
+        return (sums * (raw.scale / steps)).to(y.dtype)
+
+
+def _real(raw: np.ndarray, form: Format, like: Tensor) -> Tensor:
+    return torch.from_numpy(form.real(raw)).to(like)
+
+
+def _on_grid(parameter: Tensor, raw: np.ndarray, form: Format) -> Tensor:
+    inside = interval(parameter, form.min * form.scale, form.max * form.scale)
+    return straight_through(inside, _real(raw, form, parameter))

@@ -1,0 +1,1 @@
+"""Training: recipes, batches, the loop, and the model file at its end."""

@@ -1,0 +1,1 @@
+"""Ways to simulate the accelerator."""

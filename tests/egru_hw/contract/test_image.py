@@ -1,0 +1,100 @@
+"""Models as memory contents: where each weight and parameter lies, and what does not fit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from egru_hw.contract.config import preset
+from egru_hw.contract.image import build_image
+from egru_hw.contract.protocol import Command, Target, register_addresses, unpack, word_bits
+from egru_hw.host import driver
+from golden.integer.model import SUMS
+from tests.helpers.models import random_model
+from tests.helpers.streams import generator
+
+TINY = preset("tiny")
+SMALL_85F = replace(preset("ulx3s-85f"), max_units=64)
+
+
+def signed_field(word: int, position: int, bits: int) -> int:
+    raw = (word >> (position * bits)) & ((1 << bits) - 1)
+    return raw - (1 << bits) if raw >> (bits - 1) else raw
+
+
+@pytest.mark.parametrize("config", [TINY, SMALL_85F], ids=["tiny", "96 lanes"])
+def test_every_weight_lies_where_the_lanes_look_for_it(config):
+    rng = generator(1)
+    model = random_model(rng, 3, (7, 5), 3, density=0.9)
+    image = build_image(model, config)
+    addresses = register_addresses(config)
+    registers = image.words[Target.REGISTERS]
+    for number, layer in enumerate(model.layers):
+        units = layer.hidden_size
+        pitch = registers[addresses[number, "pitch"]]
+        for base, matrix in (
+            (registers[addresses[number, "input_base"]], layer.weight_input),
+            (registers[addresses[number, "recurrent_base"]], layer.weight_recurrent),
+        ):
+            for (row, source), weight in np.ndenumerate(matrix):
+                gate, unit = divmod(row, units)
+                word, column = divmod(unit, config.columns)
+                stored = image.words[Target.WEIGHTS][base + source * pitch + word]
+                assert signed_field(stored, 3 * column + gate, config.weight_bits) == weight
+
+
+@pytest.mark.parametrize("config", [TINY, SMALL_85F], ids=["tiny", "96 lanes"])
+def test_every_unit_has_its_biases_and_threshold_and_padding_never_fires(config):
+    rng = generator(2)
+    model = random_model(rng, 3, (7, 5))
+    image = build_image(model, config)
+    addresses = register_addresses(config)
+    bits = config.parameter_bits
+    for number, layer in enumerate(model.layers):
+        first = image.words[Target.REGISTERS][addresses[number, "first_group"]]
+        for unit in range(config.layer_groups(layer.hidden_size) * config.units_per_cycle):
+            group, lane = divmod(unit, config.units_per_cycle)
+            word = image.words[Target.PARAMETERS][first + group] >> (lane * bits)
+            threshold = (word >> 64) & 0xFFFF
+            if unit < layer.hidden_size:
+                biases = [signed_field(word, n, 16) for n in range(len(SUMS))]
+                assert biases == layer.bias[:, unit].tolist()
+                assert threshold == layer.threshold[unit]
+            else:
+                assert threshold == 1 << 15
+
+
+def test_the_stream_that_loads_an_image_carries_each_word_whole():
+    rng = generator(3)
+    image = build_image(random_model(rng, 3, (7,), 3), SMALL_85F)
+    codes, indices, values = unpack(driver.load_packets(image, SMALL_85F))
+    loaded: dict[Target, list[int]] = {}
+    for code, index, value in zip(codes, indices, values, strict=True):
+        if code == Command.SELECT:
+            target, chunks = Target(index), []
+            assert value == 0
+            loaded[target] = []
+        else:
+            assert code == Command.WRITE
+            chunks.append(int(value) & 0xFFFFFFFF)
+            if len(chunks) * 32 >= word_bits(SMALL_85F, target):
+                loaded[target].append(sum(chunk << (32 * n) for n, chunk in enumerate(chunks)))
+                chunks = []
+    assert loaded == image.words
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [
+        ({"max_layers": 1}, "needs 2 layers, there are 1"),
+        ({"max_inputs": 2}, "needs 3 inputs, there are 2"),
+        ({"max_units": 10}, "needs 12 units .*, there are 10"),
+        ({"max_outputs": 2}, "needs 3 outputs, there are 2"),
+        ({"weight_rows": 50}, "needs 76 rows of weights, there are 50"),
+        ({"weight_bits": 4}, "needs 8 bits per weight, there are 4"),
+    ],
+)
+def test_models_that_do_not_fit_rejected(limit, sentence):
+    model = random_model(generator(4), 3, (7, 5), 3)
+    with pytest.raises(ValueError, match=sentence):
+        build_image(model, replace(TINY, **limit))

@@ -1,0 +1,171 @@
+"""The host's port: loading, reading back, waiting for quiet, handing on."""
+
+import pytest
+
+from egru_hw.contract.config import preset
+from egru_hw.contract.protocol import (
+    PACKET,
+    Command,
+    Counter,
+    Reply,
+    Target,
+    layer_registers,
+    pack,
+    register_addresses,
+    unpack,
+    word_bits,
+    word_depth,
+)
+from egru_hw.gateware.host_port import LOADED, HostPort, chunks
+from tests.helpers.streams import STALLS, generator, get, put, simulate
+
+CONFIG = preset("tiny")
+
+
+def packets(*commands):
+    return [PACKET.from_bits(int(command)) for command in commands]
+
+
+def writes(word, config, target):
+    return [
+        pack(Command.WRITE, 0, (word >> (32 * n)) & 0xFFFFFFFF)
+        for n in range(chunks(config, target))
+    ]
+
+
+@pytest.mark.parametrize("config", [preset("tiny"), preset("ulx3s-85f")], ids=["tiny", "85f"])
+@pytest.mark.parametrize("target", LOADED, ids=lambda target: target.name)
+def test_words_of_any_width_arrive_whole_and_at_rising_addresses(config, target):
+    rng = generator(1)
+    bits = word_bits(config, target)
+    words = [int.from_bytes(rng.bytes(bits // 8 + 1)) & ((1 << bits) - 1) for _ in range(5)]
+    start = word_depth(config, target) - len(words)
+    dut = HostPort(config)
+    port = getattr(dut, f"write_{target.name.lower()}")
+    stored = []
+
+    async def send(ctx):
+        ctx.set(dut.idle, 1)
+        commands = [pack(Command.SELECT, target, start)]
+        commands += [chunk for word in words for chunk in writes(word, config, target)]
+        await put(ctx, dut.i, packets(*commands))
+
+    async def watch(ctx):
+        while len(stored) < len(words):
+            _, _, valid, address, word = await ctx.tick().sample(
+                port.valid, port.payload.address, port.payload.data
+            )
+            if valid:
+                stored.append((address, word))
+        assert stored == [(start + n, word) for n, word in enumerate(words)]
+
+    simulate(dut, send, watch)
+
+
+def test_every_register_is_loaded_at_its_address_and_holds_its_power_up_value():
+    names = register_addresses(CONFIG)
+    init = {address: address % 2 for address in names.values()}
+    dut = HostPort(CONFIG, init)
+
+    def value_of(ctx, name):
+        if isinstance(name, str):
+            return ctx.get(dut.registers[name])
+        return ctx.get(dut.registers.layers[name[0]][name[1]])
+
+    async def bench(ctx):
+        for name, address in names.items():
+            assert value_of(ctx, name) == address % 2
+        ctx.set(dut.idle, 1)
+        values = [address * 7 for address in names.values()]
+        await put(
+            ctx,
+            dut.i,
+            packets(
+                pack(Command.SELECT, Target.REGISTERS, 0),
+                *(pack(Command.WRITE, 0, v) for v in values),
+            ),
+        )
+        await ctx.tick().repeat(2)
+        for (name, _), value in zip(names.items(), values, strict=True):
+            width = (
+                len(dut.registers[name])
+                if isinstance(name, str)
+                else layer_registers(CONFIG)[name[1]]
+            )
+            assert value_of(ctx, name) == value % (1 << width), name
+
+    simulate(dut, bench)
+
+
+@STALLS
+def test_state_counters_and_identity_are_read_back(stall):
+    rng = generator(2)
+    dut = HostPort(CONFIG)
+    states = rng.integers(-(2**15) + 1, 2**15, 6).tolist()
+    expected = [*states, *(100 + counter for counter in Counter), CONFIG.fingerprint]
+
+    async def states_port(ctx):
+        # Two cycles of latency, as UnitGroup has.
+        first = ctx.get(dut.state_unit)
+        while len(replies) < len(expected):
+            second, first = first, ctx.get(dut.state_unit)
+            await ctx.tick()
+            ctx.set(dut.state, states[second % len(states)])
+
+    replies = []
+
+    async def send(ctx):
+        ctx.set(dut.idle, 1)
+        for counter in Counter:
+            ctx.set(dut.counters[counter], 100 + counter)
+        commands = []
+        for target, count in (
+            (Target.STATE, len(states)),
+            (Target.COUNTERS, len(Counter)),
+            (Target.IDENTITY, 1),
+        ):
+            commands += [pack(Command.SELECT, target, 0), pack(Command.READ, 0, count)]
+        await put(ctx, dut.i, packets(*commands), stall, rng)
+
+    async def receive(ctx):
+        for _, packet in await get(ctx, dut.o, len(expected), stall, rng):
+            code, _, value = unpack(packet.as_bits())
+            assert code == Reply.DATA
+            replies.append(int(value))
+        assert [r & 0xFFFFFFFF for r in replies] == [e & 0xFFFFFFFF for e in expected]
+
+    simulate(dut, send, receive, states_port)
+
+
+def test_loading_waits_until_the_accelerator_is_idle():
+    dut = HostPort(CONFIG)
+
+    async def bench(ctx):
+        for command in (Command.SELECT, Command.WRITE, Command.READ):
+            ctx.set(dut.i.payload, PACKET.from_bits(int(pack(command))))
+            ctx.set(dut.i.valid, 1)
+            ctx.set(dut.idle, 0)
+            await ctx.tick()
+            assert not ctx.get(dut.i.ready)
+            ctx.set(dut.idle, 1)
+            assert ctx.get(dut.i.ready)
+            ctx.set(dut.i.valid, 0)
+
+    simulate(dut, bench)
+
+
+@STALLS
+def test_commands_for_the_sequencer_are_handed_on_in_order(stall):
+    rng = generator(3)
+    dut = HostPort(CONFIG)
+    codes = rng.choice([Command.RESET, Command.EVENT, Command.STEP, Command.READOUT], 60)
+    sent = [int(pack(code, n, n * 3)) for n, code in enumerate(codes.tolist())]
+
+    async def send(ctx):
+        await put(ctx, dut.i, packets(*sent), stall, rng)
+
+    async def receive(ctx):
+        got = await get(ctx, dut.commands, len(sent), stall, rng)
+        assert [packet.as_bits() for _, packet in got] == sent
+
+    simulate(dut, send, receive)

@@ -1,0 +1,122 @@
+"""Training a model on as its integers."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import golden.training.tune
+from golden import load_model, save_model
+from golden.quantization.quantize import QuantizeConfig, quantize
+from golden.tasks import TASKS
+from golden.training.loop import train
+from tests.helpers.toy import Toy, at_batch, run, toy_run
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def test_fine_tuning_writes_a_model_of_fewer_bits_and_repeats_itself(tmp_path):
+    out, fewer = tmp_path / "toy.safetensors", tmp_path / "toy-3bit.safetensors"
+    assert toy_run(out, "--rate", 0.02)[0] == 0
+    words = [str(out), "--weight-bits", "3", "--epochs", "4", "--rate", "0.01"]
+    files = []
+    for _ in range(2):
+        result = CliRunner().invoke(golden.training.tune.app, words)
+        assert result.exit_code == 0, result.output
+        files.append(fewer.read_bytes())
+    assert files[0] == files[1]
+
+    before, model = load_model(out), load_model(fewer)
+    assert (before.integer.weight_bits, model.integer.weight_bits) == (8, 3)
+    assert all(np.abs(layer.weight_recurrent).max() <= 3 for layer in model.integer.layers)
+    command = (
+        "python -m golden.training.tune toy.safetensors --weight-bits 3 --epochs 4 --rate 0.01"
+    )
+    assert model.config["training"]["command"] == command
+    assert model.config["before"]["results"] == before.config["results"]
+    x, labels = Toy().test()
+    outputs = model.integer.run(model.integer.quantize_inputs(x)).outputs
+    assert model.config["results"]["accuracy"][1] == (outputs.argmax(1) == labels).mean()
+    # Not what quantising alone would give: it has been trained.
+    after = quantize(before.network(), Toy().everything().inputs, QuantizeConfig(weight_bits=3))
+    assert not np.array_equal(after.readout.weight, model.integer.readout.weight)
+
+
+def test_fine_tuning_goes_on_only_from_the_same_model_and_width(tmp_path, monkeypatch):
+    models = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
+    for path, seed in zip(models, (0, 1), strict=True):
+        assert toy_run(path, "--epochs", 2, "--seed", seed)[0] == 0
+    loaded = load_model(models[0])
+    other = load_model(models[1]).network()
+    # As the first says of itself, but with the weights of the second.
+    save_model(models[1], other, None, loaded.config)
+
+    def fine_tune(model, *words):
+        words = [model, "--epochs", 3, "--out", tmp_path / "tuned", *words]
+        result = CliRunner().invoke(golden.training.tune.app, [str(word) for word in words])
+        return result.exit_code, result.output
+
+    acting = at_batch(1, lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setitem(TASKS, "toy", acting)
+    assert fine_tune(models[0])[0] == 130
+    for words in ((models[1],), (models[0], "--weight-bits", 5)):
+        code, output = fine_tune(*words, "--resume")
+        assert code == 1, output
+        assert "was written by a training with other options or of another model" in output
+    assert fine_tune(models[0], "--resume")[0] == 0
+
+
+def test_fine_tuning_by_several_processes_reports_once(tmp_path):
+    model = tmp_path / "model.safetensors"
+    words = ["delay-copy", "--hidden", "6", "--epochs", "1", "--limit", "11"]
+    assert run(*words, "--out", model)[0] == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               "--nproc-per-node", "2", "-m", "golden.training.tune", model,
+               "--epochs", "1"]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=environment, timeout=300, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("test set:") == 1
+    assert done.stderr.count("wrote ") == 1
+    assert load_model(tmp_path / "model-4bit.safetensors").integer.weight_bits == 4
+
+
+def test_what_was_trained_is_kept_though_it_has_no_integers(tmp_path, monkeypatch):
+    out = tmp_path / "toy.safetensors"
+    assert toy_run(out, "--epochs", 1)[0] == 0
+
+    def refuse(self):
+        raise ValueError("an accumulator could overflow")
+
+    def train_too_far(*arguments):
+        trained = train(*arguments)
+        monkeypatch.setattr(
+            "golden.quantization.quantized_network.QuantizedNetwork.integer", refuse
+        )
+        return trained
+
+    monkeypatch.setattr("golden.training.tune.train", train_too_far)
+    result = CliRunner().invoke(golden.training.tune.app, [str(out), "--epochs", "1"])
+    assert result.exit_code == 1
+    output = re.sub(r"\s+", " ", result.output)
+    assert "holds the float network only: an accumulator could overflow" in output
+    fewer = load_model(tmp_path / "toy-4bit.safetensors")
+    assert fewer.integer is None
+    assert len(fewer.config["results"]["loss"]) == 1
+
+
+def test_fine_tuning_needs_a_model_with_integers(tmp_path):
+    out = tmp_path / "toy.safetensors"
+    assert toy_run(out, "--model", "gru", "--epochs", 1)[0] == 0
+    result = CliRunner().invoke(golden.training.tune.app, [str(out)])
+    assert result.exit_code == 1
+    output = re.sub(r"\s+", " ", result.output)
+    assert "has no integer model to train: name one of an EGRU" in output
+    assert not (tmp_path / "toy-4bit.safetensors").exists()

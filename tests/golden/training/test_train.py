@@ -1,0 +1,429 @@
+"""The training command: reproducible, resumable, and clear about what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import egru_cli.eval
+from golden import load_model
+from golden.evaluation import fold, in_words, score_network
+from golden.tasks import TASKS, Split, Task
+from golden.training.batches import Batches
+from golden.training.build import interpreter
+from golden.training.loop import CheckpointError, Files, train
+from golden.training.recipes import Recipe
+from tests.helpers.toy import RECIPE, Toy, at_batch, course, equal, run, toy_run, weights
+
+SHIPPED = Path(__file__).parents[3] / "golden" / "models" / "mnist1d.safetensors"
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def test_writes_a_model_a_report_and_the_course_of_the_training(tmp_path):
+    out = tmp_path / "new" / "toy.safetensors"
+    code, output = toy_run(out, "--rate", 0.02)
+    assert code == 0, output
+    assert "accuracy:" in output
+    assert sorted(p.suffix for p in out.parent.iterdir()) == [
+        ".csv", ".json", ".safetensors", ".tensorboard",
+    ]  # fmt: skip
+    report = json.loads(out.with_suffix(".json").read_text())
+    rows = course(out)
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 7))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert any(out.with_suffix(".tensorboard").iterdir())
+
+    model = load_model(out)
+    command = "python -m golden.training.build toy --hidden 4 --rate 0.02"
+    assert model.config["training"]["command"] == command
+    assert model.config["results"] == report["results"]
+    x, labels = Toy().test()
+    outputs = model.integer.run(model.integer.quantize_inputs(x)).outputs
+    assert report["results"]["accuracy"][1] == (outputs.argmax(1) == labels).mean()
+    logits = model.network()(torch.from_numpy(x))
+    assert report["results"]["accuracy"][0] == (logits.argmax(1).numpy() == labels).mean()
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item()
+    assert report["results"]["loss"][0] == pytest.approx(loss, rel=1e-5)
+
+    evaluated = CliRunner().invoke(egru_cli.eval.app, [str(out), "--json"])
+    found = json.loads(evaluated.stdout)
+    assert {name: found[name] for name in report["results"]} == report["results"]
+
+
+def test_the_smallest_training_there_is_works(tmp_path):
+    assert toy_run(tmp_path / "a", "--epochs", 1, "--hidden", 1, "--limit", 1)[0] == 0
+
+
+def test_same_seed_gives_the_same_file_and_another_seed_another(tmp_path):
+    files = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert toy_run(tmp_path / name, "--seed", seed, "--epochs", 2)[0] == 0
+        files.append((tmp_path / name).read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+@pytest.mark.parametrize("model", ["egru", "gru", "lstm"])
+def test_resuming_after_ctrl_c_equals_an_uninterrupted_run(tmp_path, monkeypatch, model):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert toy_run(whole, "--model", model)[0] == 0
+    acting = at_batch(7, lambda: signal.raise_signal(signal.SIGINT))  # in the fourth epoch
+    monkeypatch.setitem(TASKS, "toy", acting)
+    code, output = toy_run(parts, "--model", model)
+    assert code == 130
+    assert "--resume" in output
+    assert not parts.exists()
+    checkpoint = torch.load(parts.with_suffix(".checkpoint"), weights_only=True)
+    assert len(checkpoint["history"]) == 4
+    assert toy_run(parts, "--model", model, "--resume")[0] == 0
+    assert whole.read_bytes() == parts.read_bytes()
+    assert course(whole) == course(parts)
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setitem(TASKS, "toy", at_batch(3, twice))
+    code, output = toy_run(tmp_path / "a")
+    assert code == 130
+    assert "--resume" in output
+    checkpoint = torch.load(tmp_path / "a.checkpoint", weights_only=True)
+    assert len(checkpoint["history"]) == 1
+
+
+def test_a_network_that_cannot_be_quantised_is_kept(tmp_path, monkeypatch):
+    def refuse(network, inputs):
+        raise ValueError("an accumulator could overflow")
+
+    monkeypatch.setattr("golden.training.build.quantize", refuse)
+    code, output = toy_run(tmp_path / "a")
+    assert code == 1
+    assert "holds the float network only: an accumulator could overflow" in output
+    file = load_model(tmp_path / "a")
+    assert file.integer is None
+    assert len(file.config["results"]["accuracy"]) == 1
+    assert file.network()(torch.zeros(1, 4, file.network().config["input_size"])).isfinite().all()
+
+
+def test_a_crash_costs_the_epoch_it_was_in(tmp_path):
+    def crash():
+        raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        train(at_batch(9, crash), RECIPE, Files(tmp_path / "c"))
+    again = at_batch(4, crash)  # two epochs of two batches are left: the fifth batch never comes
+    network, history = train(again, RECIPE, Files(tmp_path / "c"), resume=True)
+    expected, _ = train(Toy(), RECIPE, Files(tmp_path / "d"))
+    assert len(history) == 6
+    assert equal(weights(network), weights(expected))
+
+
+def test_early_stopping_keeps_the_best_epoch_and_trains_without_the_validation_set(tmp_path):
+    seen = set()
+
+    class Watching(Toy):
+        def augment(self, inputs, rng):
+            seen.update(x.tobytes() for x in inputs)
+            return super().augment(inputs, rng)
+
+    recipe = replace(RECIPE, patience=2, epochs=60, rate=0.3, hidden=8)
+    task = Watching()
+    network, history = train(task, recipe, Files(tmp_path / "a"))
+    losses = [epoch.validation_loss for epoch in history]
+    best = losses.index(min(losses))
+    assert len(history) == best + 3 < 60
+    validation = task.validation()
+    assert len(validation.targets) == 12
+    assert seen == {x.tobytes() for x in task.train().inputs}
+    with torch.no_grad():
+        logits = network(torch.from_numpy(validation.inputs))
+    loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(validation.targets))
+    assert loss.item() == pytest.approx(losses[best], rel=1e-5)
+
+
+def test_a_training_that_has_stopped_early_is_resumed_by_no_further_epoch(tmp_path):
+    recipe = replace(RECIPE, patience=2, epochs=60, rate=0.3, hidden=8)
+    network, history = train(Toy(), recipe, Files(tmp_path / "a"))
+    assert len(history) < 60
+
+    def fail():
+        raise AssertionError("a batch was drawn")
+
+    again, same = train(at_batch(0, fail), recipe, Files(tmp_path / "a"), resume=True)
+    assert same == history
+    assert equal(weights(again), weights(network))
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(tmp_path, monkeypatch):
+    @dataclass(frozen=True, eq=False)
+    class Broken(Toy):
+        def augment(self, inputs, rng):
+            return inputs * np.float32(np.nan)
+
+    monkeypatch.setitem(TASKS, "toy", Broken())
+    code, output = toy_run(tmp_path / "a", "--rate", 0.5)
+    assert code == 1
+    assert "the loss of epoch 1 is no longer a number: train with a lower --rate than 0.5" in output
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m", "m-0.5", "m.json", "m.csv", "m.checkpoint"])
+def test_no_name_of_a_model_is_that_of_another_file_beside_it(name):
+    def all_of(files):
+        return {files.model, files.checkpoint, files.best, files.history, files.report,
+                files.tensorboard}  # fmt: skip
+
+    files = all_of(Files(Path(name)))
+    assert len(files) == 6
+    if name == "m-0.5":
+        assert not files & all_of(Files(Path("m-0.7")))
+    if name == "m.safetensors":
+        assert Path("m.json") in files
+
+
+def test_a_checkpoint_is_whole_or_the_last_one_whatever_its_name(tmp_path, monkeypatch):
+    out = tmp_path / "a {x} [b].safetensors"
+
+    def stop():
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setitem(TASKS, "toy", at_batch(3, stop))
+    code, output = toy_run(out)
+    assert code == 130
+    assert "go on with --resume, from" in output
+    assert str(out.name).removesuffix(".safetensors") in output
+    before = out.with_suffix(".checkpoint").read_bytes()
+
+    def fail(source, target):  # as a full disk would, or a kill
+        raise OSError("no space left")
+
+    monkeypatch.setitem(TASKS, "toy", Toy())
+    with monkeypatch.context() as patched:
+        patched.setattr("golden.model_file.os.replace", fail)
+        code, output = toy_run(out, "--resume")
+    assert (code, "no space left" in output) == (1, True)
+    assert out.with_suffix(".checkpoint").read_bytes() == before
+    assert toy_run(out, "--resume")[0] == 0
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [
+        ".csv", ".json", ".safetensors", ".tensorboard"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--clip", "--update-bias", "--activity-price"])
+def test_infinite_options_rejected(tmp_path, option):
+    code, output = toy_run(tmp_path / "a", option, "inf")
+    assert code == 1
+    assert f"{option} is inf: a finite number is wanted" in output
+
+
+def test_an_enormous_loss_is_told():
+    results = {"loss": [1000.0], "accuracy": [0.1], "activity": [[0.1]], "test_targets": 5}
+    assert "perplexity inf" in in_words(results)
+
+
+def test_more_units_than_memory_holds_get_a_sentence(tmp_path):
+    code, output = run("toy", "--hidden", 10**8, "--out", tmp_path / "a")
+    assert code == 1
+    assert output.startswith("error: there is not enough memory")
+
+
+def test_several_processes_record_the_command_that_repeats_them(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert interpreter() == ["torchrun", "--nproc-per-node", "2", "-m"]
+    monkeypatch.delenv("WORLD_SIZE")
+    assert interpreter() == ["python", "-m"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PK")]
+)
+def test_a_best_epoch_that_cannot_be_read_is_noticed_before_training_goes_on(tmp_path, damage):
+    def crash():
+        raise RuntimeError("crash")
+
+    def fail():
+        raise AssertionError("a batch was drawn")
+
+    recipe, files = replace(RECIPE, patience=5), Files(tmp_path / "a")
+    with pytest.raises(RuntimeError, match="crash"):
+        train(at_batch(5, crash), recipe, files)
+    damage(files.best)
+    with pytest.raises(CheckpointError, match=r"a\.best\.checkpoint"):
+        train(at_batch(0, fail), recipe, files, resume=True)
+
+
+def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
+    texts = [tmp_path / name for name in ("a.txt", "b.txt")]
+    for path, words in zip(texts, ("abc bca. ", "abd bda. "), strict=True):
+        path.write_text(words * 300)
+    out = tmp_path / "model.safetensors"
+    words = ("charlm", "--data", texts[0], "--hidden", 3, "--epochs", 1, "--batch", 2)
+    assert run(*words, "--out", out)[0] == 0
+    for path, code in zip(texts, (0, 1), strict=True):
+        result = CliRunner().invoke(egru_cli.eval.app, [str(out), "--data", str(path)])
+        assert result.exit_code == code, result.output
+    assert "has other symbols than the one that the model was trained on" in result.output
+
+
+def test_activity_above_its_target_is_priced_away(tmp_path):
+    activity = []
+    for price in (0.0, 5.0):
+        recipe = Recipe(hidden=10, epochs=30, activity_price=price, target_activity=0.05, layers=2)
+        activity.append(train(Toy(), recipe, Files(tmp_path / "c"))[1][-1].activity)
+    assert activity[1] < 0.75 * activity[0]
+
+
+def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
+    @dataclass(frozen=True, eq=False)
+    class Symbols(Task):
+        name, readout, stream = "symbols", "steps", True
+        input_size = classes = 3
+
+        def everything(self):
+            symbols = np.random.default_rng(0).integers(0, 3, 241)
+            return Split(symbols[None, :-1], symbols[None, 1:])
+
+        test = everything
+
+    # Too small a rate to change anything: the loss is that of the network as it is at the end.
+    recipe = Recipe(hidden=12, epochs=1, batch=4, rate=1e-12, window=5, threshold_mean=0.05)
+    network, history = train(Symbols(), recipe, Files(tmp_path / "a"))
+    streams = fold(Symbols().everything(), 4)
+    assert history[0].loss == pytest.approx(score_network(network, streams, True).loss, rel=1e-6)
+    cut = Split(*(array.reshape(-1, 5) for array in streams))
+    assert history[0].loss != pytest.approx(score_network(network, cut, False).loss, rel=1e-4)
+
+
+def test_processes_share_a_batch_and_every_epoch_draws_anew():
+    def inputs(epoch, rank, processes):
+        found = list(Batches(Toy(), replace(RECIPE, batch=7), lambda: epoch, rank, processes))
+        return [batch.inputs for batch in found if batch.share]
+
+    whole = inputs(0, 0, 1)
+    parts = [inputs(0, rank, 2) for rank in range(2)]
+    assert len(whole) == 18
+    for batch, even, odd in zip(whole, parts[0], [*parts[1], whole[0][:0]], strict=False):
+        assert torch.equal(batch[0::2], even)
+        assert len(odd) == 0 or torch.equal(batch[1::2], odd)
+    assert torch.equal(inputs(0, 0, 1)[0], whole[0])
+    assert not torch.equal(inputs(1, 0, 1)[0], whole[0])
+
+
+def test_several_processes_equal_one_within_rounding(tmp_path):
+    # Batches of 5, 5 and 1: of unequal parts, and one of which a process has none.
+    words = ["delay-copy", "--hidden", "6", "--epochs", "2", "--batch", "5", "--limit", "11",
+             "--activity-price", "1", "--start-activity", "0",
+             "--target-activity", "0"]  # fmt: skip
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert run(*words, "--out", one)[0] == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               "--nproc-per-node", "2", "-m", "golden.training.build"]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, *words, "--out", two], check=True, env=environment, timeout=300)
+    models = [load_model(path) for path in (one, two)]
+    for name, value in models[0].parameters.items():
+        assert np.allclose(value, models[1].parameters[name], rtol=0, atol=1e-5), name
+    losses = [[float(row["loss"]) for row in course(path)] for path in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("mnist2d",), "'mnist2d' is not one of: mnist1d, "),
+        (("toy", "--model", "rnn"), "Invalid value for '--model'"),
+        (("toy", "--epochs", 0), "Invalid value for '--epochs'"),
+        (("toy", "--hidden", "many"), "Invalid value for '--hidden'"),
+        (("toy", "--colour", "red"), "No such option: --colour"),
+        ((), "Missing argument 'TASK'"),
+    ],
+)
+def test_bad_arguments_rejected(words, sentence):
+    code, output = run(*words)
+    assert code == 2
+    assert sentence.lower() in output.lower()
+
+
+def test_resuming_from_nothing_rejected(tmp_path):
+    code, output = toy_run(tmp_path / "a", "--resume")
+    assert (code, output.count("error:")) == (1, 1)
+    assert "there is no checkpoint at" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("toy", "--scan", "rows"), "error: toy takes no --scan"),
+        (("toy", "--embedding", 5), "error: --embedding is for language models, and toy is none"),
+        (("smnist",), "error: smnist needs data: fetch"),
+    ],
+)
+def test_options_that_do_not_fit_the_task_rejected(words, sentence, tmp_path):
+    code, output = run(*words, "--out", tmp_path / "a")
+    assert code == 1
+    assert sentence in output
+    assert not any(tmp_path.iterdir())
+
+
+def test_resuming_with_other_options_rejected(tmp_path, monkeypatch):
+    acting = at_batch(1, lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setitem(TASKS, "toy", acting)
+    assert toy_run(tmp_path / "a")[0] == 130
+    code, output = toy_run(tmp_path / "a", "--resume", "--seed", 4)
+    assert code == 1
+    assert "was written by a training with other options" in output
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_damaged_checkpoints_rejected(tmp_path, content):
+    path = tmp_path / "a.checkpoint"
+    if content is None:
+        torch.save([1], path)
+    else:
+        path.write_bytes(content)
+    code, output = toy_run(tmp_path / "a", "--resume")
+    assert code == 1
+    assert "is not a readable checkpoint" in output
+
+
+def test_places_that_cannot_be_written_rejected(tmp_path):
+    (tmp_path / "file").write_text("")
+    code, output = toy_run(tmp_path / "file" / "a")
+    assert code == 1
+    assert output.startswith("error:")
+
+
+def test_the_other_shipped_model_is_the_recorded_one():
+    model = load_model(SHIPPED.with_name("digits.safetensors"))
+    root = SHIPPED.parents[2]
+    record = json.loads((root / "docs" / "results" / "digits-egru-0.json").read_text())
+    scores = [record["scores"][kind] for kind in ("float", "INT8")]
+    assert model.config["results"]["accuracy"] == [score["accuracy"] for score in scores]
+    assert model.config["training"]["command"] == record["command"]
+    assert model.integer.weight_bits == 8
+
+
+def test_shipped_model_does_what_its_file_claims():
+    model = load_model(SHIPPED)
+    inputs, labels = TASKS[model.config["task"]].test()
+    result = model.integer.run(model.integer.quantize_inputs(inputs))
+    claims = model.config["results"]
+    before, after = claims["accuracy"]
+    assert (result.outputs.argmax(1) == labels).mean() == after
+    assert result.activity[0] == claims["activity"][0][1]
+    assert before >= 0.97
+    assert after >= before - 0.005
+    assert result.activity[0] <= 0.2
+    with torch.no_grad():
+        logits = model.network()(torch.from_numpy(inputs))
+    # Rounding differs between machines: a threshold may be crossed here and not there.
+    assert abs((logits.argmax(1).numpy() == labels).mean() - before) <= 0.002
