@@ -1,1 +1,1 @@
-"""The command `egru`: one file for each subcommand."""
+"""The command ``egru``: one file for each subcommand."""

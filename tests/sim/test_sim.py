@@ -1,13 +1,10 @@
-"""``make sim``'s program: what it reports, and what it says when something is wrong."""
+"""Simulation as a library: comparison, bound, and inputs."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-import egru_cli.sim as command
 import sim
 from egru_hw.contract.config import preset
 from sim.compare import compare
@@ -105,58 +102,6 @@ def test_stall_that_is_no_probability_rejected(stall):
 def test_unknown_backend_rejected():
     with pytest.raises(ValueError, match="backend must be 'verilator' or 'amaranth', not 'icarus'"):
         sim.run(random_model(generator(3), 1, (1,)), np.ones((1, 1, 1), int), backend="icarus")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--model", "README.md"], "README.md"),
-        (["--model", "nowhere.safetensors"], "nowhere.safetensors"),
-        (["--preset", "huge"], "no preset 'huge'"),
-        (["--stall", "2"], "stall must be a probability"),
-        (["--sequences", "1001"], "there are 1000 test sequences, not 1001"),
-    ],
-)
-def test_bad_arguments_get_one_sentence_and_a_status(arguments, sentence, tmp_path):
-    result = CliRunner().invoke(command.app, [*arguments, "--out", str(tmp_path / "out")])
-    assert result.exit_code == 2
-    assert sentence in result.output.replace("\n", "")
-    assert "Traceback" not in result.output
-    assert not (tmp_path / "out" / "report.json").exists()
-
-
-def report_of(simulation, monkeypatch, tmp_path):
-    """Run the command with ``simulation`` as what the simulator found."""
-    monkeypatch.setattr(command, "run", lambda *args, **options: simulation)
-    result = CliRunner().invoke(command.app, ["--sequences", "3", "--out", str(tmp_path)])
-    return result, json.loads((tmp_path / "report.json").read_text())
-
-
-def test_a_mismatch_is_named_and_fails_the_command(monkeypatch, tmp_path):
-    result, report = report_of(spoil(simulate_tiny(), "event"), monkeypatch, tmp_path)
-    assert result.exit_code == 1
-    assert "first event at sequence 2, step 3, layer 1, unit 1" in result.output.replace("\n", "")
-    assert report["mismatches"] == 1
-    assert (tmp_path / "raster.png").stat().st_size > 10_000
-
-
-def test_the_report_holds_what_the_table_shows(monkeypatch, tmp_path):
-    simulation = simulate_tiny()
-    result, report = report_of(simulation, monkeypatch, tmp_path)
-    assert result.exit_code == 0
-    assert report["cycles_per_step"] == simulation.cycles / 18
-    assert report["cycles_over_bound"] == simulation.cycles / simulation.bound
-    assert report["dense_macs_per_step"] == 3 * 5 * (2 + 5) + 3 * 4 * (5 + 4)
-    assert set(report["accuracy"]) == {"float", "integer", "RTL"}
-    assert f"{report['cycles_per_step']:.1f}" in result.output
-
-
-def test_without_torch_the_recorded_float_accuracy_is_shown_as_such(monkeypatch, tmp_path):
-    monkeypatch.setattr(command, "find_spec", lambda name: None)
-    _, report = report_of(simulate_tiny(), monkeypatch, tmp_path)
-    shipped = command.load(command.SHIPPED_MODEL)
-    recorded = report["accuracy"]["float (recorded, whole test set)"]
-    assert recorded == shipped.config["results"]["accuracy"][0] > 0.9
 
 
 def test_waves_are_recorded_where_asked(tmp_path):

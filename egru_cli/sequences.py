@@ -1,0 +1,120 @@
+"""Sequences of real numbers from a user's file."""
+
+import csv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+KEY = "inputs"
+"""Name of the sequences in a .npz file that holds several arrays."""
+
+
+def read(path: Path, features: int) -> np.ndarray:
+    """Read sequences for a model of ``features`` inputs, C: float32 (N, T, C), all finite.
+
+    A .npy file holds an array (N, T, C), (T, C) or, if C is 1, (T,); a .npz file the same as
+    its only array or under the name ``inputs``. A .csv file holds one sequence, a line of C
+    numbers per step, perhaps below a line of titles.
+
+    Raises:
+        ValueError: the file holds anything else; one sentence.
+        OSError: it cannot be read.
+    """
+    readers = {".npy": _numpy, ".npz": _archive, ".csv": _text}
+    if path.suffix.lower() not in readers:
+        raise ValueError(f"{path}: expected a file named *.npy, *.npz or *.csv")
+    array = readers[path.suffix.lower()](path)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{path} holds values of type {array.dtype}: expected real numbers")
+    if array.size == 0:
+        raise ValueError(f"{path} is empty: its shape is {array.shape}")
+    return _finite(path, _shaped(path, array, features).astype(np.float32))
+
+
+def _shaped(path: Path, array: np.ndarray, features: int) -> np.ndarray:
+    """``array`` as (N, T, C)."""
+    if array.ndim == 1 and features == 1:
+        array = array[:, np.newaxis]
+    if array.ndim == 2:
+        array = array[np.newaxis]
+    if array.ndim != 3 or array.shape[-1] != features:
+        single = ", (T,)" if features == 1 else ""
+        raise ValueError(
+            f"{path} has the shape {array.shape}, but the model takes {features} features per "
+            f"step: expected (N, T, {features}), (T, {features}){single}"
+        )
+    return array
+
+
+def _finite(path: Path, array: np.ndarray) -> np.ndarray:
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        sequence, step, feature = wrong[0]
+        raise ValueError(
+            f"{path} has {array[tuple(wrong[0])]} at sequence {sequence}, step {step}, "
+            f"feature {feature}: expected finite numbers in float32"
+        )
+    return array
+
+
+def _numpy(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise _unreadable(path, "an array", error) from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path} is an archive of arrays: name it *.npz")
+    return array
+
+
+def _archive(path: Path) -> np.ndarray:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = list(arrays)
+            name = names[0] if len(names) == 1 else KEY
+            if name in names:
+                return arrays[name]
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise _unreadable(path, "an archive of arrays", error) from None
+    held = ", ".join(names) or "no arrays"
+    raise ValueError(f"{path} has no array named {KEY!r}: it holds {held}")
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> ValueError:
+    if "pickle" in str(error) and "Object arrays" in str(error):
+        return ValueError(f"{path} holds Python objects: expected an array of real numbers")
+    return ValueError(f"{path} is not {what} written by numpy, or it is damaged")
+
+
+def _text(path: Path) -> np.ndarray:
+    rows: list[list[float]] = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for number, cells in enumerate(csv.reader(file), 1):
+                if not cells or (number == 1 and not any(map(_is_number, cells))):
+                    continue  # an empty line, or titles
+                rows.append(_numbers(f"{path}, line {number}", cells))
+                if len(rows[-1]) != len(rows[0]):
+                    raise ValueError(
+                        f"{path}, line {number}: expected {len(rows[0])} numbers, as above, "
+                        f"not {len(rows[-1])}"
+                    )
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f"{path} is not a text file in UTF-8") from None
+    return np.array(rows)
+
+
+def _numbers(place: str, cells: list[str]) -> list[float]:
+    for cell in cells:
+        if not _is_number(cell):
+            raise ValueError(f"{place}: expected a number, not {cell!r}")
+    return [float(cell) for cell in cells]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

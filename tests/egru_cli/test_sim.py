@@ -1,0 +1,63 @@
+"""``egru sim``: what it reports, and how it refuses bad input."""
+
+import json
+
+import pytest
+
+import egru_cli.sim as command
+from golden.model_file import load
+from tests.helpers.command import invoke
+from tests.sim.test_sim import simulate_tiny, spoil
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["README.md"], "README.md is not a readable safetensors file"),
+        (["nowhere"], "there is no model nowhere: name a model file or one of digits, mnist1d"),
+        (["--preset", "huge"], "no preset 'huge'"),
+        (["--stall", "2"], "stall must be a probability"),
+        (["--sequences", "1001"], "--sequences 1001: mnist1d has 1000 test sequences"),
+    ],
+)
+def test_bad_arguments_get_one_sentence_and_a_status(arguments, sentence, tmp_path):
+    result = invoke("sim", *arguments, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert f"error: {sentence}" in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def report_of(simulation, monkeypatch, tmp_path, *words):
+    """Run the command with ``simulation`` as what the simulator found."""
+    monkeypatch.setattr(command, "run", lambda *args, **options: simulation)
+    result = invoke("sim", *words, "--sequences", 3, "--out", tmp_path)
+    return result, json.loads((tmp_path / "report.json").read_text())
+
+
+def test_a_mismatch_is_named_and_fails_the_command(monkeypatch, tmp_path):
+    result, report = report_of(spoil(simulate_tiny(), "event"), monkeypatch, tmp_path)
+    assert result.exit_code == 1
+    assert "mismatch: first event at sequence 2, step 3, layer 1, unit 1" in result.stderr
+    assert report["mismatches"] == 1
+    assert (tmp_path / "raster.png").stat().st_size > 10_000
+
+
+def test_the_report_holds_what_the_table_on_standard_output_shows(monkeypatch, tmp_path):
+    simulation = simulate_tiny()
+    result, report = report_of(simulation, monkeypatch, tmp_path)
+    assert result.exit_code == 0
+    assert report["cycles_per_step"] == simulation.cycles / 18
+    assert report["cycles_over_bound"] == simulation.cycles / simulation.bound
+    assert report["dense_macs_per_step"] == 3 * 5 * (2 + 5) + 3 * 4 * (5 + 4)
+    assert set(report["accuracy"]) == {"float", "integer", "RTL"}
+    assert "mnist1d on ulx3s-85f" in result.stdout
+    assert f"{report['cycles_per_step']:.1f}" in result.stdout
+    assert "wrote" in result.stderr
+
+
+def test_without_torch_the_recorded_float_accuracy_is_shown_as_such(monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    _, report = report_of(simulate_tiny(), monkeypatch, tmp_path)
+    recorded = report["accuracy"]["float (recorded, whole test set)"]
+    assert recorded == load(command.find("mnist1d")).config["results"]["accuracy"][0] > 0.9
