@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from egru_hw.contract.config import preset
 from egru_hw.host.driver import TransportError
 from golden.model_file import ModelFile, ModelFileError, load
-from golden.tasks import Task, configure
+from golden.tasks import Task, of_model
 from sim import report as reports
 from sim.backends.verilator_install import ToolError
 from sim.simulation import BUILD, DEFAULT_PRESET, Simulation, run
@@ -92,7 +92,7 @@ def main(
 def _task(file: ModelFile, data: Path | None) -> Task:
     """The task that the model was trained on."""
     try:
-        task = configure(file.config.get("task"), data=data, **file.config.get("options", {}))
+        task = of_model(file.path, file.config, data)
     except ValueError as error:
         raise ModelFileError(f"{file.path}: there are no test sequences for it: {error}") from None
     if task.readout != "mean":

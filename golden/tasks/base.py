@@ -1,11 +1,14 @@
 """What a task is: sequences to train on, to validate on and to test on, as plain numpy."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
+
+from golden.recipe import Recipe
 
 
 class DataError(ValueError):
@@ -51,9 +54,20 @@ class Task(ABC):
         return None
 
     @property
-    def recipe(self) -> str:
-        """The entry of golden/recipes.py that it is trained by."""
-        return self.name
+    def recipe(self) -> Recipe:
+        """How a network is trained on this task."""
+        return Recipe()
+
+    @property
+    def cell_recipes(self) -> Mapping[str, Recipe]:
+        """Recipes of the cells for which :attr:`recipe` is not the best, by name."""
+        return {}
+
+    def recipe_for(self, cell: str | None = None) -> Recipe:
+        """The recipe for networks of that cell; None for :attr:`recipe`'s own."""
+        if cell is None:
+            return self.recipe
+        return replace(self.cell_recipes.get(cell, self.recipe), cell=cell)
 
     @property
     @abstractmethod

@@ -1,9 +1,11 @@
 """Delayed copy: bits to be kept in mind and repeated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import Split, Task
 
 
@@ -26,6 +28,15 @@ class DelayCopy(Task):
     readout = "steps"
     input_size = 3
     classes = 2
+    recipe = Recipe(
+        epochs=40,
+        batch_size=16,
+        activity_price=0.0,
+        surrogate_width=0.3,
+        threshold_mean=0.01,
+        update_bias=2.0,
+    )
+    cell_recipes: ClassVar = {"lstm": replace(recipe, forget_bias=2.0)}
 
     def everything(self) -> Split:
         patterns = self._patterns()

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import DataError, FileTask, Split
 from golden.tasks.warp import warp_time
 
@@ -49,6 +50,7 @@ class SpokenDigits(FileTask):
     name = "digits"
     input_size = BANDS
     classes = 10
+    recipe = Recipe(epochs=80, batch_size=50, learning_rate=4e-3, target_activity=0.085)
     source = "the Free Spoken Digit Dataset (the zip file of its repository, or its recordings)"
 
     def everything(self) -> Split:

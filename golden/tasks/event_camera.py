@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import DataError, FileTask, Split
 
 LARGEST_COUNT = 8
@@ -121,6 +122,7 @@ class DvsGesture(_EventTask):
 
     name = "dvsgesture"
     classes = 11
+    recipe = Recipe(hidden_size=512, epochs=100, patience=20, batch_size=32, learning_rate=1e-3)
     source = (
         "DVS128 Gesture as tonic offers it (ibmGestureTrain.tar.gz and ibmGestureTest.tar.gz) "
         "and unpack both into a folder DVSGesture"
@@ -143,6 +145,7 @@ class SpikingDigits(_EventTask):
 
     name = "shd"
     classes = 20
+    recipe = Recipe(hidden_size=256, epochs=60, patience=15, batch_size=64, learning_rate=2e-3)
     source = (
         "the Spiking Heidelberg Digits (shd_train.h5.zip and shd_test.h5.zip) and unpack both "
         "into a folder SHD"

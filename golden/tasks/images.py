@@ -3,18 +3,41 @@
 import gzip
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import DataError, FileTask, Split
 from golden.tasks.warp import warp_images
 
 # The most that augmentation moves (pixels), turns (radians), scales and slants an image.
 SHIFT, TURN, SCALE, SHEAR = 2.0, 0.2, 0.1, 0.1
+
+RECIPES = {
+    "rows": Recipe(
+        epochs=60,
+        learning_rate=1e-2,
+        target_activity=0.14,
+        activity_price=1.0,
+        surrogate_width=1.0,
+        threshold_mean=0.05,
+        update_bias=-1.0,
+    ),
+    # As many epochs as fit into an hour on one core, and a memory for 784 steps.
+    "pixels": Recipe(
+        epochs=30,
+        learning_rate=7e-3,
+        target_activity=0.14,
+        activity_price=1.0,
+        surrogate_width=0.3,
+        threshold_mean=0.01,
+        update_bias=4.0,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +60,16 @@ class SequentialMnist(FileTask):
     )
 
     @property
-    def recipe(self) -> str:
-        return self.name if self.scan == "rows" else f"{self.name}-{self.scan}"
+    def recipe(self) -> Recipe:
+        return RECIPES[self.scan]
+
+    @property
+    def cell_recipes(self) -> dict[str, Recipe]:
+        if self.scan == "rows":
+            other = replace(self.recipe, learning_rate=6e-3)
+        else:
+            other = replace(self.recipe, learning_rate=2e-3, forget_bias=3.0)
+        return {"gru": other, "lstm": other}
 
     @property
     def input_size(self) -> int:

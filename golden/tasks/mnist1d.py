@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import Split, Task
 from golden.tasks.warp import warp_time
 
@@ -21,6 +22,7 @@ class Mnist1D(Task):
     name = "mnist1d"
     input_size = 1
     classes = 10
+    recipe = Recipe(epochs=360, target_activity=0.108, target_until=0.7, activity_price=2.0)
 
     @cached_property
     def _data(self) -> dict[str, np.ndarray]:

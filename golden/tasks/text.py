@@ -2,12 +2,14 @@
 
 import hashlib
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import DataError, FileTask, Split
 
 FEWEST_CHARACTERS = 1000
@@ -62,6 +64,22 @@ class CharacterModel(TextTask):
 
     name = "charlm"
     source = "a text file in UTF-8, for example tinyshakespeare's input.txt"
+    recipe = Recipe(
+        hidden_size=256,
+        epochs=8,
+        batch_size=32,
+        window=64,
+        learning_rate=2e-2,
+        weight_decay=0.1,
+        target_activity=0.195,
+        activity_price=0.5,
+        surrogate_width=1.0,
+        threshold_mean=0.05,
+        update_bias=-1.0,
+    )
+    cell_recipes: ClassVar = dict.fromkeys(
+        ("gru", "lstm"), replace(recipe, learning_rate=1e-2, weight_decay=1e-2)
+    )
 
     @cached_property
     def _text(self) -> str:
@@ -114,6 +132,24 @@ class WordModel(TextTask):
     source = (
         "Penn Treebank (ptb.train.txt, ptb.valid.txt, ptb.test.txt) or WikiText-2 "
         "(wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens) into one folder"
+    )
+    recipe = Recipe(
+        hidden_size=1350,
+        num_layers=3,
+        embedding_size=750,
+        epochs=200,
+        patience=20,
+        batch_size=64,
+        window=70,
+        learning_rate=1e-3,
+        weight_decay=1e-5,
+        clip=0.25,
+        target_activity=0.2,
+        surrogate_width=0.28,
+        threshold_mean=0.01,
+        dropout=0.4,
+        word_dropout=0.1,
+        drop_connect=0.5,
     )
 
     def check(self) -> None:
