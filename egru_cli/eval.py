@@ -12,15 +12,14 @@ from golden.tasks import of_model
 
 
 def main(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
+    model: Annotated[Path, typer.Argument(help="Model file, or the name of a shipped model.")],
     data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     threads: Threads = 1,
 ) -> None:
     """Evaluate MODEL on its task's test set: loss, accuracy and activity.
 
-    Both models are evaluated, the float network and the integer model; networks that are not
-    an EGRU have no integer model.
+    The integer model is evaluated beside the float network if the file holds one.
     """
     prepare(threads)
 

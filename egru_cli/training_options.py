@@ -1,4 +1,4 @@
-"""What the commands train, tune and eval have in common."""
+"""Options and set-up that the commands train, tune and eval share."""
 
 import inspect
 import logging
@@ -15,17 +15,19 @@ from golden.recipe import kind
 Threads = Annotated[int, Option(min=1, max=1024, help="Number of processor threads.")]
 Data = Annotated[
     Path | None,
-    Option(help="File or folder of the task's data, for tasks that read any.", show_default=False),
+    Option(help="File or folder of the task's data, if it reads any.", show_default=False),
 ]
-Resume = Annotated[bool, Option("--resume", help="Continue from the checkpoint beside the model.")]
+Resume = Annotated[
+    bool, Option("--resume", help="Continue an interrupted training from its checkpoint.")
+]
 
 
 def with_options_of(choices: type, default: str | None = None) -> Callable[[Callable], Callable]:
-    """A decorator that replaces ``**choices`` of a command by an option per field of a dataclass.
+    """A decorator that replaces ``**choices`` of a command by one option per dataclass field.
 
     Args:
-        default: what to show as the default of options that are left out; the command then
-            gets None for them. Without it, the fields' own defaults hold.
+        default: shown as the default of every option, while the command receives None for
+            options that are not given. If it is None, the defaults are those of the fields.
     """
 
     def decorate(command: Callable) -> Callable:
@@ -55,14 +57,14 @@ def _parameter(choice: Field, default: str | None) -> inspect.Parameter:
 
 
 def prepare(threads: int) -> None:
-    """Set torch up for a reproducible run, and log progress to standard error."""
+    """Make torch deterministic, and log progress to standard error."""
     import torch
 
     from golden.training.processes import is_first
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # No code here reads uninitialised memory, and to fill it takes time.
+    # Filling uninitialised memory takes time, and no code here reads it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     level = logging.INFO if is_first() else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)

@@ -12,7 +12,9 @@ from golden.recipe import Tuning
 
 @with_options_of(Tuning)
 def main(
-    model: Annotated[Path, typer.Argument(help="Model file to start from, of an EGRU.")],
+    model: Annotated[
+        Path, typer.Argument(help="Model file of an EGRU, or the name of a shipped model.")
+    ],
     data: Data = None,
     out: Annotated[
         Path | None,
@@ -26,16 +28,16 @@ def main(
 ) -> None:
     """Continue the training of MODEL with quantised weights (quantisation-aware training).
 
-    The forward pass is the integer model's own arithmetic, so that what is trained is what the
-    hardware computes. Everything that is not an option is as in the training of MODEL. Writes
-    the same files as egru train, and can run in several processes as well.
+    The forward pass computes exactly what the hardware computes. Settings without an option
+    here are those of the training of MODEL. The files written are those of egru train, and
+    tuning can run in several processes in the same way.
     """
     tuning = Tuning(**choices)
     prepare(threads)
 
     from golden.training import Files, tune
 
-    # A shipped model is named without a path; what is tuned from it does not belong beside it.
+    # Models tuned from a shipped one, which is given by name, do not belong beside it.
     place = model if model.exists() else Path("runs") / model
     files = Files(out or place.with_name(f"{model.stem}-{tuning.weight_bits}bit.safetensors"))
     tune(model, tuning, files, resume, console.is_terminal, data)

@@ -15,7 +15,7 @@ def _choice(
     maximum: float | None = None,
     choices: Sequence[str] | None = None,
 ) -> Any:
-    """A field with what the command line shows of it and every value is checked against."""
+    """A field whose metadata are the help of its option and the values it may have."""
     metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
     return field(default=default, metadata=metadata)
 
@@ -101,7 +101,7 @@ class Recipe(_Choices):
         0, "Random seed. The same seed gives the same model.", minimum=0, maximum=LARGEST_SEED
     )
     limit: int | None = _count(
-        None, "Train on at most this many sequences, or symbols of a stream."
+        None, "Train on the first N sequences, or the first N symbols of a stream, only."
     )
     batch_size: int = _count(
         100, "Sequences per update, or parallel streams that a stream is cut into."

@@ -1,6 +1,6 @@
 """What networks are trained on, and by which recipe.
 
-Plain numpy: the simulator reads test sequences from here.
+This package needs NumPy alone, as the simulator reads test sequences from it.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ __all__ = [
     "TASKS", "DataError", "FileTask", "Recipe", "Split", "Task", "configure", "find", "of_model",
 ]  # fmt: skip
 
-# With their default options; a task of this package is added by listing it.
+# The tasks of this package with their default options; list a new one here.
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (

@@ -1,4 +1,4 @@
-"""Whether a task's sequences are what :class:`golden.tasks.Split` promises."""
+"""Checks that a task's sequences are as :class:`golden.tasks.Split` describes."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from golden.tasks.base import Split, Task
 
 
 def check(task: Task) -> None:
-    """Look for all data that will be needed, and check shapes, types and ranges.
+    """Check that a task's data exist and have valid shapes, types and ranges.
 
     Raises:
         DataError: data are missing.
-        ValueError: an array is not as it must be; the message names it.
+        ValueError: an array is not valid; the message names it.
     """
     task.check()
     for part in (task.everything, task.test):

@@ -11,12 +11,12 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 def options(task: Task) -> dict[str, Any]:
-    """The values of a task's options. The path of its data is none: it differs by machine."""
+    """The values of a task's options, without the path of its data, which differs by machine."""
     return {name: getattr(task, name) for name in _types(task)}
 
 
 def describe(task: Task) -> str:
-    """A task's options and their possible values, "" if it has none."""
+    """A task's options and their values in words; empty if it has none."""
     return ", ".join(f"{name}={_values(kind)}" for name, kind in _types(task).items())
 
 
@@ -34,10 +34,10 @@ def parse(words: Sequence[str]) -> dict[str, str]:
 
 
 def with_options(task: Task, data: Path | None, given: dict[str, Any]) -> Task:
-    """The task with its data at ``data``, unless that is None, and with ``given`` options.
+    """The task with other options and, unless ``data`` is None, other data.
 
     Raises:
-        ValueError: the task has no such option, or the option no such value.
+        ValueError: the task has no such option, or the value is not valid.
     """
     types = _types(task)
     if unknown := sorted(given.keys() - types):

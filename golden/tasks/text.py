@@ -1,4 +1,4 @@
-"""Language models: what comes next, by character and by word."""
+"""Language models: predict the next character or word."""
 
 import hashlib
 from abc import abstractmethod
@@ -17,7 +17,7 @@ FEWEST_CHARACTERS = 1000
 
 @dataclass(frozen=True)
 class TextTask(FileTask):
-    """A stream of symbols, whose target is at every step the next symbol.
+    """A stream of symbols; the target of each step is the next symbol.
 
     Each split is one sequence: inputs and targets are (1, length - 1).
     """
@@ -28,7 +28,7 @@ class TextTask(FileTask):
     @property
     @abstractmethod
     def symbols(self) -> list[str]:
-        """What the numbers 0 ... C - 1 stand for."""
+        """The symbols that the numbers 0 to C - 1 stand for."""
 
     @property
     def vocabulary(self) -> str:
@@ -47,7 +47,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} is no text in UTF-8 ({error}): name or fetch another") from None
+        raise DataError(f"{path} is not a text in UTF-8 ({error}): name another file") from None
 
 
 def _next(symbols: np.ndarray) -> Split:
@@ -56,7 +56,7 @@ def _next(symbols: np.ndarray) -> Split:
 
 @dataclass(frozen=True)
 class CharacterModel(TextTask):
-    """A text file by characters: 85 % to train on, 5 % to validate, the last 10 % to test.
+    """The characters of a text file: 85 % for training, 5 % for validation, 10 % for the test.
 
     Attributes:
         data: a text file in UTF-8.
@@ -87,7 +87,7 @@ class CharacterModel(TextTask):
         text = _read(path)
         if len(text) < FEWEST_CHARACTERS:
             raise DataError(
-                f"{path} has {len(text)} characters, too few to learn from: "
+                f"{path} has {len(text)} characters, too few to train on: "
                 f"name a text of at least {FEWEST_CHARACTERS}"
             )
         return text
@@ -120,12 +120,14 @@ class CharacterModel(TextTask):
 
 @dataclass(frozen=True)
 class WordModel(TextTask):
-    """Penn Treebank, WikiText-2 and what comes as they do: words between blanks, lines that end
-    with "<eos>", the vocabulary that of the training text, and "<unk>" for all other words.
+    """Penn Treebank, WikiText-2 and texts in their format: words separated by white space.
+
+    Each line ends with the word "<eos>". The vocabulary is that of the training text; all other
+    words become "<unk>".
 
     Attributes:
-        data: folder of three files, ptb.train.txt, ptb.valid.txt and ptb.test.txt, or
-            wiki.train.tokens and so on, or train.txt, valid.txt and test.txt.
+        data: folder of three files: ptb.train.txt, ptb.valid.txt and ptb.test.txt;
+            wiki.train.tokens and so on; or train.txt, valid.txt and test.txt.
     """
 
     name = "wordlm"
@@ -185,7 +187,7 @@ class WordModel(TextTask):
         return _next(np.array([number.get(word, unknown) for word in self._words(part)]))
 
     def everything(self) -> Split:
-        """The training text only: that for validation belongs to the benchmark's rules."""
+        """The training text only: by the benchmark's rules, validation text is not trained on."""
         return self._part("train")
 
     def train(self) -> Split:

@@ -340,7 +340,7 @@ def test_missing_data_get_a_sentence_on_what_to_fetch_and_where_to_put_it(name, 
     [
         ("digits", "lacks recordings named {digit}_{speaker}_{index}.wav"),
         ("smnist", "holds no t10k-images-idx*-ubyte file"),
-        ("charlm", "is no text in UTF-8"),
+        ("charlm", "is not a text in UTF-8"),
         ("wordlm", "holds no test.txt, ptb.test.txt or wiki.test.tokens"),
         ("dvsgesture", "holds no ibmGestureTest/*/*.npy"),
         ("shd", "holds no shd_test.h5"),
@@ -371,7 +371,7 @@ def test_recordings_of_another_format_rejected(recordings):
     for damage, sentence in (
         (lambda path: write_wav(tone(300), path, rate=16000), "0_ann_0.wav has 16000 samples"),
         (lambda path: write_wav(tone(300), path, channels=2), "2 channels"),
-        (lambda path: path.write_bytes(b"no sound"), "0_ann_0.wav is no readable WAV"),
+        (lambda path: path.write_bytes(b"no sound"), "0_ann_0.wav is not a readable WAV"),
     ):
         damage(recordings / "0_ann_0.wav")
         copy = recordings.rename(recordings.with_name(f"{len(sentence)}"))
@@ -389,24 +389,24 @@ def test_a_damaged_zip_file_rejected(recordings, tmp_path):
     content = bytearray(path.read_bytes())
     content[begin : begin + 40] = b"\xff" * 40
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is no readable zip file"):
+    with pytest.raises(DataError, match="is not a readable zip file"):
         configure("digits", data=path).test()
 
 
 def test_a_file_that_is_no_zip_file_rejected(text):
-    with pytest.raises(DataError, match="is no readable zip file"):
+    with pytest.raises(DataError, match="is not a readable zip file"):
         configure("digits", data=text).test()
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is no idx file of 1 dimensions"),
-        (idx(np.arange(20)), "is no idx file"),  # not compressed, and cut off below
+        (b"", "is not an idx file of 1 dimensions"),
+        (idx(np.arange(20)), "is not an idx file"),  # not compressed, and cut off below
         (compressed(idx(np.arange(20)))[:-9], "cannot be read"),
         (compressed(b"")[:10] + b"\xff" * 20, "cannot be read"),
-        (compressed(idx(np.arange(20))[:-1]), "is no idx file"),
-        (compressed(idx(np.arange(20).reshape(2, 10))), "is no idx file"),
+        (compressed(idx(np.arange(20))[:-1]), "is not an idx file"),
+        (compressed(idx(np.arange(20).reshape(2, 10))), "is not an idx file"),
         (compressed(idx(np.arange(19) % 10)), "20 images and 19 labels"),
         (compressed(idx(np.arange(20))), "labels must be 0 ... 9, not 19"),
     ],
@@ -433,7 +433,7 @@ def test_texts_too_short_or_of_bytes_rejected(text):
     with pytest.raises(DataError, match="has 3 characters, too few"):
         configure("charlm", data=text).test()
     text.write_bytes(b"\xff" * 2000)
-    with pytest.raises(DataError, match="is no text in UTF-8"):
+    with pytest.raises(DataError, match="is not a text in UTF-8"):
         configure("charlm", data=text).test()
 
 
