@@ -4,6 +4,8 @@ import numpy as np
 
 from golden.tasks.base import Split, Task
 
+READOUTS = {"mean": 1, "steps": 2}  # axes of the inputs that the targets have
+
 
 def check(task: Task) -> None:
     """Check that a task's data exist and have valid shapes, types and ranges.
@@ -12,6 +14,13 @@ def check(task: Task) -> None:
         DataError: data are missing.
         ValueError: an array is not valid; the message names it.
     """
+    if task.readout not in READOUTS:
+        raise ValueError(
+            f"the readout of {task.name} must be {' or '.join(READOUTS)}, not {task.readout!r}"
+        )
+    for name in ("input_size", "classes"):
+        if not isinstance(value := getattr(task, name), int) or value < 1:
+            raise ValueError(f"{name} of {task.name} must be a positive integer, not {value!r}")
     task.check()
     for part in (task.everything, task.test):
         where = f"{task.name}: {part.__name__}()"
@@ -19,8 +28,7 @@ def check(task: Task) -> None:
         if not isinstance(split, Split) or not all(isinstance(a, np.ndarray) for a in split):
             raise ValueError(f"{where} must return a Split of two NumPy arrays")
         _check_inputs(f"{where}.inputs", split.inputs, task.input_size)
-        steps = task.readout == "steps"
-        _check_targets(f"{where}.targets", split, steps, task.classes)
+        _check_targets(f"{where}.targets", split, READOUTS[task.readout], task.classes)
         if task.stream and len(split.inputs) != 1:
             raise ValueError(f"{where} must have one sequence, a stream, not {len(split.inputs)}")
 
@@ -42,8 +50,8 @@ def _check_inputs(where: str, inputs: np.ndarray, size: int) -> None:
         raise ValueError(f"{where} must be finite: it has values that are NaN or infinite")
 
 
-def _check_targets(where: str, split: Split, steps: bool, classes: int) -> None:
-    targets, shape = split.targets, split.inputs.shape[: 2 if steps else 1]
+def _check_targets(where: str, split: Split, axes: int, classes: int) -> None:
+    targets, shape = split.targets, split.inputs.shape[:axes]
     if targets.dtype != np.int64 or targets.shape != shape:
         raise ValueError(
             f"{where} must be int64 of shape {shape}, not {targets.dtype} of shape {targets.shape}"

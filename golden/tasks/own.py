@@ -7,6 +7,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from golden.recipe import Recipe
 from golden.tasks.base import Task
 from golden.tasks.options import check_types
 
@@ -42,6 +43,11 @@ def load(name: str, path: Path, class_name: str) -> Task:
         raise ValueError(
             f"{class_name} in {path} cannot be constructed without arguments ({error})"
         ) from None
+    if not isinstance(task.recipe, Recipe):
+        raise ValueError(
+            f"the recipe of {class_name} in {path} must be a golden.tasks.Recipe, "
+            f"not {task.recipe!r}"
+        )
     return task
 
 

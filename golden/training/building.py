@@ -30,7 +30,7 @@ def build(
     Arguments and further errors are those of :func:`golden.training.train`.
 
     Raises:
-        Interrupted: by Ctrl-C, perhaps with a checkpoint to resume from.
+        Interrupted: by Ctrl-C or SIGTERM, perhaps with a checkpoint to resume from.
         OutOfMemory: the network or the batches are too large.
         ValueError: the trained network has no integer model; the model file lacks it.
     """

@@ -7,7 +7,7 @@ from golden.training.checkpoint import Files
 
 
 class Interrupted(KeyboardInterrupt):
-    """A training that Ctrl-C stopped; the message says how to resume it."""
+    """A training stopped by Ctrl-C or SIGTERM; the message says how to resume it."""
 
 
 class OutOfMemory(ValueError):

@@ -19,6 +19,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -82,8 +83,8 @@ def train(
 ) -> tuple[Trainable, list[Epoch]]:
     """Train a network on ``task``; the same arguments give the same network.
 
-    A checkpoint is written after every epoch. Ctrl-C stops after the current epoch, a second
-    one at once.
+    A checkpoint is written after every epoch. Ctrl-C stops after the current epoch, SIGTERM or
+    a second Ctrl-C at once.
 
     Args:
         files: the history, checkpoints and TensorBoard logs are written; the model is not.
@@ -92,7 +93,7 @@ def train(
         network: what to train instead of the recipe's network.
 
     Raises:
-        KeyboardInterrupt: by Ctrl-C, with a checkpoint of the epochs so far.
+        KeyboardInterrupt: by Ctrl-C or SIGTERM, with a checkpoint of the epochs so far.
         CheckpointError: there is no checkpoint, it is damaged, or it is another training's.
         DataError: the task's data are missing.
         ValueError: the recipe does not fit the task, or the loss is no longer finite.
@@ -151,9 +152,11 @@ def _fit(run: "_Run", resume: bool, progress_bar: bool) -> None:
         with stop_after_epoch(run.interrupt):
             try:
                 trainer.fit(run, ckpt_path=files.checkpoint if resume else None, weights_only=True)
-            except SystemExit:  # how Lightning reacts to the second Ctrl-C
-                if not run.interrupted:
+            except SystemExit as stop:  # Lightning exits on SIGTERM and on the second Ctrl-C
+                interrupted = isinstance(stop.__context__, KeyboardInterrupt)
+                if not interrupted and not isinstance(stop, SIGTERMException):
                     raise
+                run.interrupted = True
     if processes() > 1:  # otherwise its threads may outlive the first process to end, and abort it
         torch.distributed.destroy_process_group()
     if run.interrupted:

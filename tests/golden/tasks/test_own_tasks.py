@@ -52,6 +52,10 @@ class Incomplete(Task):
     input_size = 1
 
 
+class Named(Parity):
+    recipe = "mnist1d"
+
+
 @dataclass(frozen=True)
 class Mistyped(Parity):
     recipe: Recipe = Recipe()
@@ -106,6 +110,7 @@ def test_the_task_of_a_model_is_looked_for_here_and_then_beside_the_model(folder
         ("fails.py:Parity", "fails.py fails in line 3 with ModuleNotFoundError: No module named "),
         ("exits.py:Parity", "exits.py fails in line 1 with SystemExit: 3"),
         ("empty.py:Parity", "empty.py has no class Parity: it defines no task"),
+        ("my_task.py:Named", "the recipe of Named in my_task.py must be a golden.tasks.Recipe"),
         ("needs.py:Needs", "Needs in needs.py cannot be constructed without arguments"),
     ],
 )  # fmt: skip
@@ -158,7 +163,7 @@ FLOATS, CLASSES = np.zeros((4, 5, 2), np.float32), np.zeros(4, np.int64)
         (Split(FLOATS, CLASSES), {"stream": True}, "must have one sequence, a stream, not 4"),
     ],
 )
-def test_sequences_of_another_form_rejected(split, attributes, sentence):
+def test_invalid_sequences_rejected(split, attributes, sentence):
     task = type("Given", (Bare,), {"split": split, **attributes})()
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
         check(task)
@@ -166,7 +171,21 @@ def test_sequences_of_another_form_rejected(split, attributes, sentence):
     assert str(caught.value).startswith("bare: everything()")
 
 
-def test_an_own_task_of_files_says_what_to_fetch(folder):
+@pytest.mark.parametrize(
+    ("attributes", "sentence"),
+    [
+        ({"readout": "last"}, "the readout of bare must be mean or steps, not 'last'"),
+        ({"input_size": 0}, "input_size of bare must be a positive integer, not 0"),
+        ({"classes": "ten"}, "classes of bare must be a positive integer, not 'ten'"),
+    ],
+)
+def test_invalid_attributes_rejected(attributes, sentence):
+    task = type("Given", (Bare,), {"split": Split(FLOATS, CLASSES), **attributes})()
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        check(task)
+
+
+def test_an_own_task_that_reads_files_names_what_to_fetch(folder):
     text = "from golden.tasks import FileTask\nclass Mine(FileTask):\n" + "".join(
         f"    {line}\n"
         for line in (
@@ -179,6 +198,6 @@ def test_an_own_task_of_files_says_what_to_fetch(folder):
     assert isinstance(task, FileTask)
     with pytest.raises(ValueError, match=r"mine.py:Mine needs data: fetch the recordings, and"):
         check(task)
-    check_path = with_options(task, folder / "none", {})
+    elsewhere = with_options(task, folder / "none", {})
     with pytest.raises(ValueError, match=r"there is nothing at .*none: fetch the recordings"):
-        check(check_path)
+        check(elsewhere)

@@ -1,4 +1,4 @@
-"""The tasks: what a user's files become, and what is said where they are missing or damaged."""
+"""The tasks: how they read a user's files, and what they refuse."""
 
 import gzip
 import random
@@ -34,7 +34,7 @@ def test_mnist1d_is_the_standard_split_and_leaves_global_generators_alone():
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002
     task = TASKS["mnist1d"]
-    task.__dict__.pop("_data", None)  # what it remembers
+    task.__dict__.pop("_data", None)  # the cached data
     x, labels = task.everything()
     x_test, labels_test = task.test()
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002
@@ -60,7 +60,7 @@ def test_mnist1d_augmentation_is_seeded_and_mild():
     assert 0.6 < np.mean(correlations) < 0.99
 
 
-def test_delay_copy_asks_at_the_end_for_what_was_shown_at_the_start():
+def test_delay_copy_scores_at_the_end_what_was_shown_at_the_start():
     task = configure("delay-copy", bits=5, delay=3)
     split = task.test()
     assert split.inputs.shape == (8, 13, 3)
@@ -224,7 +224,7 @@ def bar_moments(shift=0.0, turn=0.0, scale=0.0, shear=0.0) -> dict[str, np.ndarr
         ({"scale": 0.1}, {"area": (1 / 1.1**2, 1 / 0.9**2)}),
     ],
 )
-def test_each_variation_of_images_changes_what_it_names_and_as_far_as_it_says(variation, moves):
+def test_each_variation_of_images_has_its_effect_within_its_limits(variation, moves):
     rest = {"area": (1, 1), "down": (0, 0), "right": (0, 0), "slope": (0, 0)}
     for name, found in bar_moments(**variation).items():
         low, high = (rest | moves)[name]
@@ -232,7 +232,7 @@ def test_each_variation_of_images_changes_what_it_names_and_as_far_as_it_says(va
         assert found.max() == pytest.approx(high, abs=0.04), name
 
 
-def test_images_varied_by_nothing_stay_and_black_comes_in_from_all_sides():
+def test_images_without_variation_stay_and_black_comes_in_from_all_sides():
     x = rng().random((5, 6, 7), np.float32)
     assert np.array_equal(warp_images(x, rng(), 0, 0, 0, 0), x)
     moved = warp_images(np.ones((200, 6, 7), np.float32), rng(), 1, 0, 0, 0)
@@ -249,7 +249,7 @@ def text(tmp_path):
     return path
 
 
-def test_characters_are_told_by_the_one_before(text):
+def test_the_target_of_each_character_is_the_next_one(text):
     task = configure("charlm", data=text)
     content = text.read_text("utf-8")
     assert "".join(task.symbols) == "".join(sorted(set(content)))
@@ -266,7 +266,7 @@ def test_characters_are_told_by_the_one_before(text):
 
 
 @pytest.mark.parametrize("form", ["ptb.{}.txt", "wiki.{}.tokens", "{}.txt"])
-def test_words_are_numbered_by_the_training_text(tmp_path, form):
+def test_the_vocabulary_is_that_of_the_training_text(tmp_path, form):
     texts = {"train": " a b \n c a \n", "valid": "b zebra\n", "test": "c\n\nc"}
     for part, content in texts.items():
         (tmp_path / form.format(part)).write_text(content)
@@ -298,7 +298,7 @@ def test_dvs_gestures_are_counted_in_windows_and_pooled_pixels(tmp_path):
     frames = inputs.reshape(60, 2, 32, 32)
     assert frames[0, 0, 0, 0] == 2 / 8
     assert frames[0, 1, 31, 1] == 1 / 8  # 24 ms after the first
-    assert frames.sum() == 3 / 8  # the last is 1.5 s late
+    assert frames.sum() == 3 / 8  # the last event is after the last step
     assert task.everything().inputs.shape == inputs.shape
 
 
@@ -326,7 +326,7 @@ def test_spiking_digits_are_counted_in_windows_and_pooled_channels(tmp_path):
 
 
 @pytest.mark.parametrize("name", [n for n, t in TASKS.items() if hasattr(t, "data")])
-def test_missing_data_get_a_sentence_on_what_to_fetch_and_where_to_put_it(name, tmp_path):
+def test_missing_data_get_a_sentence_that_names_what_to_fetch(name, tmp_path):
     for data, where in ((None, "--data PATH"), (tmp_path / "none", str(tmp_path / "none"))):
         with pytest.raises(DataError) as caught:
             configure(name, data=data).test()
@@ -354,7 +354,7 @@ def test_folders_without_the_data_rejected(name, sentence, tmp_path):
         task.test()
 
 
-def test_files_that_are_wanted_late_are_looked_for_early(tmp_path):
+def test_all_files_are_looked_for_before_training(tmp_path):
     for part in ("train", "valid"):
         (tmp_path / f"{part}.txt").write_text("a b c")
     with pytest.raises(DataError, match=r"holds no test\.txt"):

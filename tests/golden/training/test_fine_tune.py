@@ -36,18 +36,18 @@ def test_fine_tuning_writes_a_model_of_fewer_bits_and_repeats_itself(tmp_path):
     x, labels = Toy().test()
     outputs = model.integer.run(model.integer.quantize_inputs(x)).outputs
     assert model.config["results"]["accuracy"][1] == (outputs.argmax(1) == labels).mean()
-    # Not what quantising alone would give: it has been trained.
+    # Quantising alone would give another model: this one has been trained.
     after = quantize(before.network(), Toy().everything().inputs, QuantizeConfig(weight_bits=3))
     assert not np.array_equal(after.readout.weight, model.integer.readout.weight)
 
 
-def test_fine_tuning_goes_on_only_from_the_same_model_and_width(tmp_path, monkeypatch):
+def test_fine_tuning_resumes_only_from_the_same_model_and_width(tmp_path, monkeypatch):
     models = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
     for path, seed in zip(models, (0, 1), strict=True):
         assert toy_run(path, "--epochs", 2, "--seed", seed)[0] == 0
     loaded = load_model(models[0])
     other = load_model(models[1]).network()
-    # As the first says of itself, but with the weights of the second.
+    # The header of the first with the weights of the second.
     save_model(models[1], other, None, loaded.config)
 
     def fine_tune(model, *words):
@@ -80,7 +80,7 @@ def test_fine_tuning_by_several_processes_reports_once(tmp_path):
     assert load_model(tmp_path / "model-4bit.safetensors").integer.weight_bits == 4
 
 
-def test_what_was_trained_is_kept_though_it_has_no_integers(tmp_path, monkeypatch):
+def test_a_tuned_network_that_cannot_be_quantised_is_kept(tmp_path, monkeypatch):
     out = tmp_path / "toy.safetensors"
     assert toy_run(out, "--epochs", 1)[0] == 0
 

@@ -15,7 +15,7 @@ from tests.helpers.toy import RECIPE, Toy, run
 pytestmark = pytest.mark.usefixtures("toy")
 
 
-def test_the_target_of_activity_falls_by_equal_factors_as_the_recipe_says(tmp_path):
+def test_the_activity_target_falls_by_equal_factors(tmp_path):
     recipe = Recipe(
         epochs=10, start_activity=0.4, target_activity=0.1, target_from=0.2, target_until=0.6
     )
@@ -23,7 +23,7 @@ def test_the_target_of_activity_falls_by_equal_factors_as_the_recipe_says(tmp_pa
     expected = [0.4, 0.4, 0.4, 0.4 / 2**0.5, 0.2, 0.2 / 2**0.5, 0.1, 0.1, 0.1, 0.1]
     assert targets == pytest.approx(expected)
 
-    # Nothing is priced as long as all activity is allowed.
+    # There is no penalty as long as the target is 1.
     free = replace(RECIPE, activity_price=0.0, epochs=4)
     priced = replace(free, activity_price=1.0, start_activity=1.0, target_activity=0.0,
                      target_from=0.3, target_until=0.9)  # fmt: skip
@@ -108,6 +108,6 @@ def test_values_out_of_range_rejected(values, sentence):
         Recipe(**values)
 
 
-def test_widths_that_the_hardware_has_not_rejected():
+def test_weights_wider_than_the_hardware_s_rejected():
     with pytest.raises(ValueError, match="weight_bits must be a whole number of at least 2 and at"):
         Tuning(weight_bits=9)

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typer
 
 from golden import load_model
 from golden.evaluation import fold, in_words, score_network
 from golden.recipe import Recipe
 from golden.tasks import TASKS, Split, Task
-from golden.training import CheckpointError, Files, train
+from golden.training import CheckpointError, Files, Interrupted, build, train
 from golden.training.batches import Batches
 from golden.training.command import train_command
-from tests.helpers.toy import RECIPE, Toy, at_batch, course, equal, run, toy_run, weights
+from tests.helpers.toy import APP, RECIPE, Toy, at_batch, course, equal, run, toy_run, weights
 
 SHIPPED = Path(__file__).parents[3] / "golden" / "models" / "mnist1d.safetensors"
 
@@ -59,7 +60,7 @@ def test_writes_a_model_a_report_and_the_course_of_the_training(tmp_path, caplog
     assert json.loads(output) == {"model": str(out), "task": "toy", **report["results"]}
 
 
-def test_the_smallest_training_there_is_works(tmp_path):
+def test_the_smallest_training_works(tmp_path):
     assert toy_run(tmp_path / "a", "--epochs", 1, "--hidden-size", 1, "--limit", 1)[0] == 0
 
 
@@ -88,12 +89,13 @@ def test_resuming_after_ctrl_c_equals_an_uninterrupted_run(tmp_path, monkeypatch
     assert course(whole) == course(parts)
 
 
-def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
-    def twice():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
+@pytest.mark.parametrize("signals", [2 * [signal.SIGINT], [signal.SIGTERM]])
+def test_a_second_ctrl_c_and_sigterm_stop_at_once(tmp_path, monkeypatch, signals):
+    def stop():
+        for number in signals:
+            signal.raise_signal(number)
 
-    monkeypatch.setitem(TASKS, "toy", at_batch(3, twice))
+    monkeypatch.setitem(TASKS, "toy", at_batch(2, stop))
     code, output = toy_run(tmp_path / "a")
     assert code == 130
     assert "--resume" in output
@@ -151,7 +153,7 @@ def test_early_stopping_keeps_the_best_epoch_and_trains_without_the_validation_s
     assert loss.item() == pytest.approx(losses[best], rel=1e-5)
 
 
-def test_a_training_that_has_stopped_early_is_resumed_by_no_further_epoch(tmp_path):
+def test_resuming_a_training_that_stopped_early_trains_no_further_epoch(tmp_path):
     recipe = replace(RECIPE, patience=2, epochs=60, learning_rate=0.3, hidden_size=8)
     network, history = train(Toy(), recipe, Files(tmp_path / "a"))
     assert len(history) < 60
@@ -179,7 +181,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_a_sentence(tmp_path, m
 
 
 @pytest.mark.parametrize("name", ["m.safetensors", "m", "m-0.5", "m.json", "m.csv", "m.checkpoint"])
-def test_no_name_of_a_model_is_that_of_another_file_beside_it(name):
+def test_the_files_of_a_training_have_different_names(name):
     def all_of(files):
         return {files.model, files.checkpoint, files.best, files.history, files.report,
                 files.tensorboard}  # fmt: skip
@@ -192,7 +194,7 @@ def test_no_name_of_a_model_is_that_of_another_file_beside_it(name):
         assert Path("m.json") in files
 
 
-def test_a_checkpoint_is_whole_or_the_last_one_whatever_its_name(tmp_path, monkeypatch):
+def test_a_checkpoint_is_replaced_as_a_whole_whatever_its_name(tmp_path, monkeypatch):
     out = tmp_path / "a {x} [b].safetensors"
 
     def stop():
@@ -205,7 +207,7 @@ def test_a_checkpoint_is_whole_or_the_last_one_whatever_its_name(tmp_path, monke
     assert str(out.name).removesuffix(".safetensors") in output
     before = out.with_suffix(".checkpoint").read_bytes()
 
-    def fail(source, target):  # as a full disk would, or a kill
+    def fail(source, target):  # like a full disk
         raise OSError("no space left")
 
     monkeypatch.setitem(TASKS, "toy", Toy())
@@ -232,7 +234,7 @@ def test_an_enormous_loss_is_printed():
     assert "perplexity inf" in in_words(results)
 
 
-def test_more_units_than_memory_holds_get_a_sentence(tmp_path):
+def test_a_network_too_large_for_memory_gets_a_sentence(tmp_path):
     code, output = run("train", "toy", "--hidden-size", 10**8, "--out", tmp_path / "a")
     assert code == 1
     assert output.startswith("error: there is not enough memory")
@@ -250,7 +252,7 @@ def test_several_processes_record_the_command_that_repeats_them(monkeypatch):
 @pytest.mark.parametrize(
     "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PK")]
 )
-def test_a_best_epoch_that_cannot_be_read_is_noticed_before_training_goes_on(tmp_path, damage):
+def test_a_damaged_best_epoch_is_noticed_before_training_resumes(tmp_path, damage):
     def crash():
         raise RuntimeError("crash")
 
@@ -289,7 +291,7 @@ def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
     assert "has other symbols than the one that the model was trained on" in output
 
 
-def test_activity_above_its_target_is_priced_away(tmp_path):
+def test_the_penalty_reduces_activity_above_its_target(tmp_path):
     activity = []
     for price in (0.0, 5.0):
         recipe = Recipe(
@@ -311,7 +313,7 @@ def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
 
         test = everything
 
-    # Too small a rate to change anything: the loss is that of the network as it is at the end.
+    # The learning rate is too small for any effect: the loss is that of the final network.
     recipe = Recipe(
         hidden_size=12, epochs=1, batch_size=4, learning_rate=1e-12, window=5, threshold_mean=0.05
     )
@@ -322,7 +324,7 @@ def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
     assert history[0].loss != pytest.approx(score_network(network, cut, False).loss, rel=1e-4)
 
 
-def test_processes_share_a_batch_and_every_epoch_draws_anew():
+def test_processes_share_a_batch_and_epochs_differ():
     def inputs(epoch, rank, processes):
         found = list(Batches(Toy(), replace(RECIPE, batch_size=7), lambda: epoch, rank, processes))
         return [batch.inputs for batch in found if batch.share]
@@ -338,7 +340,7 @@ def test_processes_share_a_batch_and_every_epoch_draws_anew():
 
 
 def test_several_processes_equal_one_within_rounding(tmp_path):
-    # Batches of 5, 5 and 1: of unequal parts, and one of which a process has none.
+    # Batches of 5, 5 and 1: the parts are unequal, and one process has no part of the last.
     words = ["train", "delay-copy", "--hidden-size", "6", "--epochs", "2", "--batch-size", "5",
              "--limit", "11", "--activity-price", "1", "--start-activity", "0",
              "--target-activity", "0"]  # fmt: skip
@@ -394,7 +396,7 @@ def test_resuming_from_nothing_rejected(tmp_path):
         (("delay-copy", "-o", "bits=3.5"), "bits of delay-copy must be a whole number, not '3.5'"),
     ],
 )
-def test_options_that_do_not_fit_the_task_rejected(words, sentence, tmp_path):
+def test_options_that_do_not_suit_the_task_rejected(words, sentence, tmp_path):
     code, output = run("train", *words, "--out", tmp_path / "a")
     assert code == 1
     assert sentence in output
@@ -454,3 +456,38 @@ def test_shipped_model_does_what_its_file_claims():
         logits = model.network()(torch.from_numpy(inputs))
     # Rounding differs between machines: a threshold may be crossed here and not there.
     assert abs((logits.argmax(1).numpy() == labels).mean() - before) <= 0.002
+
+
+def test_interrupting_the_library_raises_an_exception_that_says_how_to_resume(tmp_path):
+    files = Files(tmp_path / "a.safetensors")
+    with pytest.raises(Interrupted, match=r"continue with --resume, from .*a\.checkpoint"):
+        build(at_batch(3, lambda: signal.raise_signal(signal.SIGINT)), RECIPE, files)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="nothing to resume"):
+        build(at_batch(0, interrupt), RECIPE, Files(tmp_path / "b"))
+
+
+def test_help_and_the_list_of_names_need_no_torch():
+    code = (
+        "import sys; import egru_cli.train, egru_cli.tune, egru_cli.eval, golden.training; "
+        "assert sorted(dir(golden.training)) == sorted(golden.training.__all__); "
+        "assert not {'torch', 'lightning'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "eval"])
+def test_every_option_has_a_help_and_a_default(command):
+    parameters = typer.main.get_command(APP).commands[command].params
+    assert {"threads", "data"} <= {parameter.name for parameter in parameters}
+    for parameter in parameters:
+        assert parameter.help, parameter.name
+        assert parameter.help.endswith("."), parameter.name
+        assert (
+            parameter.required
+            or parameter.name in ("data", "option")
+            or (parameter.default is not None or isinstance(parameter.show_default, str))
+        ), parameter.name
