@@ -39,6 +39,22 @@ class Task(ABC):
 
     A subclass defines at least ``input_size``, ``classes``, :meth:`everything` and :meth:`test`.
     If it is a frozen dataclass, its fields are options of the task; all of them need defaults.
+    For example, in a file of your own::
+
+        class Sign(Task):
+            input_size, classes = 1, 2
+            recipe = Recipe(hidden_size=16, epochs=5)
+
+            def everything(self):
+                return self._make(seed=0)
+
+            def test(self):
+                return self._make(seed=1)
+
+            def _make(self, seed):
+                inputs = np.random.default_rng(seed).normal(size=(1000, 20, 1))
+                targets = (inputs.mean((1, 2)) > 0).astype(np.int64)
+                return Split(inputs.astype(np.float32), targets)
 
     Attributes:
         name: name on the command line; for a task outside this package FILE.py:CLASS, which is

@@ -1,5 +1,6 @@
 """A task's options: its dataclass fields, given in Python, in a model file or as text."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from golden.tasks.base import Task
 
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+KINDS = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
 
 
 def options(task: Task) -> dict[str, Any]:
@@ -91,7 +92,10 @@ def _convert(task: Task, name: str, kind: Any, value: Any) -> Any:
             return texts[str(value)]
         if kind is not float and not isinstance(value, (kind, str)):
             raise TypeError
-        return kind(value)
+        converted = kind(value)
+        if kind is float and not math.isfinite(converted):
+            raise ValueError
+        return converted
     except (KeyError, TypeError, ValueError):
         raise ValueError(
             f"the option {name} of {task.name} must be {expected}, not {value!r}"

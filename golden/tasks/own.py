@@ -69,5 +69,6 @@ def _execute(path: Path) -> ModuleType:
         if isinstance(error, SyntaxError) and error.filename == spec.origin:
             lines.append(error.lineno)
         where = f" in line {lines[-1]}" if lines else ""
-        raise ValueError(f"{path} fails{where} with {type(error).__name__}: {error}") from None
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} fails{where} with {type(error).__name__}: {reason}") from None
     return module

@@ -75,7 +75,13 @@ class Batches:
         size = self.recipe.batch_size
         for chosen in np.split(order, range(size, count, size)):
             inputs, targets = self.split.take(chosen)
-            yield self._of_this_process(Split(self.task.augment(inputs, rng), targets))
+            varied = self.task.augment(inputs, rng)
+            if (varied.shape, varied.dtype) != (inputs.shape, inputs.dtype):
+                raise ValueError(
+                    f"{self.task.name}: augment() must return {inputs.dtype} of shape "
+                    f"{inputs.shape}, not {varied.dtype} of shape {varied.shape}"
+                )
+            yield self._of_this_process(Split(varied, targets))
 
     def _of_this_process(self, whole: Split) -> Batch:
         mine, count = whole.take(slice(self.rank, None, self.processes)), len(whole.targets)

@@ -1,5 +1,6 @@
 """A user's own task: one file outside the package, found by name and checked."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,22 @@ def test_an_own_task_is_named_as_the_user_wrote_it_and_has_its_own_recipe_and_op
     assert (task.recipe.hidden_size, task.recipe_for("gru").cell) == (6, "gru")
     assert describe(task) == "steps=INT, noise=FLOAT, code=bits|signs, flip=BOOL"
     given = {"steps": "3", "noise": "1", "code": "signs", "flip": "true"}
+    with pytest.raises(
+        ValueError, match=r"noise of my_task.py:Parity must be a finite number, not"
+    ):
+        with_options(task, None, {"noise": "inf"})
     changed = with_options(task, None, given)
     assert options(changed) == {"steps": 3, "noise": 1.0, "code": "signs", "flip": True}
     assert with_options(task, None, options(changed)) == changed  # as a model file gives them
     check(changed)
+
+
+def test_the_example_in_the_documentation_is_a_task(folder):
+    _, example = Task.__doc__.split("::\n", 1)
+    example, _ = example.split("    Attributes:", 1)
+    imports = "import numpy as np\nfrom golden.tasks import Recipe, Split, Task\n"
+    (folder / "example.py").write_text(imports + textwrap.dedent(example))
+    check(find("example.py:Sign"))
 
 
 def test_the_task_of_a_model_is_looked_for_here_and_then_beside_the_model(folder):

@@ -41,6 +41,19 @@ def test_fine_tuning_writes_a_model_of_fewer_bits_and_repeats_itself(tmp_path):
     assert not np.array_equal(after.readout.weight, model.integer.readout.weight)
 
 
+def test_fine_tuning_keeps_the_recipe_but_for_its_own_options_and_the_regularisation(tmp_path):
+    out, fewer = tmp_path / "toy.safetensors", tmp_path / "toy-4bit.safetensors"
+    assert toy_run(out, "--patience", 5, "--batch-size", 7, "--epochs", 2)[0] == 0
+    assert run("tune", out, "--epochs", 1, "--seed", 3)[0] == 0
+    before, after = (load_model(path).config["training"] for path in (out, fewer))
+    assert after.pop("command") == "egru tune toy.safetensors --epochs 1 --seed 3"
+    changed = {"epochs": 1, "learning_rate": 3e-3, "seed": 3, "patience": None,
+               "weight_decay": 0.0, "target_from": 0.0, "target_until": 0.0}  # fmt: skip
+    before.pop("command")
+    assert after == before | changed
+    assert after["batch_size"] == 7
+
+
 def test_fine_tuning_resumes_only_from_the_same_model_and_width(tmp_path, monkeypatch):
     models = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
     for path, seed in zip(models, (0, 1), strict=True):

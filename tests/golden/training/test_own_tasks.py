@@ -61,3 +61,12 @@ def test_an_own_task_that_returns_other_sequences_rejected_before_training(tmp_p
     assert code == 1
     assert "my_task.py:Parity: everything().inputs must be float32 of shape (N, T, 1)" in output
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_own_task_whose_augmentation_changes_the_type_rejected(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    augment = "    def augment(self, inputs, rng):\n        return inputs.astype(float)\n\n"
+    (tmp_path / "my_task.py").write_text(OWN.replace("    def test", f"{augment}    def test"))
+    code, output = run("train", "my_task.py:Parity", "-o", "steps=3")
+    assert code == 1
+    assert "augment() must return float32 of shape (8, 3, 1), not float64 of" in output

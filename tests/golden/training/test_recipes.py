@@ -93,6 +93,7 @@ def test_a_recipe_depends_on_the_task_s_options_and_on_the_cell():
         ({"cell": "rnn"}, "cell must be one of egru, gru, lstm, not 'rnn'"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
         ({"epochs": 1.5}, "epochs must be a whole number of at least 1, not 1.5"),
+        ({"epochs": True}, "epochs must be a whole number of at least 1, not True"),
         ({"hidden_size": None}, "hidden_size must be a whole number of at least 1, not None"),
         (
             {"dropout": 1.1},
