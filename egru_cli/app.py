@@ -32,7 +32,7 @@ class Subcommands(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None:
             checkout.check(Path.cwd())
-            command = _import(name)
+            command = subcommand(name)
         return name, command, rest
 
     def invoke(self, ctx):
@@ -40,8 +40,8 @@ class Subcommands(TyperGroup):
             return super().invoke(ctx)
 
 
-def _import(name: str):
-    """The subcommand, with its options."""
+def subcommand(name: str):
+    """The subcommand of that name with its options; imports its module."""
     single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     single.command(name)(import_module(f"egru_cli.{name}").main)
     return typer.main.get_command(single)

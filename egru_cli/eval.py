@@ -4,26 +4,29 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
-from egru_cli.shim import find
-from golden.evaluation import check_vocabulary, evaluate, in_words
+from egru_cli.training_options import Data, Threads, prepare
 from golden.model_file import load
-from golden.tasks import configure
-from golden.training.recipes import Threads
+from golden.tasks import of_model
 
 
 def main(
-    model: Annotated[str, typer.Argument(help="Model file, or the name of a shipped model.")],
-    data: Annotated[Path | None, typer.Option(help="Where the task's files are.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: Annotated[Path, typer.Argument(help="Model file, or the name of a shipped model.")],
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     threads: Threads = 1,
 ) -> None:
-    """Loss, accuracy and activity of the float network, and of its integer model if it has one."""
-    torch.set_num_threads(threads)
-    file = load(find(model))
-    task = configure(file.config.get("task"), data=data, **file.config.get("options", {}))
+    """Evaluate MODEL on its task's test set: loss, accuracy and activity.
+
+    The integer model is evaluated beside the float network if the file holds one.
+    """
+    prepare(threads)
+
+    from golden.evaluation import check_vocabulary, evaluate, in_words
+
+    file = load(model)
+    task = of_model(file.path, file.config, data)
     check_vocabulary(task, file.config)
     results = evaluate(task, file.network(), file.integer)
     if as_json:

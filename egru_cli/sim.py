@@ -11,8 +11,8 @@ from egru_cli.console import console, results
 from egru_cli.progress import progress
 from egru_cli.shim import accuracy, find
 from egru_hw.contract.config import preset
-from golden.model_file import ModelFile, ModelFileError, load
-from golden.tasks import Split, Task, configure
+from golden.model_file import ModelFile, load
+from golden.tasks import Split, Task, of_model
 from sim import report as reports
 from sim.simulation import BUILD, DEFAULT_PRESET, Simulation, run
 
@@ -59,7 +59,7 @@ def main(
     status 1 at a mismatch, naming the first one. Writes OUT/report.json and OUT/raster.png.
     """
     file = load(find(model))
-    integer, task = file.twin(), _task(file, data)
+    integer, task = file.twin(), of_model(file.path, file.config, data)
     inputs, labels = _choose(task, sequences, seed)
     vcd = out / "egru.vcd" if waves else None
     with progress() as show:
@@ -90,14 +90,6 @@ def main(
     if first:
         console.print(f"mismatch: first {first}")
         raise typer.Exit(1)
-
-
-def _task(file: ModelFile, data: Path | None) -> Task:
-    """The task that the model was trained on."""
-    try:
-        return configure(file.config.get("task"), data=data, **file.config.get("options", {}))
-    except ValueError as error:
-        raise ModelFileError(f"{file.path}: there are no test sequences for it: {error}") from None
 
 
 def _choose(task: Task, count: int, seed: int) -> Split:

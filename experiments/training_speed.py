@@ -30,8 +30,7 @@ from golden.model_file import load
 from golden.network.egru import EGRU, State
 from golden.network.network import Network
 from golden.tasks import TASKS
-from golden.training.loop import Files, train
-from golden.training.recipes import MOST_THREADS, RECIPES
+from golden.training import Files, train
 
 Shape = tuple[int, int, int, int]
 
@@ -247,7 +246,7 @@ def default_training() -> dict[str, float]:
     backend: medians of runs in turn, on one thread."""
     threads, model = torch.get_num_threads(), load(SHIPPED)
     torch.set_num_threads(1)
-    recipe = replace(RECIPES["mnist1d"], epochs=2, start_activity=0.108)
+    recipe = replace(TASKS["mnist1d"].recipe, epochs=2, start_activity=0.108)
     seconds: dict[str, list[float]] = {"core": [], "torch": []}
     with TemporaryDirectory() as folder:
         for _ in range(FEWEST_ROUNDS):
@@ -399,7 +398,7 @@ def main(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_THREADS, help="Processor threads.", show_default="all cores"),
+        typer.Option(min=1, max=1024, help="Processor threads.", show_default="all cores"),
     ] = None,
 ) -> None:
     """Time the training core, event by event and dense, PyTorch operations and torch.nn.GRU.

@@ -45,7 +45,7 @@ def fold(split: Split, streams: int) -> Split:
     if length == 0:
         raise ValueError(
             f"a stream of {split.inputs.shape[1]} symbols cannot be cut into {streams}: "
-            f"take a smaller --batch, a larger --limit or more data"
+            f"use a smaller --batch-size, a larger --limit or more data"
         )
     inputs, targets = (a[0, : streams * length].reshape(streams, length) for a in split)
     return Split(inputs, targets)

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from golden.recipe import Recipe
 from golden.tasks import Task, configure
-from golden.training.recipes import Recipe, recipe_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,7 @@ class Run:
     def recipe(self) -> Recipe:
         """As ``golden.training.build`` makes it of this run's options."""
         return replace(
-            recipe_for(self.task(None).recipe, self.model),
-            model=self.model,  # type: ignore[arg-type]
+            self.task(None).recipe_for(self.model),
             seed=self.seed,
             **_among(self._options, fields(Recipe)),
         )

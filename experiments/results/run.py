@@ -22,8 +22,7 @@ from golden.integer.model import IntegerEGRU
 from golden.model_file import load, write_atomically
 from golden.network.network import Network
 from golden.quantization.quantize import QuantizeConfig, quantize
-from golden.training.build import calibration
-from golden.training.loop import Files
+from golden.training import Files, calibration
 
 BUILD = Path("build/results")
 RTL_SEQUENCES = 100

@@ -1,44 +1,67 @@
-"""What a task is: sequences to train on, to validate on and to test on, as plain numpy."""
+"""The interface of a task: sequences for training, validation and test, in plain NumPy."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from golden.recipe import Recipe
+
 
 class DataError(ValueError):
-    """Data that is missing or damaged; the message says what to fetch and where to put it."""
+    """Missing or damaged data; the message says what to fetch and where to put it."""
 
 
 class Split(NamedTuple):
     """N sequences of T steps.
 
     Attributes:
-        inputs: (N, T, C) float32; or (N, T) integer symbols 0 ... C - 1, which a network sees
-            one-hot.
-        targets: (N,) int64, a class for each sequence; or (N, T), one for each step. -1 where
-            none is scored.
+        inputs: (N, T, C) float32, or symbols 0 to C - 1 (N, T) int64, which the network reads
+            one-hot or through an embedding.
+        targets: one class per sequence (N,) int64, or per step (N, T) int64. Targets of -1 are
+            not scored.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
 
     def take(self, chosen) -> "Split":
-        """The sequences that a slice, a mask or positions choose."""
+        """The sequences that a slice, a mask or an array of indices selects."""
         return Split(self.inputs[chosen], self.targets[chosen])
 
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A task. One that takes options has them as fields, all with defaults.
+    """What a network is trained on and evaluated on.
+
+    A subclass defines at least ``input_size``, ``classes``, :meth:`everything` and :meth:`test`.
+    If it is a frozen dataclass, its fields are options of the task; all of them need defaults.
+    For example, in a file of your own::
+
+        class Sign(Task):
+            input_size, classes = 1, 2
+            recipe = Recipe(hidden_size=16, epochs=5)
+
+            def everything(self):
+                return self._make(seed=0)
+
+            def test(self):
+                return self._make(seed=1)
+
+            def _make(self, seed):
+                inputs = np.random.default_rng(seed).normal(size=(1000, 20, 1))
+                targets = (inputs.mean((1, 2)) > 0).astype(np.int64)
+                return Split(inputs.astype(np.float32), targets)
 
     Attributes:
-        name: as on the command line.
-        readout: what has a target, each sequence ("mean", of its steps) or each step ("steps").
-        stream: each split is a single long sequence, which is read on and on with the network's
-            state carried.
+        name: name on the command line; for a task outside this package FILE.py:CLASS, which is
+            set when it is loaded.
+        readout: "mean" if each sequence has a target, "steps" if each step has one.
+        stream: each split is one long sequence, which is read in windows with the network's
+            state carried from one to the next.
     """
 
     name: ClassVar[str]
@@ -47,51 +70,62 @@ class Task(ABC):
 
     @property
     def vocabulary(self) -> str | None:
-        """Tells one set of symbols from another; None where inputs are numbers."""
+        """A digest of the symbols' meaning; None if the inputs are numbers."""
         return None
 
     @property
-    def recipe(self) -> str:
-        """The entry of golden/recipes.py that it is trained by."""
-        return self.name
+    def recipe(self) -> Recipe:
+        """How a network is trained on this task."""
+        return Recipe()
+
+    @property
+    def cell_recipes(self) -> Mapping[str, Recipe]:
+        """Recipes of the cells for which :attr:`recipe` is not the best, by name."""
+        return {}
+
+    def recipe_for(self, cell: str | None = None) -> Recipe:
+        """The recipe for networks of that cell; None for :attr:`recipe`'s own."""
+        if cell is None:
+            return self.recipe
+        return replace(self.cell_recipes.get(cell, self.recipe), cell=cell)
 
     @property
     @abstractmethod
     def input_size(self) -> int:
-        """Features a step, or symbols, C."""
+        """Features per step, or number of symbols, C."""
 
     @property
     @abstractmethod
     def classes(self) -> int:
-        """Classes of the targets, K."""
+        """Number of classes, K."""
 
     @abstractmethod
     def everything(self) -> Split:
-        """All that may be trained on: :meth:`train` and :meth:`validation` together."""
+        """All sequences that may be trained on: :meth:`train` and :meth:`validation`."""
 
     @abstractmethod
     def test(self) -> Split:
-        """Test sequences, never seen in training."""
+        """Test sequences, which are never trained on."""
 
-    def check(self) -> None:  # noqa: B027 - most tasks make their data
-        """Looks for all files that will be needed.
+    def check(self) -> None:  # noqa: B027 - tasks that read no files need not override it
+        """Look for all files that the task reads.
 
         Raises:
             DataError: one is missing.
         """
 
     def train(self) -> Split:
-        """Training sequences without those of :meth:`validation`."""
+        """The training sequences that are not in :meth:`validation`."""
         everything = self.everything()
         return everything.take(~_held_out(len(everything.targets)))
 
     def validation(self) -> Split:
-        """A tenth of the training sequences, always the same, for early stopping."""
+        """A fixed tenth of the training sequences, for early stopping."""
         everything = self.everything()
         return everything.take(_held_out(len(everything.targets)))
 
     def augment(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A random variation of training inputs that keeps their targets."""
+        """A random variation of training inputs that leaves their targets valid."""
         return inputs
 
 
@@ -103,11 +137,11 @@ def _held_out(count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FileTask(Task):
-    """A task whose data are files that the user names.
+    """A task that reads its data from files.
 
     Attributes:
         data: a file or folder.
-        source: what to fetch and from where, to complete "fetch ...".
+        source: the object of the sentence "fetch ..." if there are no data.
     """
 
     data: Path | None = None
@@ -118,10 +152,10 @@ class FileTask(Task):
         self.path()
 
     def path(self) -> Path:
-        """Where the data are.
+        """The path of the data.
 
         Raises:
-            DataError: there are none.
+            DataError: none is given, or nothing is there.
         """
         if self.data is None:
             raise DataError(

@@ -1,22 +1,24 @@
-"""Delayed copy: bits to be kept in mind and repeated."""
+"""Delayed copy: a bit pattern to be stored and repeated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import Split, Task
 
 
 @dataclass(frozen=True)
 class DelayCopy(Task):
-    """Bits are shown one a step, then nothing for a while; then all are to be told again.
+    """Bits are presented one per step; after a delay they are to be output in the same order.
 
-    Input 0 speaks at a 0, input 1 at a 1, input 2 throughout the recall. Patterns are shared
-    out between training and test, so those of the test were never seen.
+    Input 0 is 1 for a 0 bit, input 1 for a 1 bit, and input 2 during recall. A quarter of all
+    patterns is the test set, so that none of them is trained on.
 
     Attributes:
-        bits: in a pattern.
-        delay: silent steps before the recall.
+        bits: length of a pattern.
+        delay: steps without input before recall.
     """
 
     bits: int = 14
@@ -26,6 +28,15 @@ class DelayCopy(Task):
     readout = "steps"
     input_size = 3
     classes = 2
+    recipe = Recipe(
+        epochs=40,
+        batch_size=16,
+        activity_price=0.0,
+        surrogate_width=0.3,
+        threshold_mean=0.01,
+        update_bias=2.0,
+    )
+    cell_recipes: ClassVar = {"lstm": replace(recipe, forget_bias=2.0)}
 
     def everything(self) -> Split:
         patterns = self._patterns()

@@ -1,4 +1,4 @@
-"""Spoken digits: the Free Spoken Digit Dataset as log-mel frames, or as events of these."""
+"""Spoken digits: the Free Spoken Digit Dataset as log-mel frames, or as events."""
 
 import io
 import re
@@ -13,17 +13,18 @@ from typing import Literal
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import DataError, FileTask, Split
 from golden.tasks.warp import warp_time
 
-RATE = 8000  # samples a second
+RATE = 8000  # samples per second
 WINDOW, HOP = 256, 128  # samples: 32 ms, a step of 16 ms
 BANDS = 32
 LOWEST = 80.0  # Hz
-STEPS = 48  # 0.77 s; nine recordings of ten are shorter
-RANGE = 9.0  # nats of energy below a recording's loudest value that are heard: 39 dB
-DELTA = 0.12  # change of a band, in shares of RANGE, that makes an event
-MOST = 3  # DELTA that an event can tell of: small inputs leave room in integer accumulators
+STEPS = 48  # 0.77 s; nine in ten recordings are shorter
+RANGE = 9.0  # nats: energy is clipped 39 dB below a recording's maximum
+DELTA = 0.12  # change of a band that causes an event, as a share of RANGE
+MOST = 3  # largest event, in DELTA: small inputs leave headroom in integer accumulators
 TEST_INDICES = range(5)  # the data set's official split
 
 NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav$")
@@ -33,15 +34,14 @@ NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav$")
 class SpokenDigits(FileTask):
     """Recordings of ten digits by six speakers; 300 of 3,000 are the official test set.
 
-    A step is 16 ms. Frames hold the logarithm of the energy in 32 mel bands, as a share in
-    [0, 1] of 39 dB below the recording's loudest value; 0 where there is no sound, so that
-    silence, before, after and behind the recording, sends nothing.
+    A step is 16 ms. A frame holds the log energy of 32 mel bands, scaled so that the recording's
+    maximum is 1 and 39 dB below it is 0, and clipped there. So silence, and padding after the
+    recording, is 0.
 
     Attributes:
-        data: the zip file or the folder of the recordings, {digit}_{speaker}_{index}.wav.
-        encoding: "logmel" for these frames; "events" for send-on-delta of them: a band is
-            silent until it has moved by DELTA, and then speaks by how many DELTA, with sign,
-            at most MOST; what is left it says in the next step.
+        data: the zip file or folder of the recordings, {digit}_{speaker}_{index}.wav.
+        encoding: "logmel" for these frames, "events" for their send-on-delta encoding, see
+            :func:`send_on_delta`.
     """
 
     encoding: Literal["logmel", "events"] = "logmel"
@@ -49,6 +49,7 @@ class SpokenDigits(FileTask):
     name = "digits"
     input_size = BANDS
     classes = 10
+    recipe = Recipe(epochs=80, batch_size=50, learning_rate=4e-3, target_activity=0.085)
     source = "the Free Spoken Digit Dataset (the zip file of its repository, or its recordings)"
 
     def everything(self) -> Split:
@@ -63,17 +64,17 @@ class SpokenDigits(FileTask):
         return Split(send_on_delta(split.inputs), split.targets)
 
     def augment(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Shifted, stretched, louder or softer, a few bands and steps muted."""
+        """Shifts, stretches, changes gain and spectrum, and mutes some bands and steps."""
         frames = inputs if self.encoding == "logmel" else rebuild(inputs)
         frames = _vary(frames, rng)
         return frames if self.encoding == "logmel" else send_on_delta(frames)
 
 
 def send_on_delta(frames: np.ndarray) -> np.ndarray:
-    """Events (N, T, C) of ``frames`` (N, T, C): whole numbers, float32, most of them 0.
+    """Send-on-delta events (N, T, C) of ``frames`` (N, T, C): integers as float32, mostly 0.
 
-    Each band remembers a level, at first 0. When its value is DELTA or more away it sends by
-    how many whole DELTA, at most MOST, and its level moves by as much.
+    Each band has a reference level, initially 0. If its value differs from it by DELTA or more,
+    the event is the signed number of whole DELTA, limited to MOST, and the level moves by that.
     """
     level = np.zeros_like(frames[:, 0])
     events = np.zeros_like(frames)
@@ -84,7 +85,7 @@ def send_on_delta(frames: np.ndarray) -> np.ndarray:
 
 
 def rebuild(events: np.ndarray) -> np.ndarray:
-    """The frames that ``events`` describe, within DELTA if they move by less than MOST a step."""
+    """The frames that ``events`` encode, within DELTA if they change slowly enough for MOST."""
     return np.cumsum(events, 1) * np.float32(DELTA)
 
 
@@ -106,14 +107,15 @@ def _vary(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _read(path: Path, source: str) -> tuple[Split, Split]:
-    """Frames and digits of the training and of the test recordings."""
+    """Frames and digits, of the training recordings and of the test recordings."""
     parts: dict[bool, list[tuple[np.ndarray, int]]] = {False: [], True: []}
     for digit, index, sound in sorted_recordings(path):
         parts[index in TEST_INDICES].append((log_mel(sound), digit))
     if not all(parts.values()):
         raise DataError(
-            f"{path} lacks recordings named {{digit}}_{{speaker}}_{{index}}.wav, with an index "
-            f"below {TEST_INDICES.stop} to test and above to train: fetch {source}"
+            f"{path} lacks recordings named {{digit}}_{{speaker}}_{{index}}.wav, with indices "
+            f"below {TEST_INDICES.stop} for the test and from {TEST_INDICES.stop} for training: "
+            f"fetch {source}"
         )
     train, test = (
         Split(np.stack([f for f, _ in part]), np.array([d for _, d in part]))
@@ -123,7 +125,7 @@ def _read(path: Path, source: str) -> tuple[Split, Split]:
 
 
 def sorted_recordings(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
-    """``(digit, index, samples)`` of all recordings in a folder or zip file, in [-1, 1)."""
+    """``(digit, index, samples)`` of all recordings in a folder or zip file; samples in [-1, 1)."""
     if path.is_dir():
         files = {str(file): file.read_bytes for file in path.rglob("*.wav")}
         yield from _recordings(files)
@@ -133,8 +135,8 @@ def sorted_recordings(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
             names = [name for name in archive.namelist() if name.endswith(".wav")]
             yield from _recordings({n: lambda n=n: archive.read(n) for n in names})
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error, RuntimeError) as error:
-        # RuntimeError is what zipfile has for a password or a compression it does not know.
-        raise DataError(f"{path} is no readable zip file ({error}): fetch it again") from None
+        # zipfile raises RuntimeError for passwords and unknown compression methods.
+        raise DataError(f"{path} is not a readable zip file ({error}): fetch it again") from None
 
 
 def _recordings(files: dict) -> Iterator[tuple[int, int, np.ndarray]]:
@@ -150,11 +152,11 @@ def _samples(name: str, data: bytes) -> np.ndarray:
             form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
             samples = file.readframes(file.getnframes())
     except (wave.Error, EOFError) as error:
-        raise DataError(f"{name} is no readable WAV file ({error}): fetch it again") from None
+        raise DataError(f"{name} is not a readable WAV file ({error}): fetch it again") from None
     if form != (RATE, 1, 2):
         raise DataError(
-            f"{name} has {form[0]} samples a second, {form[1]} channels and {form[2]} bytes a "
-            f"sample where {RATE}, 1 and 2 were expected: fetch the original recordings"
+            f"{name} has {form[0]} samples per second, {form[1]} channels and {form[2]} bytes "
+            f"per sample where {RATE}, 1 and 2 were expected: fetch the original recordings"
         )
     return np.frombuffer(samples, "<i2").astype(np.float64) / (1 << 15)
 
@@ -171,7 +173,7 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
 
 @cache
 def _mel_filters() -> np.ndarray:
-    """Triangles (BANDS, WINDOW / 2 + 1), evenly spaced on the mel scale."""
+    """Triangular filters (BANDS, WINDOW / 2 + 1), evenly spaced on the mel scale."""
 
     def mel(hertz):
         return 2595 * np.log10(1 + hertz / 700)

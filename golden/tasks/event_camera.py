@@ -1,7 +1,7 @@
-"""Recordings of event sensors, read by the ``tonic`` package where it is installed.
+"""Recordings of event sensors, read by the ``tonic`` package.
 
-Events are counted in windows of time and in groups of neighbouring pixels or channels, which
-gives steps and features; counts are limited and scaled to [0, 1].
+Events are counted per time window, which is a step, and per group of neighbouring pixels or
+channels, which is a feature. Counts are clipped and scaled to [0, 1].
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import DataError, FileTask, Split
 
 LARGEST_COUNT = 8
@@ -22,10 +23,13 @@ class _EventTask(FileTask):
     """A data set of ``tonic``.
 
     Attributes:
-        dataset: its class in ``tonic.datasets``, also the folder that tonic keeps it in.
-        files: what must be in that folder, by part; as a glob pattern.
-        steps, window: steps a sequence, cropped or padded, and the microseconds of one.
-        pool: neighbouring pixels in a row, or channels, that make one feature.
+        dataset: its class in ``tonic.datasets``, and the folder that tonic stores it in.
+        files: a glob pattern of the files in that folder, for "train" and "test".
+        steps: steps per sequence; recordings are cropped or padded.
+        window: duration of a step in microseconds.
+        pool: number of neighbouring pixels along each axis, or channels, in a feature.
+        sensor: sizes of ``fields``.
+        fields: names of an event's coordinates.
     """
 
     dataset: ClassVar[str]
@@ -33,7 +37,7 @@ class _EventTask(FileTask):
     steps: ClassVar[int]
     window: ClassVar[int]
     pool: ClassVar[int]
-    sensor: ClassVar[tuple[int, ...]]  # sizes of the fields that follow
+    sensor: ClassVar[tuple[int, ...]]
     fields: ClassVar[tuple[str, ...]]
 
     @property
@@ -42,7 +46,7 @@ class _EventTask(FileTask):
 
     @property
     def _grid(self) -> tuple[int, ...]:
-        """Features along each field; polarities are never pooled."""
+        """Number of features along each coordinate; polarities are never pooled."""
         return tuple(
             size if field == "p" else size // self.pool
             for field, size in zip(self.fields, self.sensor, strict=True)
@@ -82,7 +86,7 @@ class _EventTask(FileTask):
         return folder
 
     def _recordings(self, part: str):
-        """tonic's data set, which must not begin to download."""
+        """tonic's data set, prevented from downloading anything."""
         folder = self._folder(part)
         try:
             import tonic.datasets
@@ -100,7 +104,7 @@ class _EventTask(FileTask):
             raise DataError(f"{folder} cannot be read ({error}): fetch it again") from None
 
     def _frames(self, events: np.ndarray) -> np.ndarray:
-        time = events["t"] - events["t"][:1]  # from the first event on
+        time = events["t"] - events["t"][:1]  # since the first event
         step = time // self.window
         events, step = events[step < self.steps], step[step < self.steps]
         place = tuple(
@@ -114,13 +118,14 @@ class _EventTask(FileTask):
 
 @dataclass(frozen=True)
 class DvsGesture(_EventTask):
-    """DVS128 Gesture: eleven gestures of 29 people before an event camera.
+    """DVS128 Gesture: eleven gestures by 29 people, recorded with an event camera.
 
-    60 steps of 25 ms, 4 x 4 pixels pooled: 2 x 32 x 32 features.
+    60 steps of 25 ms. Pools of 4 × 4 pixels give 2 × 32 × 32 features.
     """
 
     name = "dvsgesture"
     classes = 11
+    recipe = Recipe(hidden_size=512, epochs=100, patience=20, batch_size=32, learning_rate=1e-3)
     source = (
         "DVS128 Gesture as tonic offers it (ibmGestureTrain.tar.gz and ibmGestureTest.tar.gz) "
         "and unpack both into a folder DVSGesture"
@@ -136,13 +141,14 @@ class DvsGesture(_EventTask):
 
 @dataclass(frozen=True)
 class SpikingDigits(_EventTask):
-    """Spiking Heidelberg Digits: twenty spoken digits as spikes of 700 nerve fibres.
+    """Spiking Heidelberg Digits: twenty spoken digits as spikes of 700 cochlear channels.
 
-    100 steps of 10 ms, 5 fibres pooled: 140 features.
+    100 steps of 10 ms. Pools of 5 channels give 140 features.
     """
 
     name = "shd"
     classes = 20
+    recipe = Recipe(hidden_size=256, epochs=60, patience=15, batch_size=64, learning_rate=2e-3)
     source = (
         "the Spiking Heidelberg Digits (shd_train.h5.zip and shd_test.h5.zip) and unpack both "
         "into a folder SHD"

@@ -1,29 +1,52 @@
-"""Images read as sequences: MNIST and what comes in its format, such as Fashion-MNIST."""
+"""Images read as sequences: MNIST and data sets in its format, such as Fashion-MNIST."""
 
 import gzip
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import DataError, FileTask, Split
 from golden.tasks.warp import warp_images
 
-# The most that augmentation moves (pixels), turns (radians), scales and slants an image.
+# Limits of augmentation: shift in pixels, rotation in radians, change of scale, shear.
 SHIFT, TURN, SCALE, SHEAR = 2.0, 0.2, 0.1, 0.1
+
+RECIPES = {
+    "rows": Recipe(
+        epochs=60,
+        learning_rate=1e-2,
+        target_activity=0.14,
+        activity_price=1.0,
+        surrogate_width=1.0,
+        threshold_mean=0.05,
+        update_bias=-1.0,
+    ),
+    # As many epochs as fit into an hour on one core, and a memory for 784 steps.
+    "pixels": Recipe(
+        epochs=30,
+        learning_rate=7e-3,
+        target_activity=0.14,
+        activity_price=1.0,
+        surrogate_width=0.3,
+        threshold_mean=0.01,
+        update_bias=4.0,
+    ),
+}
 
 
 @dataclass(frozen=True)
 class SequentialMnist(FileTask):
-    """Grey images of ten classes, from idx files; values in [0, 1].
+    """Greyscale images of ten classes, read from idx files; values in [0, 1].
 
     Attributes:
         data: folder of the four files, plain or compressed (.gz).
-        scan: "rows", a row of pixels a step, or "pixels", a pixel a step.
+        scan: "rows" for one row of pixels per step, "pixels" for one pixel per step.
     """
 
     scan: Literal["rows", "pixels"] = "rows"
@@ -37,8 +60,16 @@ class SequentialMnist(FileTask):
     )
 
     @property
-    def recipe(self) -> str:
-        return self.name if self.scan == "rows" else f"{self.name}-{self.scan}"
+    def recipe(self) -> Recipe:
+        return RECIPES[self.scan]
+
+    @property
+    def cell_recipes(self) -> dict[str, Recipe]:
+        if self.scan == "rows":
+            other = replace(self.recipe, learning_rate=6e-3)
+        else:
+            other = replace(self.recipe, learning_rate=2e-3, forget_bias=3.0)
+        return {"gru": other, "lstm": other}
 
     @property
     def input_size(self) -> int:
@@ -57,7 +88,7 @@ class SequentialMnist(FileTask):
         return Split(images.reshape(count, *shape), labels)
 
     def augment(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Each image moved, turned, scaled and slanted a little (see :func:`warp_images`)."""
+        """Random small affine transformations (see :func:`warp_images`)."""
         _, height, width = _read_part(self.path(), "train", self.source)[0].shape
         images = inputs.reshape(-1, height, width)
         return warp_images(images, rng, SHIFT, TURN, SCALE, SHEAR).reshape(inputs.shape)
@@ -70,8 +101,8 @@ def _read_part(folder: Path, part: str, source: str) -> tuple[np.ndarray, np.nda
     labels = _read_idx(_find(folder, part, "labels", source), dimensions=1)
     if len(images) != len(labels):
         raise DataError(
-            f"{folder}: there are {len(images)} images and {len(labels)} labels in the {part} "
-            f"files where as many of both were expected: fetch {source}"
+            f"{folder}: the {part} files have {len(images)} images and {len(labels)} labels, "
+            f"which should be equal: fetch {source}"
         )
     if not images.size:
         raise DataError(f"{folder}: the {part} files hold no images: fetch {source}")
@@ -81,7 +112,7 @@ def _read_part(folder: Path, part: str, source: str) -> tuple[np.ndarray, np.nda
 
 
 def _find(folder: Path, part: str, what: str, source: str) -> Path:
-    # Some name a part "train10k" or write a dot for the dash before "idx".
+    # Some copies name a part "train10k", or have a dot instead of the dash before "idx".
     found = sorted(folder.glob(f"{part}*-{what}?idx?-ubyte*"))
     if not found:
         raise DataError(f"{folder} holds no {part}-{what}-idx*-ubyte file: fetch {source}")
@@ -99,7 +130,7 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     expected = bytes([0, 0, 8, dimensions])
     if data[:4] != expected or len(data) != start + math.prod(shape):
         raise DataError(
-            f"{path} is no idx file of {dimensions} dimensions of bytes, or is cut off: "
+            f"{path} is not an idx file of {dimensions} dimensions of bytes, or is truncated: "
             f"fetch it again"
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)

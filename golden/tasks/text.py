@@ -1,13 +1,15 @@
-"""Language models: what comes next, by character and by word."""
+"""Language models: predict the next character or word."""
 
 import hashlib
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from golden.recipe import Recipe
 from golden.tasks.base import DataError, FileTask, Split
 
 FEWEST_CHARACTERS = 1000
@@ -15,7 +17,7 @@ FEWEST_CHARACTERS = 1000
 
 @dataclass(frozen=True)
 class TextTask(FileTask):
-    """A stream of symbols, whose target is at every step the next symbol.
+    """A stream of symbols; the target of each step is the next symbol.
 
     Each split is one sequence: inputs and targets are (1, length - 1).
     """
@@ -26,7 +28,7 @@ class TextTask(FileTask):
     @property
     @abstractmethod
     def symbols(self) -> list[str]:
-        """What the numbers 0 ... C - 1 stand for."""
+        """The symbols that the numbers 0 to C - 1 stand for."""
 
     @property
     def vocabulary(self) -> str:
@@ -45,7 +47,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} is no text in UTF-8 ({error}): name or fetch another") from None
+        raise DataError(f"{path} is not a text in UTF-8 ({error}): name another file") from None
 
 
 def _next(symbols: np.ndarray) -> Split:
@@ -54,7 +56,7 @@ def _next(symbols: np.ndarray) -> Split:
 
 @dataclass(frozen=True)
 class CharacterModel(TextTask):
-    """A text file by characters: 85 % to train on, 5 % to validate, the last 10 % to test.
+    """The characters of a text file: 85 % for training, 5 % for validation, 10 % for the test.
 
     Attributes:
         data: a text file in UTF-8.
@@ -62,6 +64,22 @@ class CharacterModel(TextTask):
 
     name = "charlm"
     source = "a text file in UTF-8, for example tinyshakespeare's input.txt"
+    recipe = Recipe(
+        hidden_size=256,
+        epochs=8,
+        batch_size=32,
+        window=64,
+        learning_rate=2e-2,
+        weight_decay=0.1,
+        target_activity=0.195,
+        activity_price=0.5,
+        surrogate_width=1.0,
+        threshold_mean=0.05,
+        update_bias=-1.0,
+    )
+    cell_recipes: ClassVar = dict.fromkeys(
+        ("gru", "lstm"), replace(recipe, learning_rate=1e-2, weight_decay=1e-2)
+    )
 
     @cached_property
     def _text(self) -> str:
@@ -69,7 +87,7 @@ class CharacterModel(TextTask):
         text = _read(path)
         if len(text) < FEWEST_CHARACTERS:
             raise DataError(
-                f"{path} has {len(text)} characters, too few to learn from: "
+                f"{path} has {len(text)} characters, too few to train on: "
                 f"name a text of at least {FEWEST_CHARACTERS}"
             )
         return text
@@ -102,18 +120,38 @@ class CharacterModel(TextTask):
 
 @dataclass(frozen=True)
 class WordModel(TextTask):
-    """Penn Treebank, WikiText-2 and what comes as they do: words between blanks, lines that end
-    with "<eos>", the vocabulary that of the training text, and "<unk>" for all other words.
+    """Penn Treebank, WikiText-2 and texts in their format: words separated by white space.
+
+    Each line ends with the word "<eos>". The vocabulary is that of the training text; all other
+    words become "<unk>".
 
     Attributes:
-        data: folder of three files, ptb.train.txt, ptb.valid.txt and ptb.test.txt, or
-            wiki.train.tokens and so on, or train.txt, valid.txt and test.txt.
+        data: folder of three files: ptb.train.txt, ptb.valid.txt and ptb.test.txt;
+            wiki.train.tokens and so on; or train.txt, valid.txt and test.txt.
     """
 
     name = "wordlm"
     source = (
         "Penn Treebank (ptb.train.txt, ptb.valid.txt, ptb.test.txt) or WikiText-2 "
         "(wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens) into one folder"
+    )
+    recipe = Recipe(
+        hidden_size=1350,
+        num_layers=3,
+        embedding_size=750,
+        epochs=200,
+        patience=20,
+        batch_size=64,
+        window=70,
+        learning_rate=1e-3,
+        weight_decay=1e-5,
+        clip=0.25,
+        target_activity=0.2,
+        surrogate_width=0.28,
+        threshold_mean=0.01,
+        dropout=0.4,
+        word_dropout=0.1,
+        drop_connect=0.5,
     )
 
     def check(self) -> None:
@@ -149,7 +187,7 @@ class WordModel(TextTask):
         return _next(np.array([number.get(word, unknown) for word in self._words(part)]))
 
     def everything(self) -> Split:
-        """The training text only: that for validation belongs to the benchmark's rules."""
+        """The training text only: by the benchmark's rules, validation text is not trained on."""
         return self._part("train")
 
     def train(self) -> Split:

@@ -1,11 +1,15 @@
-"""Random variations in time and in the plane, for augmentation."""
+"""Random distortions of time series and images, for augmentation."""
 
 import numpy as np
 
 
 def warp_time(x: np.ndarray, rng: np.random.Generator, shift: float, stretch: float) -> np.ndarray:
-    """Each sequence of ``x`` (N, T, C) moved by up to ``shift`` steps and stretched by a factor
-    of up to 1 ± ``stretch``, with linear interpolation and the ends held."""
+    """Shift and stretch each sequence of ``x`` (N, T, C), with linear interpolation.
+
+    Args:
+        shift: largest shift in steps; the first and last values are repeated.
+        stretch: largest deviation of the factor from 1.
+    """
     count, steps, _ = x.shape
 
     def uniform(spread: float) -> np.ndarray:
@@ -23,9 +27,16 @@ def warp_time(x: np.ndarray, rng: np.random.Generator, shift: float, stretch: fl
 def warp_images(
     x: np.ndarray, rng: np.random.Generator, shift: float, turn: float, scale: float, shear: float
 ) -> np.ndarray:
-    """Each image of ``x`` (N, height, width) moved by up to ``shift`` pixels in both directions,
-    turned by up to ``turn`` radians, scaled by a factor of up to 1 ± ``scale`` and slanted by up
-    to ``shear`` pixels a row, all about its middle; bilinear, with black all around."""
+    """Transform each image of ``x`` (N, height, width) about its centre, on a black background.
+
+    Interpolation is bilinear.
+
+    Args:
+        shift: largest shift in pixels, along each axis.
+        turn: largest rotation in radians.
+        scale: largest deviation of the factor from 1.
+        shear: largest horizontal shift from one row to the next, in pixels.
+    """
     count, height, width = x.shape
 
     def uniform(spread: float) -> np.ndarray:
@@ -35,11 +46,11 @@ def warp_images(
     down = np.arange(height, dtype=np.float32)[:, None] - (height - 1) / 2
     right = np.arange(width, dtype=np.float32) - (width - 1) / 2
     cos, sin = factor * np.cos(angle), factor * np.sin(angle)
-    # Where each pixel of the result comes from.
+    # The position in ``x`` of each pixel of the result.
     row = cos * down - sin * right + (height - 1) / 2 + uniform(shift)
     column = sin * down + cos * right + uniform(shear) * down + (width - 1) / 2 + uniform(shift)
 
-    # One black pixel before the image and two behind it, as interpolation reads one further.
+    # One black pixel before the image and two after it, as interpolation reads one beyond.
     padded = np.pad(x, ((0, 0), (1, 2), (1, 2)))
     row, column = row.clip(-1, height) + 1, column.clip(-1, width) + 1
     top, left = row.astype(np.int64), column.astype(np.int64)

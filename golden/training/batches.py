@@ -1,4 +1,4 @@
-"""Training batches: the same for the same recipe, shared out among processes."""
+"""Training batches: a function of task, recipe and epoch, divided among the processes."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -8,13 +8,18 @@ import torch
 from torch import Tensor
 
 from golden.evaluation import fold, windows
+from golden.recipe import Recipe
 from golden.tasks import Split, Task
-from golden.training.recipes import Recipe
 
 
 class Batch(NamedTuple):
-    """``inputs`` and ``targets`` as of a Split, and by how much this process's means count
-    in the mean over all processes: 1 where all have as many sequences."""
+    """This process's part of a batch.
+
+    Attributes:
+        inputs, targets: as in a Split.
+        share: weight of this process's means in the mean over all processes. It is 1 if all
+            parts have the same number of sequences.
+    """
 
     inputs: Tensor
     targets: Tensor
@@ -22,15 +27,15 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """One epoch's batches, drawn anew for each epoch.
+    """The batches of an epoch.
 
-    Everything random is drawn for the whole batch, from a generator of its own for every epoch:
-    so nothing random has to be stored in a checkpoint, and the processes see parts of the batch
+    Each epoch has its own random generator, and all random choices are made for the whole batch.
+    So a checkpoint needs no generator state, and several processes see the parts of the batch
     that a single one would see.
 
     Args:
-        epoch: tells the current one.
-        rank: of this process, among ``processes``.
+        epoch: returns the current epoch.
+        rank: number of this process, one of ``processes``.
     """
 
     def __init__(
@@ -46,7 +51,7 @@ class Batches:
         split = task.train() if recipe.patience else task.everything()
         if task.stream:
             limited = Split(*(array[:, : recipe.limit] for array in split))
-            self.split = fold(limited, recipe.batch)
+            self.split = fold(limited, recipe.batch_size)
         else:
             self.split = split.take(slice(recipe.limit))
 
@@ -54,7 +59,7 @@ class Batches:
         count, size = (
             (self.split.inputs.shape[1], self.recipe.window)
             if self.task.stream
-            else (len(self.split.targets), self.recipe.batch)
+            else (len(self.split.targets), self.recipe.batch_size)
         )
         return -(-count // size)
 
@@ -67,13 +72,20 @@ class Batches:
             return
         count = len(self.split.targets)
         order = rng.permutation(count)
-        for chosen in np.split(order, range(self.recipe.batch, count, self.recipe.batch)):
+        size = self.recipe.batch_size
+        for chosen in np.split(order, range(size, count, size)):
             inputs, targets = self.split.take(chosen)
-            yield self._of_this_process(Split(self.task.augment(inputs, rng), targets))
+            varied = self.task.augment(inputs, rng)
+            if (varied.shape, varied.dtype) != (inputs.shape, inputs.dtype):
+                raise ValueError(
+                    f"{self.task.name}: augment() must return {inputs.dtype} of shape "
+                    f"{inputs.shape}, not {varied.dtype} of shape {varied.shape}"
+                )
+            yield self._of_this_process(Split(varied, targets))
 
     def _of_this_process(self, whole: Split) -> Batch:
         mine, count = whole.take(slice(self.rank, None, self.processes)), len(whole.targets)
         share = len(mine.targets) * self.processes / count
-        if share == 0:  # a process must have something to compute, if only to count it 0 times
+        if share == 0:  # even then a process needs something to compute; it counts 0 times
             mine = whole.take(slice(1))
         return Batch(torch.from_numpy(mine.inputs), torch.from_numpy(mine.targets), share)

@@ -1,110 +1,56 @@
-"""Training: cross-entropy plus a price on activity above a target, resumable and deterministic.
+"""The training loop: cross-entropy plus a penalty on activity above a target.
 
-Lightning's Trainer runs the loop, for one process or for several under ``torchrun``.
+Training is deterministic and can be resumed. Lightning's Trainer runs the loop, in one process or
+in several under ``torchrun``.
 """
 
-import csv
-import hashlib
-import io
 import logging
 import math
 import os
 import shutil
-import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
-from rich.console import Console
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.nn import functional as F
 
 from golden.evaluation import fold, score_network
-from golden.model_file import write_atomically
 from golden.network.network import Network, detach
 from golden.network.word_network import AnyNetwork, WordNetwork
-from golden.quantization.quantized_network import QuantizedNetwork
+from golden.recipe import Recipe
 from golden.tasks import Split, Task
+from golden.tasks.options import options
 from golden.training.batches import Batch, Batches
-from golden.training.recipes import Recipe
+from golden.training.checkpoint import (
+    KEY,
+    AtomicIO,
+    EveryEpoch,
+    Files,
+    Trainable,
+    fingerprint,
+    read,
+    read_own,
+)
+from golden.training.history import Epoch, has_stopped, write_history
+from golden.training.processes import is_first, processes
+from golden.training.signals import stop_after_epoch
 
-Trainable = AnyNetwork | QuantizedNetwork
-KEY = "egru_training"  # of what this module adds to Lightning's checkpoint
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Means over one epoch's training batches; ``activity`` is the share of units with an
-    event. The loss and accuracy on the validation set are None without one."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    activity: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float
-
-    def __str__(self) -> str:
-        text = f"loss {self.loss:.4f}  accuracy {self.accuracy:.2%}  activity {self.activity:.2%}"
-        if self.validation_loss is not None:
-            text += f"  validation {self.validation_loss:.4f}, {self.validation_accuracy:.2%}"
-        return f"{text}  {self.seconds:.1f} s"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be continued; the message says why."""
-
-
-@dataclass(frozen=True)
-class Files:
-    """What a training writes, beside the model file ``model``."""
-
-    model: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where to go on from, after every epoch."""
-        return self._beside(".checkpoint")
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint of the best epoch so far, with a validation set."""
-        return self._beside(".best.checkpoint")
-
-    @property
-    def history(self) -> Path:
-        """A line of CSV for every epoch."""
-        return self._beside(".csv")
-
-    @property
-    def report(self) -> Path:
-        """Options, results and versions, as JSON."""
-        return self._beside(".json")
-
-    @property
-    def tensorboard(self) -> Path:
-        """A folder for TensorBoard."""
-        return self._beside(".tensorboard")
-
-    def _beside(self, suffix: str) -> Path:
-        """In the place of a model file's own suffix; behind any other, which is of its name."""
-        return self.model.with_name(self.model.name.removesuffix(".safetensors") + suffix)
+logger = logging.getLogger(__name__)
 
 
 def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
-    """The untrained network of a recipe; draws from torch's generator."""
-    options: dict[str, Any] = {"cell": recipe.model, "num_layers": recipe.layers}
-    if recipe.model == "egru":
+    """The untrained network of a recipe, initialised from torch's global generator."""
+    options: dict[str, Any] = {"cell": recipe.cell, "num_layers": recipe.num_layers}
+    if recipe.cell == "egru":
         options |= {
             "surrogate_height": recipe.surrogate_height,
             "surrogate_width": recipe.surrogate_width,
@@ -112,29 +58,19 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
             "update_bias": recipe.update_bias,
             "drop_connect": recipe.drop_connect,
         }
-    elif recipe.model == "lstm":
+    elif recipe.cell == "lstm":
         options["forget_bias"] = recipe.forget_bias
-    if recipe.embedding is None:
-        if recipe.layers > 1:
+    if recipe.embedding_size is None:
+        if recipe.num_layers > 1:
             options["dropout"] = recipe.dropout
         elif recipe.dropout:
-            raise ValueError("--dropout is of events between layers: it needs --layers 2 or more")
-        sizes = (task.input_size, recipe.hidden, task.classes)
+            raise ValueError("--dropout acts between layers: it needs --num-layers 2 or more")
+        sizes = (task.input_size, recipe.hidden_size, task.classes)
         return Network(*sizes, readout=task.readout, **options)
     if not task.stream:
-        raise ValueError(f"--embedding is for language models, and {task.name} is none")
+        raise ValueError(f"--embedding-size is for language models, and {task.name} is not one")
     options |= {"dropout": recipe.dropout, "word_dropout": recipe.word_dropout}
-    return WordNetwork(task.classes, recipe.embedding, recipe.hidden, **options)
-
-
-def processes() -> int:
-    """How many share a training, under ``torchrun``."""
-    return int(os.environ.get("WORLD_SIZE", 1))
-
-
-def is_first() -> bool:
-    """Whether this is the only process of a training, or the first of several."""
-    return int(os.environ.get("RANK", 0)) == 0
+    return WordNetwork(task.classes, recipe.embedding_size, recipe.hidden_size, **options)
 
 
 def train(
@@ -142,37 +78,44 @@ def train(
     recipe: Recipe,
     files: Files,
     resume: bool = False,
-    console: Console | None = None,
+    progress_bar: bool = False,
     network: Trainable | None = None,
 ) -> tuple[Trainable, list[Epoch]]:
-    """Train ``network``, or the recipe's, on ``task``; the same arguments give the same network.
+    """Train a network on ``task``; the same arguments give the same network.
 
-    A checkpoint is written after every epoch; with ``resume`` training goes on from there and
-    ends as if it had never stopped. Ctrl-C stops after the epoch, a second one at once.
+    A checkpoint is written after every epoch. Ctrl-C stops after the current epoch, SIGTERM or
+    a second Ctrl-C at once.
+
+    Args:
+        files: the history, checkpoints and TensorBoard logs are written; the model is not.
+        resume: continue from the checkpoint, to the same result as without an interruption.
+        progress_bar: show one on the terminal, instead of logging each epoch.
+        network: what to train instead of the recipe's network.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, with a checkpoint of the epochs so far.
-        CheckpointError: there is no checkpoint, or it is another training's, or damaged.
+        KeyboardInterrupt: by Ctrl-C or SIGTERM, with a checkpoint of the epochs so far.
+        CheckpointError: there is no checkpoint, it is damaged, or it is another training's.
         DataError: the task's data are missing.
+        ValueError: the recipe does not fit the task, or the loss is no longer finite.
     """
     torch.manual_seed(recipe.seed)
     run = _Run(task, recipe, files, network)
     if resume:
-        checkpoint = check(files.checkpoint, run.identity)
+        checkpoint = read_own(files.checkpoint, run.identity)
         run.history = [Epoch(**epoch) for epoch in checkpoint["history"]]
         if recipe.patience and run.history:
-            _read(files.best)  # now and not when all is trained
+            read(files.best)  # so that damage shows now and not after the last epoch
     elif is_first():
         shutil.rmtree(files.tensorboard, ignore_errors=True)  # of an earlier training
     files.model.parent.mkdir(parents=True, exist_ok=True)
     if not has_stopped(run.history, recipe.patience):
-        _fit(run, resume, console)
+        _fit(run, resume, progress_bar)
     if recipe.patience:
-        run.load_state_dict(_read(files.best)["state_dict"])
+        run.load_state_dict(read(files.best)["state_dict"])
     return run.network.eval(), run.history
 
 
-def _fit(run: "_Run", resume: bool, console: Console | None) -> None:
+def _fit(run: "_Run", resume: bool, progress_bar: bool) -> None:
     """Lightning's part of :func:`train`."""
     files, recipe = run.files, run.recipe
     callbacks: list[Callback] = []
@@ -181,14 +124,13 @@ def _fit(run: "_Run", resume: bool, console: Console | None) -> None:
             EarlyStopping(
                 "validation_loss", patience=recipe.patience, check_on_train_epoch_end=True
             ),
-            _Checkpoint(files.best, monitor="validation_loss", save_weights_only=True),
+            EveryEpoch(files.best, monitor="validation_loss", save_weights_only=True),
         ]
-    callbacks.append(_Checkpoint(files.checkpoint))
-    bar = console is not None and console.is_terminal
-    if bar:
+    callbacks.append(EveryEpoch(files.checkpoint))
+    if progress_bar:
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
-    elif console:
-        run.say = console.print
+    else:
+        run.log_epoch = logger.info
     with _quiet():
         trainer = lightning.Trainer(
             accelerator="cpu",
@@ -199,28 +141,30 @@ def _fit(run: "_Run", resume: bool, console: Console | None) -> None:
             gradient_clip_val=recipe.clip,
             logger=TensorBoardLogger(files.tensorboard.parent, files.tensorboard.name, ""),
             callbacks=callbacks,
-            plugins=[_AtomicIO()],
-            enable_progress_bar=bar,
+            plugins=[AtomicIO()],
+            enable_progress_bar=progress_bar,
             enable_model_summary=False,
             enable_checkpointing=True,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             deterministic=True,
         )
-        with _interruptible(run, console):
+        with stop_after_epoch(run.interrupt):
             try:
                 trainer.fit(run, ckpt_path=files.checkpoint if resume else None, weights_only=True)
-            except SystemExit:  # how Lightning reacts to the second Ctrl-C
-                if not run.interrupted:
+            except SystemExit as stop:  # Lightning exits on SIGTERM and on the second Ctrl-C
+                interrupted = isinstance(stop.__context__, KeyboardInterrupt)
+                if not interrupted and not isinstance(stop, SIGTERMException):
                     raise
-    if processes() > 1:  # or its threads may outlive the process that leaves first, and abort it
+                run.interrupted = True
+    if processes() > 1:  # otherwise its threads may outlive the first process to end, and abort it
         torch.distributed.destroy_process_group()
     if run.interrupted:
         raise KeyboardInterrupt
 
 
 class _Run(lightning.LightningModule):
-    """The moving parts of one training."""
+    """One training, as Lightning expects it."""
 
     def __init__(self, task: Task, recipe: Recipe, files: Files, network: Trainable | None):
         super().__init__()
@@ -229,23 +173,27 @@ class _Run(lightning.LightningModule):
         self.network = make_network(task, recipe) if network is None else network
         self.history: list[Epoch] = []
         self.interrupted = False
-        self.say: Callable[[str], None] = lambda text: None
+        self.log_epoch: Callable[..., None] = lambda *_: None
         self.validation: Split | None = None
         if recipe.patience:
             self.validation = task.validation()
             if task.stream:
-                self.validation = fold(self.validation, recipe.batch)
+                self.validation = fold(self.validation, recipe.batch_size)
+
+    def interrupt(self) -> None:
+        """Stop after the current epoch."""
+        self.interrupted = True
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What another training must have in common to go on from a checkpoint of this one."""
+        """What two trainings must have in common for one to resume from the other's checkpoint."""
         return {
-            "task": describe(self.task),
+            "task": {"name": self.task.name, "options": options(self.task)},
             "sizes": [self.task.input_size, self.task.classes],
             "vocabulary": self.task.vocabulary,
             "recipe": asdict(self.recipe),
             "origin": self.origin,
-            "processes": processes(),  # which share batches, and so round sums differently
+            "processes": processes(),  # sums over their parts of a batch round differently
         }
 
     def train_dataloader(self) -> Batches:
@@ -271,10 +219,12 @@ class _Run(lightning.LightningModule):
                     "weight_decay": 0.0,
                 },
             ],
-            lr=recipe.rate,
+            lr=recipe.learning_rate,
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, recipe.rate, total_steps=int(self.trainer.estimated_stepping_batches)
+            optimizer,
+            recipe.learning_rate,
+            total_steps=int(self.trainer.estimated_stepping_batches),
         )
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
@@ -282,8 +232,8 @@ class _Run(lightning.LightningModule):
         self.start, self.state = time.monotonic(), None
         self.totals = torch.zeros(4, dtype=torch.float64)
         recipe = self.recipe
-        # Units of other cells always speak and cannot be made to speak less.
-        self.price = recipe.activity_price if recipe.model == "egru" else 0.0
+        # Units of other cells are active in every step; no penalty can change that.
+        self.price = recipe.activity_price if recipe.cell == "egru" else 0.0
         self.target_activity = target_activity(recipe, self.current_epoch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
@@ -296,7 +246,7 @@ class _Run(lightning.LightningModule):
         total = loss
         if self.price:
             activity = _activity(events)
-            # The price is on the activity of the whole batch, which the processes share.
+            # The penalty is on the activity of the whole batch, not on this process's share.
             whole = activity.detach()
             if self._processes > 1:
                 whole = self.trainer.strategy.reduce(whole * share, reduce_op="mean")
@@ -315,29 +265,28 @@ class _Run(lightning.LightningModule):
         loss, accuracy, activity = (totals[:3] / totals[3]).tolist()
         if not math.isfinite(loss):
             raise ValueError(
-                f"the loss of epoch {self.current_epoch + 1} is no longer a number: "
-                f"train with a lower --rate than {self.recipe.rate}"
+                f"the loss of epoch {self.current_epoch + 1} is not finite: "
+                f"train with a lower --learning-rate than {self.recipe.learning_rate}"
             )
         values = {"loss": loss, "accuracy": accuracy, "activity": activity}
         score = None
-        if self.validation:  # by every process on its own, so that all decide alike
+        if self.validation:  # computed by every process, so that all stop at the same epoch
             score = score_network(self.network, self.validation, self.task.stream)
             values |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
         self.log_dict(values, prog_bar=True)
-        self.history.append(
-            Epoch(
-                self.current_epoch + 1,
-                loss,
-                accuracy,
-                activity,
-                score.loss if score else None,
-                score.accuracy if score else None,
-                time.monotonic() - self.start,
-            )
+        epoch = Epoch(
+            self.current_epoch + 1,
+            loss,
+            accuracy,
+            activity,
+            score.loss if score else None,
+            score.accuracy if score else None,
+            time.monotonic() - self.start,
         )
+        self.history.append(epoch)
         if self.trainer.is_global_zero:
             write_history(self.files.history, self.history)
-            self.say(f"epoch {self.current_epoch + 1}/{self.recipe.epochs}  {self.history[-1]}")
+            self.log_epoch("epoch %d/%d  %s", epoch.epoch, self.recipe.epochs, epoch)
         if self.trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
             self.interrupted = True
             self.trainer.should_stop = True
@@ -347,140 +296,27 @@ class _Run(lightning.LightningModule):
         checkpoint["history"] = [asdict(epoch) for epoch in self.history]
 
 
-def has_stopped(history: list[Epoch], patience: int | None) -> bool:
-    """Whether a training stopped early: that many epochs have not bettered the best one."""
-    losses = [epoch.validation_loss for epoch in history]
-    if not patience or not losses:
-        return False
-    return len(losses) - 1 - losses.index(min(losses)) >= patience  # type: ignore[type-var]
-
-
-def describe(task: Task) -> dict[str, Any]:
-    """A task's name and options, without the place of its data."""
-    options = {f.name: getattr(task, f.name) for f in fields(task) if f.name != "data"}
-    return {"name": task.name, "options": options}
-
-
-def fingerprint(network: Trainable) -> str:
-    """Tells networks apart: by their parameters, and a quantised one's scales."""
-    digest = hashlib.sha256()
-    if isinstance(network, QuantizedNetwork):
-        digest.update(repr(network.scales).encode())
-    for name, value in network.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def check(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint, if it is one of the training ``identity``.
-
-    Raises:
-        CheckpointError: with one sentence.
-    """
-    checkpoint = _read(path)
-    if checkpoint[KEY] != identity:
-        raise CheckpointError(
-            f"{path} was written by a training with other options or of another model, or by "
-            f"another number of processes: repeat those, or train without resuming"
-        )
-    return checkpoint
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A checkpoint of any training of this module's.
-
-    Raises:
-        CheckpointError: with one sentence.
-    """
-    if not path.is_file():
-        raise CheckpointError(
-            f"there is no checkpoint at {path} to resume from: train without resuming"
-        )
-    try:
-        checkpoint = torch.load(path, weights_only=True)
-        if missing := {KEY, "history", "state_dict"} - checkpoint.keys():
-            raise KeyError(missing)
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} is not a readable checkpoint ({type(error).__name__}): "
-            f"delete it and train from the start"
-        ) from None
-    return checkpoint
-
-
-def write_history(path: Path, history: list[Epoch]) -> None:
-    """Lightning's own CSV logger forgets, on resuming, what it wrote before."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(epoch) for epoch in history)
-    write_atomically(path, text.getvalue().encode())
-
-
 def target_activity(recipe: Recipe, epoch: int) -> float:
-    """The activity above which there is a price in an epoch, counted from 0."""
+    """The activity above which epoch ``epoch``, counted from 0, is penalised."""
     length = max(recipe.target_until - recipe.target_from, 1e-9)
     part = min(max((epoch / recipe.epochs - recipe.target_from) / length, 0.0), 1.0)
     return recipe.start_activity ** (1 - part) * recipe.target_activity**part
 
 
 def _activity(events: tuple[Tensor, ...]) -> Tensor:
-    """Share of units firing, with a gradient: each event counts as 1, and c / c carries dy.
+    """The share of units that emit an event, as a differentiable function of the events.
 
-    Silent units are not priced: their surrogate derivative would count too, and 1 / c outweigh
-    everything else.
+    Each event y contributes y / y = 1, whose gradient is 1 / y. Units without an event have no
+    gradient: their surrogate derivatives would count as well, and 1 / y would outweigh all else.
     """
     return torch.stack(
         [torch.where(y > 0, y / y.detach().clamp_min(1e-3), 0).mean() for y in events]
     ).mean()
 
 
-class _Checkpoint(ModelCheckpoint):
-    """Writes ``path`` after every epoch; Lightning would take braces in its name for a form."""
-
-    def __init__(self, path: Path, **options: Any):
-        super().__init__(
-            path.parent, save_on_train_epoch_end=True, enable_version_counter=False, **options
-        )
-        self.path = path
-
-    def format_checkpoint_name(self, *_: Any, **__: Any) -> str:
-        return str(self.path)
-
-
-class _AtomicIO(TorchCheckpointIO):
-    """Lightning's own replaces a file by one in the system's folder for temporary files: across
-    file systems that is a copy, which an interruption leaves half done."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
-    ) -> None:
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        write_atomically(path, content.getvalue())
-
-
-@contextmanager
-def _interruptible(run: _Run, console: Console | None) -> Iterator[None]:
-    """Ctrl-C makes ``run`` stop after the epoch."""
-
-    def interrupt(*_) -> None:
-        run.interrupted = True
-        signal.signal(signal.SIGINT, previous)
-        if console:
-            console.print("stopping after this epoch; once more to stop at once")
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's advice on hardware, loggers and loaders."""
+    """Suppresses Lightning's advice on hardware, loggers and data loaders."""
     names = ("lightning", "lightning.pytorch", "lightning.fabric")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]

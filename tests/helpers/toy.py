@@ -1,4 +1,4 @@
-"""A task that is learnt in a second, and the training command on it."""
+"""A task that is learnt in a second, and the training commands."""
 
 import csv
 import re
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from typer.testing import CliRunner
 
+from golden.recipe import Recipe
 from golden.tasks import Split, Task
-from golden.training.build import app
-from golden.training.recipes import Recipe
+from tests.helpers.command import invoke
 
-RECIPE = Recipe(hidden=5, epochs=6, target_activity=0.18)
+RECIPE = Recipe(hidden_size=5, epochs=6, target_activity=0.18)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +22,7 @@ class Toy(Task):
     name = "toy"
     input_size = 2
     classes = 2
+    recipe = RECIPE
 
     def everything(self):
         return self._make(0, 120)
@@ -42,7 +42,7 @@ class Toy(Task):
 
 
 def at_batch(number: int, act) -> Toy:
-    """A Toy that acts when it is asked for that batch."""
+    """A Toy that calls ``act`` when that batch is drawn."""
     batches = iter(range(1000))
 
     class Acting(Toy):
@@ -55,15 +55,14 @@ def at_batch(number: int, act) -> Toy:
 
 
 def run(*words) -> tuple[int, str]:
-    """Exit code and output, free of boxes and line breaks."""
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    """Exit status and output of a command, without boxes and line breaks."""
+    result = invoke(*words)
     assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert "Traceback" not in result.output
     return result.exit_code, re.sub(r"[\s│╭╮╰╯─]+", " ", result.output)
 
 
 def toy_run(out: Path, *words) -> tuple[int, str]:
-    return run("toy", "--hidden", 4, "--out", out, *words)
+    return run("train", "toy", "--hidden-size", 4, "--out", out, *words)
 
 
 def weights(network) -> dict[str, torch.Tensor]:
@@ -71,7 +70,7 @@ def weights(network) -> dict[str, torch.Tensor]:
 
 
 def course(out: Path) -> list[dict[str, str]]:
-    """The epochs in a training's CSV file, but for the seconds they took."""
+    """The epochs in a training's CSV file, without their durations."""
     with out.with_suffix(".csv").open() as file:
         rows = list(csv.DictReader(file))
     return [{name: row[name] for name in row if name != "seconds"} for row in rows]

@@ -10,10 +10,10 @@ from golden.evaluation import has_twin, score_network
 from golden.model_file import ModelFileError
 from golden.network.network import CELLS, Network
 from golden.network.word_network import WordNetwork
+from golden.recipe import Recipe
 from golden.tasks import Split, configure
-from golden.training.loop import Files, train
-from golden.training.recipes import Recipe
-from tests.helpers.command import invoke
+from golden.training import Files, train
+from tests.helpers.toy import run
 
 NETWORKS = [
     *(lambda cell=cell: Network(3, 5, 4, 2, cell=cell, readout="steps") for cell in CELLS),
@@ -122,7 +122,8 @@ def words(tmp_path):
 
 def test_a_word_model_learns_a_sentence(words, tmp_path):
     recipe = Recipe(
-        hidden=12, layers=3, embedding=8, epochs=15, patience=15, batch=2, window=15, rate=0.05,
+        hidden_size=12, num_layers=3, embedding_size=8, epochs=15, patience=15, batch_size=2,
+        window=15, learning_rate=0.05,
         activity_price=0.0, surrogate_width=0.3, threshold_mean=0.01, drop_connect=0.1,
         dropout=0.1, word_dropout=0.05,
     )  # fmt: skip
@@ -138,15 +139,15 @@ def test_a_model_says_which_data_it_wants(words, tmp_path):
     save_model(path, WordNetwork(99, 4, 5), None, {"task": "wordlm"})
     for arguments, sentence in (
         ([], "error: wordlm needs data: fetch Penn Treebank"),
-        (["--data", str(words)], "the data have 7 features or symbols a step where the model has"),
+        (["--data", words], "the data have 7 features or symbols a step where the model has"),
         (["--data", "nowhere"], "error: there is nothing at nowhere"),
     ):
-        result = invoke("eval", path, *arguments)
-        assert result.exit_code == 2
-        assert sentence in result.output
-    result = invoke("sim", path)
-    assert result.exit_code == 2
-    assert "holds a network without an integer model" in result.output
+        code, output = run("eval", path, *arguments)
+        assert code == 2
+        assert sentence in output
+    code, output = run("sim", path)
+    assert code == 2
+    assert "holds a network without an integer model" in output
 
 
 def test_the_forget_bias_raises_that_gate_s_bias_of_an_lstm_alone():

@@ -1,4 +1,4 @@
-"""Recipes: what is trained with what, and what their options do."""
+"""Recipes: their values, where they come from and what they do."""
 
 import json
 from dataclasses import replace
@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from golden.recipe import Recipe, Tuning
 from golden.tasks import TASKS
-from golden.training.loop import Files, make_network, target_activity, train
-from golden.training.recipes import OTHER_MODELS, RECIPES, Recipe
+from golden.training import Files, train
+from golden.training.loop import make_network, target_activity
 from tests.helpers.toy import RECIPE, Toy, run
 
 pytestmark = pytest.mark.usefixtures("toy")
 
 
-def test_the_target_of_activity_falls_by_equal_factors_as_the_recipe_says(tmp_path):
+def test_the_activity_target_falls_by_equal_factors(tmp_path):
     recipe = Recipe(
         epochs=10, start_activity=0.4, target_activity=0.1, target_from=0.2, target_until=0.6
     )
@@ -22,7 +23,7 @@ def test_the_target_of_activity_falls_by_equal_factors_as_the_recipe_says(tmp_pa
     expected = [0.4, 0.4, 0.4, 0.4 / 2**0.5, 0.2, 0.2 / 2**0.5, 0.1, 0.1, 0.1, 0.1]
     assert targets == pytest.approx(expected)
 
-    # Nothing is priced as long as all activity is allowed.
+    # There is no penalty as long as the target is 1.
     free = replace(RECIPE, activity_price=0.0, epochs=4)
     priced = replace(free, activity_price=1.0, start_activity=1.0, target_activity=0.0,
                      target_from=0.3, target_until=0.9)  # fmt: skip
@@ -34,24 +35,26 @@ def test_the_target_of_activity_falls_by_equal_factors_as_the_recipe_says(tmp_pa
     assert courses[0][3] != courses[1][3]
 
 
-def test_other_models_have_settings_of_their_own_which_options_override(tmp_path, monkeypatch):
-    for model in ("gru", "lstm"):
-        monkeypatch.setitem(OTHER_MODELS, ("toy", model), {"rate": 0.02, "hidden": 3})
+def test_other_cells_have_recipes_of_their_own_which_options_override(tmp_path, monkeypatch):
+    other = replace(RECIPE, learning_rate=0.02, hidden_size=3)
+    monkeypatch.setattr(Toy, "cell_recipes", {"gru": other, "lstm": other})
 
     def training(*words) -> dict:
-        assert run("toy", "--epochs", 1, "--out", tmp_path / "a", *words)[0] == 0
+        assert run("train", "toy", "--epochs", 1, "--out", tmp_path / "a", *words)[0] == 0
         return json.loads((tmp_path / "a.json").read_text())["training"]
 
-    command = "python -m golden.training.build toy"
-    for words, rate, hidden, rest in (
-        ((), RECIPE.rate, RECIPE.hidden, " --epochs 1"),
-        (("--model", "egru"), RECIPE.rate, RECIPE.hidden, " --epochs 1"),
-        (("--model", "gru"), 0.02, 3, " --model gru --epochs 1"),
-        (("--model", "lstm", "--rate", 0.1), 0.1, 3, " --model lstm --epochs 1 --rate 0.1"),
-        (("--model", "gru", "--rate", 6e-3), 6e-3, 3, " --model gru --epochs 1 --rate 0.006"),
-    ):
+    command = "egru train toy"
+    for words, rate, size, rest in (
+        ((), RECIPE.learning_rate, RECIPE.hidden_size, " --epochs 1"),
+        (("--cell", "egru"), RECIPE.learning_rate, RECIPE.hidden_size, " --epochs 1"),
+        (("--cell", "gru"), 0.02, 3, " --cell gru --epochs 1"),
+        (("--cell", "lstm", "--learning-rate", 0.1), 0.1, 3,
+         " --cell lstm --epochs 1 --learning-rate 0.1"),
+        (("--cell", "gru", "--learning-rate", 6e-3), 6e-3, 3,
+         " --cell gru --epochs 1 --learning-rate 0.006"),
+    ):  # fmt: skip
         found = training(*words)
-        assert (found["rate"], found["hidden"]) == (rate, hidden)
+        assert (found["learning_rate"], found["hidden_size"]) == (rate, size)
         assert found["command"] == command + rest
 
 
@@ -62,16 +65,50 @@ def test_options_of_the_cell_are_those_of_the_network():
         config = make_network(Toy(), recipe).config
         for name in options:
             assert config[name] == getattr(recipe, name), name
-    network = make_network(Toy(), Recipe(model="lstm", forget_bias=1.5))
+    network = make_network(Toy(), Recipe(cell="lstm", forget_bias=1.5))
     assert network.config["forget_bias"] == 1.5
 
 
-def test_every_recipe_is_of_a_task_and_makes_a_network_for_it():
-    tasks = [*TASKS.values(), replace(TASKS["smnist"], scan="pixels")]
-    assert RECIPES.keys() == {task.recipe for task in tasks} >= {name for name, _ in OTHER_MODELS}
-    assert tasks[-1].recipe == "smnist-pixels"
+def test_the_recipe_of_every_task_makes_a_network_for_it():
     for name in ("mnist1d", "delay-copy", "dvsgesture", "shd", "digits"):
-        task, recipe = TASKS[name], RECIPES[name]
-        network = make_network(task, recipe)
+        task = TASKS[name]
+        network = make_network(task, task.recipe_for())
         logits = network(torch.zeros(2, 3, task.input_size))
         assert logits.shape == ((2, 3, 2) if name == "delay-copy" else (2, task.classes))
+
+
+def test_a_recipe_depends_on_the_task_s_options_and_on_the_cell():
+    rows, pixels = TASKS["smnist"], replace(TASKS["smnist"], scan="pixels")
+    assert (rows.recipe_for().epochs, pixels.recipe_for().epochs) == (60, 30)
+    assert rows.recipe_for() == rows.recipe_for("egru") == rows.recipe
+    assert pixels.recipe_for("gru") == replace(
+        pixels.recipe, cell="gru", learning_rate=2e-3, forget_bias=3.0
+    )
+    assert TASKS["mnist1d"].recipe_for("lstm") == replace(TASKS["mnist1d"].recipe, cell="lstm")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"cell": "rnn"}, "cell must be one of egru, gru, lstm, not 'rnn'"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
+        ({"epochs": 1.5}, "epochs must be a whole number of at least 1, not 1.5"),
+        ({"epochs": True}, "epochs must be a whole number of at least 1, not True"),
+        ({"hidden_size": None}, "hidden_size must be a whole number of at least 1, not None"),
+        (
+            {"dropout": 1.1},
+            "dropout must be a finite number of at least 0.0 and at most 1.0, not 1.1",
+        ),
+        ({"clip": "1"}, "clip must be a finite number of at least 0.0, not '1'"),
+        ({"update_bias": float("nan")}, "update_bias must be a finite number, not nan"),
+        ({"seed": -1}, "seed must be a whole number of at least 0 and at most 9223372036854775807"),
+    ],
+)
+def test_values_out_of_range_rejected(values, sentence):
+    with pytest.raises(ValueError, match="^" + sentence):
+        Recipe(**values)
+
+
+def test_weights_wider_than_the_hardware_s_rejected():
+    with pytest.raises(ValueError, match="weight_bits must be a whole number of at least 2 and at"):
+        Tuning(weight_bits=9)

@@ -1,6 +1,7 @@
 """The training command: reproducible, resumable, and clear about what it refuses."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -11,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-import egru_cli.eval
+from egru_cli.app import subcommand
 from golden import load_model
 from golden.evaluation import fold, in_words, score_network
+from golden.recipe import Recipe
 from golden.tasks import TASKS, Split, Task
+from golden.training import CheckpointError, Files, Interrupted, build, train
 from golden.training.batches import Batches
-from golden.training.build import interpreter
-from golden.training.loop import CheckpointError, Files, train
-from golden.training.recipes import Recipe
+from golden.training.command import train_command
 from tests.helpers.toy import RECIPE, Toy, at_batch, course, equal, run, toy_run, weights
 
 SHIPPED = Path(__file__).parents[3] / "golden" / "models" / "mnist1d.safetensors"
@@ -28,11 +28,13 @@ SHIPPED = Path(__file__).parents[3] / "golden" / "models" / "mnist1d.safetensors
 pytestmark = pytest.mark.usefixtures("toy")
 
 
-def test_writes_a_model_a_report_and_the_course_of_the_training(tmp_path):
+def test_writes_a_model_a_report_and_the_course_of_the_training(tmp_path, caplog):
     out = tmp_path / "new" / "toy.safetensors"
-    code, output = toy_run(out, "--rate", 0.02)
+    with caplog.at_level(logging.INFO):
+        code, output = toy_run(out, "--learning-rate", 0.02)
     assert code == 0, output
-    assert "accuracy:" in output
+    assert "epoch 6/6  loss" in caplog.text
+    assert "accuracy:" in caplog.text
     assert sorted(p.suffix for p in out.parent.iterdir()) == [
         ".csv", ".json", ".safetensors", ".tensorboard",
     ]  # fmt: skip
@@ -43,7 +45,7 @@ def test_writes_a_model_a_report_and_the_course_of_the_training(tmp_path):
     assert any(out.with_suffix(".tensorboard").iterdir())
 
     model = load_model(out)
-    command = "python -m golden.training.build toy --hidden 4 --rate 0.02"
+    command = "egru train toy --hidden-size 4 --learning-rate 0.02"
     assert model.config["training"]["command"] == command
     assert model.config["results"] == report["results"]
     x, labels = Toy().test()
@@ -54,13 +56,12 @@ def test_writes_a_model_a_report_and_the_course_of_the_training(tmp_path):
     loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item()
     assert report["results"]["loss"][0] == pytest.approx(loss, rel=1e-5)
 
-    evaluated = CliRunner().invoke(egru_cli.eval.app, [str(out), "--json"])
-    found = json.loads(evaluated.stdout)
-    assert {name: found[name] for name in report["results"]} == report["results"]
+    code, output = run("eval", out, "--json")
+    assert json.loads(output) == {"model": str(out), "task": "toy", **report["results"]}
 
 
-def test_the_smallest_training_there_is_works(tmp_path):
-    assert toy_run(tmp_path / "a", "--epochs", 1, "--hidden", 1, "--limit", 1)[0] == 0
+def test_the_smallest_training_works(tmp_path):
+    assert toy_run(tmp_path / "a", "--epochs", 1, "--hidden-size", 1, "--limit", 1)[0] == 0
 
 
 def test_same_seed_gives_the_same_file_and_another_seed_another(tmp_path):
@@ -71,29 +72,30 @@ def test_same_seed_gives_the_same_file_and_another_seed_another(tmp_path):
     assert files[0] == files[1] != files[2]
 
 
-@pytest.mark.parametrize("model", ["egru", "gru", "lstm"])
-def test_resuming_after_ctrl_c_equals_an_uninterrupted_run(tmp_path, monkeypatch, model):
+@pytest.mark.parametrize("cell", ["egru", "gru", "lstm"])
+def test_resuming_after_ctrl_c_equals_an_uninterrupted_run(tmp_path, monkeypatch, cell):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert toy_run(whole, "--model", model)[0] == 0
+    assert toy_run(whole, "--cell", cell)[0] == 0
     acting = at_batch(7, lambda: signal.raise_signal(signal.SIGINT))  # in the fourth epoch
     monkeypatch.setitem(TASKS, "toy", acting)
-    code, output = toy_run(parts, "--model", model)
+    code, output = toy_run(parts, "--cell", cell)
     assert code == 130
     assert "--resume" in output
     assert not parts.exists()
     checkpoint = torch.load(parts.with_suffix(".checkpoint"), weights_only=True)
     assert len(checkpoint["history"]) == 4
-    assert toy_run(parts, "--model", model, "--resume")[0] == 0
+    assert toy_run(parts, "--cell", cell, "--resume")[0] == 0
     assert whole.read_bytes() == parts.read_bytes()
     assert course(whole) == course(parts)
 
 
-def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
-    def twice():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
+@pytest.mark.parametrize("signals", [2 * [signal.SIGINT], [signal.SIGTERM]])
+def test_a_second_ctrl_c_and_sigterm_stop_at_once(tmp_path, monkeypatch, signals):
+    def stop():
+        for number in signals:
+            signal.raise_signal(number)
 
-    monkeypatch.setitem(TASKS, "toy", at_batch(3, twice))
+    monkeypatch.setitem(TASKS, "toy", at_batch(2, stop))
     code, output = toy_run(tmp_path / "a")
     assert code == 130
     assert "--resume" in output
@@ -105,9 +107,9 @@ def test_a_network_that_cannot_be_quantised_is_kept(tmp_path, monkeypatch):
     def refuse(network, inputs):
         raise ValueError("an accumulator could overflow")
 
-    monkeypatch.setattr("golden.training.build.quantize", refuse)
+    monkeypatch.setattr("golden.training.building.quantize", refuse)
     code, output = toy_run(tmp_path / "a")
-    assert code == 1
+    assert code == 2
     assert "holds the float network only: an accumulator could overflow" in output
     file = load_model(tmp_path / "a")
     assert file.integer is None
@@ -136,7 +138,7 @@ def test_early_stopping_keeps_the_best_epoch_and_trains_without_the_validation_s
             seen.update(x.tobytes() for x in inputs)
             return super().augment(inputs, rng)
 
-    recipe = replace(RECIPE, patience=2, epochs=60, rate=0.3, hidden=8)
+    recipe = replace(RECIPE, patience=2, epochs=60, learning_rate=0.3, hidden_size=8)
     task = Watching()
     network, history = train(task, recipe, Files(tmp_path / "a"))
     losses = [epoch.validation_loss for epoch in history]
@@ -151,8 +153,8 @@ def test_early_stopping_keeps_the_best_epoch_and_trains_without_the_validation_s
     assert loss.item() == pytest.approx(losses[best], rel=1e-5)
 
 
-def test_a_training_that_has_stopped_early_is_resumed_by_no_further_epoch(tmp_path):
-    recipe = replace(RECIPE, patience=2, epochs=60, rate=0.3, hidden=8)
+def test_resuming_a_training_that_stopped_early_trains_no_further_epoch(tmp_path):
+    recipe = replace(RECIPE, patience=2, epochs=60, learning_rate=0.3, hidden_size=8)
     network, history = train(Toy(), recipe, Files(tmp_path / "a"))
     assert len(history) < 60
 
@@ -164,20 +166,22 @@ def test_a_training_that_has_stopped_early_is_resumed_by_no_further_epoch(tmp_pa
     assert equal(weights(again), weights(network))
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_a_sentence(tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_ends_the_training_with_a_sentence(tmp_path, monkeypatch):
     @dataclass(frozen=True, eq=False)
     class Broken(Toy):
         def augment(self, inputs, rng):
             return inputs * np.float32(np.nan)
 
     monkeypatch.setitem(TASKS, "toy", Broken())
-    code, output = toy_run(tmp_path / "a", "--rate", 0.5)
-    assert code == 1
-    assert "the loss of epoch 1 is no longer a number: train with a lower --rate than 0.5" in output
+    code, output = toy_run(tmp_path / "a", "--learning-rate", 0.5)
+    assert code == 2
+    assert (
+        "the loss of epoch 1 is not finite: train with a lower --learning-rate than 0.5" in output
+    )
 
 
 @pytest.mark.parametrize("name", ["m.safetensors", "m", "m-0.5", "m.json", "m.csv", "m.checkpoint"])
-def test_no_name_of_a_model_is_that_of_another_file_beside_it(name):
+def test_the_files_of_a_training_have_different_names(name):
     def all_of(files):
         return {files.model, files.checkpoint, files.best, files.history, files.report,
                 files.tensorboard}  # fmt: skip
@@ -190,7 +194,7 @@ def test_no_name_of_a_model_is_that_of_another_file_beside_it(name):
         assert Path("m.json") in files
 
 
-def test_a_checkpoint_is_whole_or_the_last_one_whatever_its_name(tmp_path, monkeypatch):
+def test_a_checkpoint_is_replaced_as_a_whole_whatever_its_name(tmp_path, monkeypatch):
     out = tmp_path / "a {x} [b].safetensors"
 
     def stop():
@@ -199,18 +203,18 @@ def test_a_checkpoint_is_whole_or_the_last_one_whatever_its_name(tmp_path, monke
     monkeypatch.setitem(TASKS, "toy", at_batch(3, stop))
     code, output = toy_run(out)
     assert code == 130
-    assert "go on with --resume, from" in output
+    assert "continue with --resume, from" in output
     assert str(out.name).removesuffix(".safetensors") in output
     before = out.with_suffix(".checkpoint").read_bytes()
 
-    def fail(source, target):  # as a full disk would, or a kill
+    def fail(source, target):  # like a full disk
         raise OSError("no space left")
 
     monkeypatch.setitem(TASKS, "toy", Toy())
     with monkeypatch.context() as patched:
         patched.setattr("golden.model_file.os.replace", fail)
         code, output = toy_run(out, "--resume")
-    assert (code, "no space left" in output) == (1, True)
+    assert (code, "no space left" in output) == (2, True)
     assert out.with_suffix(".checkpoint").read_bytes() == before
     assert toy_run(out, "--resume")[0] == 0
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [
@@ -221,32 +225,34 @@ def test_a_checkpoint_is_whole_or_the_last_one_whatever_its_name(tmp_path, monke
 @pytest.mark.parametrize("option", ["--clip", "--update-bias", "--activity-price"])
 def test_infinite_options_rejected(tmp_path, option):
     code, output = toy_run(tmp_path / "a", option, "inf")
-    assert code == 1
-    assert f"{option} is inf: a finite number is wanted" in output
+    assert code == 2
+    assert f"{option[2:].replace('-', '_')} must be a finite number" in output
 
 
-def test_an_enormous_loss_is_told():
+def test_an_enormous_loss_is_printed():
     results = {"loss": [1000.0], "accuracy": [0.1], "activity": [[0.1]], "test_targets": 5}
     assert "perplexity inf" in in_words(results)
 
 
-def test_more_units_than_memory_holds_get_a_sentence(tmp_path):
-    code, output = run("toy", "--hidden", 10**8, "--out", tmp_path / "a")
-    assert code == 1
+def test_a_network_too_large_for_memory_gets_a_sentence(tmp_path):
+    code, output = run("train", "toy", "--hidden-size", 10**8, "--out", tmp_path / "a")
+    assert code == 2
     assert output.startswith("error: there is not enough memory")
 
 
 def test_several_processes_record_the_command_that_repeats_them(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert interpreter() == ["torchrun", "--nproc-per-node", "2", "-m"]
+    command = "train toy --seed 1"
+    recipe = replace(RECIPE, seed=1)
+    assert train_command(Toy(), recipe) == f"torchrun --nproc-per-node 2 -m egru_cli {command}"
     monkeypatch.delenv("WORLD_SIZE")
-    assert interpreter() == ["python", "-m"]
+    assert train_command(Toy(), recipe) == f"egru {command}"
 
 
 @pytest.mark.parametrize(
     "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PK")]
 )
-def test_a_best_epoch_that_cannot_be_read_is_noticed_before_training_goes_on(tmp_path, damage):
+def test_a_damaged_best_epoch_is_noticed_before_training_resumes(tmp_path, damage):
     def crash():
         raise RuntimeError("crash")
 
@@ -266,18 +272,31 @@ def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
     for path, words in zip(texts, ("abc bca. ", "abd bda. "), strict=True):
         path.write_text(words * 300)
     out = tmp_path / "model.safetensors"
-    words = ("charlm", "--data", texts[0], "--hidden", 3, "--epochs", 1, "--batch", 2)
+    words = (
+        "train",
+        "charlm",
+        "--data",
+        texts[0],
+        "--hidden-size",
+        3,
+        "--epochs",
+        1,
+        "--batch-size",
+        2,
+    )
     assert run(*words, "--out", out)[0] == 0
-    for path, code in zip(texts, (0, 1), strict=True):
-        result = CliRunner().invoke(egru_cli.eval.app, [str(out), "--data", str(path)])
-        assert result.exit_code == code, result.output
-    assert "has other symbols than the one that the model was trained on" in result.output
+    for path, code in zip(texts, (0, 2), strict=True):
+        found, output = run("eval", out, "--data", path)
+        assert found == code, output
+    assert "has other symbols than the one that the model was trained on" in output
 
 
-def test_activity_above_its_target_is_priced_away(tmp_path):
+def test_the_penalty_reduces_activity_above_its_target(tmp_path):
     activity = []
     for price in (0.0, 5.0):
-        recipe = Recipe(hidden=10, epochs=30, activity_price=price, target_activity=0.05, layers=2)
+        recipe = Recipe(
+            hidden_size=10, epochs=30, activity_price=price, target_activity=0.05, num_layers=2
+        )
         activity.append(train(Toy(), recipe, Files(tmp_path / "c"))[1][-1].activity)
     assert activity[1] < 0.75 * activity[0]
 
@@ -294,8 +313,10 @@ def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
 
         test = everything
 
-    # Too small a rate to change anything: the loss is that of the network as it is at the end.
-    recipe = Recipe(hidden=12, epochs=1, batch=4, rate=1e-12, window=5, threshold_mean=0.05)
+    # The learning rate is too small for any effect: the loss is that of the final network.
+    recipe = Recipe(
+        hidden_size=12, epochs=1, batch_size=4, learning_rate=1e-12, window=5, threshold_mean=0.05
+    )
     network, history = train(Symbols(), recipe, Files(tmp_path / "a"))
     streams = fold(Symbols().everything(), 4)
     assert history[0].loss == pytest.approx(score_network(network, streams, True).loss, rel=1e-6)
@@ -303,9 +324,9 @@ def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
     assert history[0].loss != pytest.approx(score_network(network, cut, False).loss, rel=1e-4)
 
 
-def test_processes_share_a_batch_and_every_epoch_draws_anew():
+def test_processes_share_a_batch_and_epochs_differ():
     def inputs(epoch, rank, processes):
-        found = list(Batches(Toy(), replace(RECIPE, batch=7), lambda: epoch, rank, processes))
+        found = list(Batches(Toy(), replace(RECIPE, batch_size=7), lambda: epoch, rank, processes))
         return [batch.inputs for batch in found if batch.share]
 
     whole = inputs(0, 0, 1)
@@ -319,14 +340,14 @@ def test_processes_share_a_batch_and_every_epoch_draws_anew():
 
 
 def test_several_processes_equal_one_within_rounding(tmp_path):
-    # Batches of 5, 5 and 1: of unequal parts, and one of which a process has none.
-    words = ["delay-copy", "--hidden", "6", "--epochs", "2", "--batch", "5", "--limit", "11",
-             "--activity-price", "1", "--start-activity", "0",
+    # Batches of 5, 5 and 1: the parts are unequal, and one process has no part of the last.
+    words = ["train", "delay-copy", "--hidden-size", "6", "--epochs", "2", "--batch-size", "5",
+             "--limit", "11", "--activity-price", "1", "--start-activity", "0",
              "--target-activity", "0"]  # fmt: skip
     one, two = tmp_path / "one", tmp_path / "two"
     assert run(*words, "--out", one)[0] == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               "--nproc-per-node", "2", "-m", "golden.training.build"]  # fmt: skip
+               "--nproc-per-node", "2", "-m", "egru_cli"]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*command, *words, "--out", two], check=True, env=environment, timeout=300)
     models = [load_model(path) for path in (one, two)]
@@ -339,37 +360,45 @@ def test_several_processes_equal_one_within_rounding(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("mnist2d",), "'mnist2d' is not one of: mnist1d, "),
-        (("toy", "--model", "rnn"), "Invalid value for '--model'"),
+        (("toy", "--cell", "rnn"), "Invalid value for '--cell'"),
         (("toy", "--epochs", 0), "Invalid value for '--epochs'"),
-        (("toy", "--hidden", "many"), "Invalid value for '--hidden'"),
+        (("toy", "--hidden-size", "many"), "Invalid value for '--hidden-size'"),
         (("toy", "--colour", "red"), "No such option: --colour"),
         ((), "Missing argument 'TASK'"),
     ],
 )
 def test_bad_arguments_rejected(words, sentence):
-    code, output = run(*words)
+    code, output = run("train", *words)
     assert code == 2
     assert sentence.lower() in output.lower()
 
 
 def test_resuming_from_nothing_rejected(tmp_path):
     code, output = toy_run(tmp_path / "a", "--resume")
-    assert (code, output.count("error:")) == (1, 1)
-    assert "there is no checkpoint at" in output
+    assert code == 2
+    assert output.startswith("error: there is no checkpoint")
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("toy", "--scan", "rows"), "error: toy takes no --scan"),
-        (("toy", "--embedding", 5), "error: --embedding is for language models, and toy is none"),
-        (("smnist",), "error: smnist needs data: fetch"),
+        (("mnist2d",), "there is no task 'mnist2d': name one of mnist1d, "),
+        (("toy", "-o", "scan=rows"), "toy has no option 'scan': it has no options"),
+        (("toy", "--data", "."), "toy reads no files: leave out --data"),
+        (("toy", "--embedding-size", 5), "--embedding-size is for language models, and toy is not"),
+        (("smnist",), "smnist needs data: fetch"),
+        (
+            ("smnist", "-o", "encoding=rows"),
+            "smnist has no option 'encoding': its options are scan=",
+        ),
+        (("smnist", "-o", "scan"), "an option of a task has the form NAME=VALUE, not 'scan'"),
+        (("smnist", "-o", "scan=up"), "option scan of smnist must be rows or pixels, not 'up'"),
+        (("delay-copy", "-o", "bits=3.5"), "bits of delay-copy must be a whole number, not '3.5'"),
     ],
 )
-def test_options_that_do_not_fit_the_task_rejected(words, sentence, tmp_path):
-    code, output = run(*words, "--out", tmp_path / "a")
-    assert code == 1
+def test_options_that_do_not_suit_the_task_rejected(words, sentence, tmp_path):
+    code, output = run("train", *words, "--out", tmp_path / "a")
+    assert code == 2
     assert sentence in output
     assert not any(tmp_path.iterdir())
 
@@ -379,7 +408,7 @@ def test_resuming_with_other_options_rejected(tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS, "toy", acting)
     assert toy_run(tmp_path / "a")[0] == 130
     code, output = toy_run(tmp_path / "a", "--resume", "--seed", 4)
-    assert code == 1
+    assert code == 2
     assert "was written by a training with other options" in output
 
 
@@ -391,14 +420,14 @@ def test_damaged_checkpoints_rejected(tmp_path, content):
     else:
         path.write_bytes(content)
     code, output = toy_run(tmp_path / "a", "--resume")
-    assert code == 1
+    assert code == 2
     assert "is not a readable checkpoint" in output
 
 
 def test_places_that_cannot_be_written_rejected(tmp_path):
     (tmp_path / "file").write_text("")
     code, output = toy_run(tmp_path / "file" / "a")
-    assert code == 1
+    assert code == 2
     assert output.startswith("error:")
 
 
@@ -427,3 +456,38 @@ def test_shipped_model_does_what_its_file_claims():
         logits = model.network()(torch.from_numpy(inputs))
     # Rounding differs between machines: a threshold may be crossed here and not there.
     assert abs((logits.argmax(1).numpy() == labels).mean() - before) <= 0.002
+
+
+def test_interrupting_the_library_raises_an_exception_that_says_how_to_resume(tmp_path):
+    files = Files(tmp_path / "a.safetensors")
+    with pytest.raises(Interrupted, match=r"continue with --resume, from .*a\.checkpoint"):
+        build(at_batch(3, lambda: signal.raise_signal(signal.SIGINT)), RECIPE, files)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="nothing to resume"):
+        build(at_batch(0, interrupt), RECIPE, Files(tmp_path / "b"))
+
+
+def test_help_and_the_list_of_names_need_no_torch():
+    code = (
+        "import sys; import egru_cli.train, egru_cli.tune, egru_cli.eval, golden.training; "
+        "assert sorted(dir(golden.training)) == sorted(golden.training.__all__); "
+        "assert not {'torch', 'lightning'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "eval"])
+def test_every_option_has_a_help_and_a_default(command):
+    parameters = subcommand(command).params
+    assert {"threads", "data"} <= {parameter.name for parameter in parameters}
+    for parameter in parameters:
+        assert parameter.help, parameter.name
+        assert parameter.help.endswith("."), parameter.name
+        assert (
+            parameter.required
+            or parameter.name in ("data", "option")
+            or (parameter.default is not None or isinstance(parameter.show_default, str))
+        ), parameter.name

@@ -1,0 +1,61 @@
+"""``egru train``: from a task to a trained, quantised and evaluated model file."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from egru_cli.console import console
+from egru_cli.training_options import Data, Resume, Threads, prepare, with_options_of
+from golden.recipe import Recipe
+from golden.tasks import TASKS, find
+from golden.tasks.options import describe, parse, with_options
+
+OPTIONS = "; ".join(f"{name}: {text}" for name, task in TASKS.items() if (text := describe(task)))
+
+
+@with_options_of(Recipe, default="from the task's recipe")
+def main(
+    task: Annotated[
+        str,
+        typer.Argument(help=f"What to train on: {', '.join(TASKS)}, or your own FILE.py:CLASS."),
+    ],
+    data: Data = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            "-o",
+            metavar="NAME=VALUE",
+            help=f"Option of the task, repeatable. Those of the shipped tasks are: {OPTIONS}.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Model file to write.", show_default="runs/TASK.safetensors"
+        ),
+    ] = None,
+    threads: Threads = 1,
+    resume: Resume = False,
+    **choices: Any,
+) -> None:
+    """Train a network on TASK, quantise it to 8 bits, and evaluate both models on the test set.
+
+    Writes a model file and, beside it, a report (.json), the course of the training (.csv and
+    .tensorboard/) and, during training, a checkpoint. Ctrl-C stops after the current epoch;
+    repeat the command with --resume to continue.
+
+    To train in several processes: torchrun --nproc-per-node 2 -m egru_cli train TASK ...
+    """
+    chosen = with_options(find(task), data, parse(option or []))
+    given = {name: value for name, value in choices.items() if value is not None}
+    recipe = replace(chosen.recipe_for(given.get("cell")), **given)
+    prepare(threads)
+
+    from golden.training import Files, build
+
+    files = Files(out or Path("runs") / f"{task.rpartition(':')[2]}.safetensors")
+    build(chosen, recipe, files, resume, progress_bar=console.is_terminal)

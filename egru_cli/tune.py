@@ -1,0 +1,43 @@
+"""``egru tune``: quantisation-aware training of a model."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from egru_cli.console import console
+from egru_cli.training_options import Data, Resume, Threads, prepare, with_options_of
+from golden.recipe import Tuning
+
+
+@with_options_of(Tuning)
+def main(
+    model: Annotated[
+        Path, typer.Argument(help="Model file of an EGRU, or the name of a shipped model.")
+    ],
+    data: Data = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Model file to write.", show_default="MODEL-Nbit.safetensors"
+        ),
+    ] = None,
+    threads: Threads = 1,
+    resume: Resume = False,
+    **choices: Any,
+) -> None:
+    """Continue the training of MODEL with quantised weights (quantisation-aware training).
+
+    The forward pass computes exactly what the hardware computes. Settings without an option
+    here are those of the training of MODEL. The files written are those of egru train, and
+    tuning can run in several processes in the same way.
+    """
+    tuning = Tuning(**choices)
+    prepare(threads)
+
+    from golden.training import Files, tune
+
+    # Models tuned from a shipped one, which is given by name, do not belong beside it.
+    place = model if model.exists() else Path("runs") / model
+    files = Files(out or place.with_name(f"{model.stem}-{tuning.weight_bits}bit.safetensors"))
+    tune(model, tuning, files, resume, console.is_terminal, data)

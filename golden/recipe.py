@@ -1,0 +1,170 @@
+"""Recipes: every choice that, with the task and its data, determines a trained network."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, get_args
+
+LARGEST_SEED = 2**63 - 1  # the largest that torch takes
+
+
+def _choice(
+    default: Any,
+    help: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """A field whose metadata are the help of its option and the values it may have."""
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+def _count(default: int | None, help: str) -> Any:
+    return _choice(default, help, minimum=1)
+
+
+def _positive(default: float, help: str) -> Any:
+    return _choice(default, help, minimum=0.0)
+
+
+def _share(default: float, help: str) -> Any:
+    return _choice(default, help, minimum=0.0, maximum=1.0)
+
+
+def kind(choice: Field) -> type:
+    """The type of a field's values, without None."""
+    return (get_args(choice.type) or (choice.type,))[0]
+
+
+def _check(choice: Field, value: Any) -> None:
+    expected, limits = kind(choice), choice.metadata
+    if value is None and type(None) in get_args(choice.type):
+        return
+    if choices := limits["choices"]:
+        if value not in choices:
+            raise ValueError(f"{choice.name} must be one of {', '.join(choices)}, not {value!r}")
+        return
+    numbers = int if expected is int else (int, float)
+    low, high = limits["minimum"], limits["maximum"]
+    if (
+        not isinstance(value, numbers)
+        or isinstance(value, bool)
+        or (isinstance(value, float) and not math.isfinite(value))
+        or (low is not None and value < low)
+        or (high is not None and value > high)
+    ):
+        what = "a whole number" if expected is int else "a finite number"
+        least = "" if low is None else f" of at least {low}"
+        most = "" if high is None else f" and at most {high}"
+        raise ValueError(f"{choice.name} must be {what}{least}{most}, not {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Choices:
+    def __post_init__(self) -> None:
+        for choice in fields(self):
+            _check(choice, getattr(self, choice.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(_Choices):
+    """How to train a network.
+
+    Each field is an option of ``egru train``, whose help is in the field's metadata. The
+    optimiser is AdamW with a one-cycle learning rate. Activity is the share of units that emit
+    an event in a step, averaged over all layers and steps.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    cell: str = _choice(
+        "egru",
+        "Recurrent cell: the EGRU, or PyTorch's GRU or LSTM for comparison.",
+        choices=("egru", "gru", "lstm"),
+    )
+    hidden_size: int = _count(128, "Units per layer.")
+    num_layers: int = _count(1, "Number of stacked recurrent layers.")
+    embedding_size: int | None = _count(
+        None,
+        "Size of a symbol's embedding, which is tied to the read-out. Without it, symbols are "
+        "one-hot. Only for language models.",
+    )
+    epochs: int = _count(100, "Number of passes over the training data, at most.")
+    patience: int | None = _count(
+        None,
+        "Stop after this many epochs without a lower loss on a held-out validation set, and "
+        "keep the best epoch. Without it, train on all data and keep the last epoch.",
+    )
+    seed: int = _choice(
+        0, "Random seed. The same seed gives the same model.", minimum=0, maximum=LARGEST_SEED
+    )
+    limit: int | None = _count(
+        None, "Train on the first N sequences, or the first N symbols of a stream, only."
+    )
+    batch_size: int = _count(
+        100, "Sequences per update, or parallel streams that a stream is cut into."
+    )
+    window: int = _count(
+        100, "Steps of a stream per update (truncated backpropagation through time)."
+    )
+    learning_rate: float = _positive(6e-3, "Peak learning rate of the one-cycle schedule.")
+    weight_decay: float = _positive(1e-2, "Weight decay of AdamW. Thresholds do not decay.")
+    clip: float = _positive(1.0, "Largest norm of the gradient. 0 disables clipping.")
+    target_activity: float = _share(
+        0.1, "Share of units that may emit an event in a step without penalty, in the last epochs."
+    )
+    start_activity: float = _share(
+        0.35,
+        "Share of units that may emit an event in a step without penalty, in the first epochs.",
+    )
+    target_from: float = _share(
+        0.1, "Share of the epochs after which the activity target starts to fall."
+    )
+    target_until: float = _share(
+        0.6, "Share of the epochs after which the activity target has reached its final value."
+    )
+    activity_price: float = _positive(
+        4.0, "Weight of activity above the target in the loss. 0 disables the penalty."
+    )
+    surrogate_height: float = _positive(
+        1.0, "Height of the triangular surrogate derivative of the EGRU's threshold."
+    )
+    surrogate_width: float = _positive(
+        0.5, "Half-width of the triangular surrogate derivative of the EGRU's threshold."
+    )
+    threshold_mean: float = _share(0.3, "Mean of the EGRU's initial thresholds.")
+    update_bias: float = _choice(
+        0.0, "Initial bias of the EGRU's update gate. The higher, the longer the memory."
+    )
+    forget_bias: float = _choice(
+        0.0, "Initial bias of the LSTM's forget gate. The higher, the longer the memory."
+    )
+    dropout: float = _share(
+        0.0,
+        "Probability of dropping an event between layers. With an embedding, embeddings and "
+        "the last layer's events are dropped as well.",
+    )
+    word_dropout: float = _share(
+        0.0, "Probability of dropping all occurrences of a word. Only with an embedding."
+    )
+    drop_connect: float = _share(0.0, "Probability of dropping a recurrent weight of an EGRU.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning(_Choices):
+    """How to continue a training with quantised weights.
+
+    Each field is an option of ``egru tune``; the rest is as in the recipe of the first training.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    weight_bits: int = _choice(4, "Bits per weight.", minimum=2, maximum=8)
+    epochs: int = _count(20, "Number of passes over the training data.")
+    learning_rate: float = _positive(3e-3, "Peak learning rate of the one-cycle schedule.")
+    seed: int = _choice(
+        0, "Random seed. The same seed gives the same model.", minimum=0, maximum=LARGEST_SEED
+    )

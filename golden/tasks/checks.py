@@ -1,0 +1,63 @@
+"""Checks that a task's sequences are as :class:`golden.tasks.Split` describes."""
+
+import numpy as np
+
+from golden.tasks.base import Split, Task
+
+READOUTS = {"mean": 1, "steps": 2}  # axes of the inputs that the targets have
+
+
+def check(task: Task) -> None:
+    """Check that a task's data exist and have valid shapes, types and ranges.
+
+    Raises:
+        DataError: data are missing.
+        ValueError: an array is not valid; the message names it.
+    """
+    if task.readout not in READOUTS:
+        raise ValueError(
+            f"the readout of {task.name} must be {' or '.join(READOUTS)}, not {task.readout!r}"
+        )
+    for name in ("input_size", "classes"):
+        if not isinstance(value := getattr(task, name), int) or value < 1:
+            raise ValueError(f"{name} of {task.name} must be a positive integer, not {value!r}")
+    task.check()
+    for part in (task.everything, task.test):
+        where = f"{task.name}: {part.__name__}()"
+        split = part()
+        if not isinstance(split, Split) or not all(isinstance(a, np.ndarray) for a in split):
+            raise ValueError(f"{where} must return a Split of two NumPy arrays")
+        _check_inputs(f"{where}.inputs", split.inputs, task.input_size)
+        _check_targets(f"{where}.targets", split, READOUTS[task.readout], task.classes)
+        if task.stream and len(split.inputs) != 1:
+            raise ValueError(f"{where} must have one sequence, a stream, not {len(split.inputs)}")
+
+
+def _check_inputs(where: str, inputs: np.ndarray, size: int) -> None:
+    symbols = inputs.dtype == np.int64 and inputs.ndim == 2
+    if not symbols and (inputs.dtype != np.float32 or inputs.ndim != 3 or inputs.shape[2] != size):
+        raise ValueError(
+            f"{where} must be float32 of shape (N, T, {size}), or int64 of shape (N, T), "
+            f"not {inputs.dtype} of shape {inputs.shape}"
+        )
+    if 0 in inputs.shape:
+        raise ValueError(f"{where} must not be empty: its shape is {inputs.shape}")
+    if symbols and not 0 <= inputs.min() <= inputs.max() < size:
+        raise ValueError(
+            f"{where} must be symbols 0 to {size - 1}, not {inputs.min()} to {inputs.max()}"
+        )
+    if not symbols and not np.isfinite(inputs).all():
+        raise ValueError(f"{where} must be finite: it has values that are NaN or infinite")
+
+
+def _check_targets(where: str, split: Split, axes: int, classes: int) -> None:
+    targets, shape = split.targets, split.inputs.shape[:axes]
+    if targets.dtype != np.int64 or targets.shape != shape:
+        raise ValueError(
+            f"{where} must be int64 of shape {shape}, not {targets.dtype} of shape {targets.shape}"
+        )
+    if not -1 <= targets.min() <= targets.max() < classes:
+        raise ValueError(
+            f"{where} must be classes 0 to {classes - 1}, or -1 where none is scored, "
+            f"not {targets.min()} to {targets.max()}"
+        )

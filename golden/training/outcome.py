@@ -1,0 +1,91 @@
+"""What follows a training: integer model, scores, model file and report."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from golden import model_file
+from golden.evaluation import evaluate, fold, in_words, real_inputs, windows
+from golden.integer.model import IntegerEGRU
+from golden.network.word_network import AnyNetwork
+from golden.tasks import Split, Task
+from golden.tasks.options import options
+from golden.training.checkpoint import Files
+
+CALIBRATION_SEQUENCES = 500
+CALIBRATION_STREAMS, CALIBRATION_STEPS = 20, 500
+
+logger = logging.getLogger(__name__)
+
+
+def calibration(task: Task) -> np.ndarray:
+    """Training inputs (N, T, C) that scales are chosen by; of a stream, successive steps."""
+    split = task.everything()
+    if task.stream:
+        length = min(split.inputs.shape[1] // CALIBRATION_STREAMS, CALIBRATION_STEPS)
+        split = Split(*(next(windows(fold(split, CALIBRATION_STREAMS), length))))
+    return real_inputs(task, split.take(slice(CALIBRATION_SEQUENCES)))
+
+
+def conclude(
+    task: Task,
+    files: Files,
+    network: AnyNetwork,
+    quantized: Callable[[], IntegerEGRU] | None,
+    training: dict[str, Any],
+    start: float,
+    resumed: bool,
+) -> None:
+    """Quantise and evaluate a trained network, and write its model file and report.
+
+    Args:
+        quantized: makes the integer model; None if the network can have none.
+        training: how the network was trained, for model file and report.
+        start: time.monotonic() at the start of the training.
+        resumed: whether it began with a checkpoint.
+
+    Raises:
+        ValueError: the network could not be quantised; it has been written nevertheless.
+    """
+    integer, refusal = None, None
+    try:
+        integer = quantized() if quantized else None
+    except ValueError as error:  # what was trained must not be lost
+        refusal = error
+    # The test set is looked at once, here.
+    results = evaluate(task, network, integer)
+    logger.info("test set:\n%s", in_words(results))
+    facts = {
+        "task": task.name,
+        "options": options(task),
+        "vocabulary": task.vocabulary,
+        **training,
+        "results": results,
+    }
+    versions = {
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+    report = {
+        **facts,
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        "resumed": resumed,
+        "threads": torch.get_num_threads(),
+        "versions": versions,
+    }
+    text = json.dumps(report, indent=2) + "\n"
+    # The model file comes last: once it exists, the training is complete.
+    model_file.write_atomically(files.report, text.encode())
+    model_file.save(files.model, network, integer, facts)
+    for path in (files.checkpoint, files.best):
+        path.unlink(missing_ok=True)
+    logger.info("wrote %s", files.model)
+    if refusal:
+        raise ValueError(f"{files.model} holds the float network only: {refusal}")
