@@ -1,8 +1,24 @@
-"""Fixtures that several files of tests use."""
+"""Fixtures that several files of tests use; and a check of which code is tested."""
 
 import signal
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure():
+    """Refuse to test another checkout, whose editable install comes before this folder."""
+    for package in ("golden", "egru_hw", "sim", "boards", "egru_cli", "experiments"):
+        spec = find_spec(package)
+        place = Path(spec.origin).resolve().parents[1] if spec and spec.origin else None
+        if place != ROOT:
+            raise pytest.UsageError(
+                f"these tests are in {ROOT}, but the package {package} that they would import is "
+                f"in {place}: run 'make setup' in {ROOT} and use its .venv/bin/python"
+            )
 
 
 @pytest.fixture
