@@ -8,6 +8,8 @@ import numpy as np
 
 KEY = "inputs"
 """Name of the sequences in a .npz file that holds several arrays."""
+UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile)
+"""What numpy raises for a file that it cannot read."""
 
 
 def read(path: Path, features: int) -> np.ndarray:
@@ -29,20 +31,22 @@ def read(path: Path, features: int) -> np.ndarray:
         raise ValueError(f"{path} holds values of type {array.dtype}: expected real numbers")
     if array.size == 0:
         raise ValueError(f"{path} is empty: its shape is {array.shape}")
-    return _finite(path, _shaped(path, array, features).astype(np.float32))
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        return _finite(path, _shaped(path, array, features).astype(np.float32))
 
 
 def _shaped(path: Path, array: np.ndarray, features: int) -> np.ndarray:
     """``array`` as (N, T, C)."""
+    shape = array.shape
     if array.ndim == 1 and features == 1:
         array = array[:, np.newaxis]
     if array.ndim == 2:
         array = array[np.newaxis]
     if array.ndim != 3 or array.shape[-1] != features:
-        single = ", (T,)" if features == 1 else ""
+        single = ", or (T,)" if features == 1 else ""
         raise ValueError(
-            f"{path} has the shape {array.shape}, but the model takes {features} features per "
-            f"step: expected (N, T, {features}), (T, {features}){single}"
+            f"{path} has the shape {shape}: the model expects (N, T, {features}), N sequences of "
+            f"T steps, or (T, {features}){single}"
         )
     return array
 
@@ -60,8 +64,9 @@ def _finite(path: Path, array: np.ndarray) -> np.ndarray:
 
 def _numpy(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except UNREADABLE as error:
         raise _unreadable(path, "an array", error) from None
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is an archive of arrays: name it *.npz")
@@ -70,12 +75,12 @@ def _numpy(path: Path) -> np.ndarray:
 
 def _archive(path: Path) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = list(arrays)
             name = names[0] if len(names) == 1 else KEY
             if name in names:
                 return arrays[name]
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except (*UNREADABLE, AttributeError, TypeError) as error:  # the last two for a .npy file
         raise _unreadable(path, "an archive of arrays", error) from None
     held = ", ".join(names) or "no arrays"
     raise ValueError(f"{path} has no array named {KEY!r}: it holds {held}")
@@ -102,6 +107,8 @@ def _text(path: Path) -> np.ndarray:
                     )
     except (UnicodeDecodeError, csv.Error):
         raise ValueError(f"{path} is not a text file in UTF-8") from None
+    if not rows:
+        raise ValueError(f"{path} has no line of numbers, separated by commas")
     return np.array(rows)
 
 
