@@ -1,14 +1,14 @@
 """How well a model does on a task: loss, accuracy and activity, float and integer alike."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log
 from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 
-from golden.integer.model import IntegerEGRU
+from golden.integer import IntegerEGRU
 from golden.network.network import Network
 from golden.network.word_network import AnyNetwork
 from golden.quantization.quantized_network import QuantizedNetwork
@@ -144,18 +144,12 @@ def score_network(network: AnyNetwork | QuantizedNetwork, split: Split, stream: 
 def score_integer(integer: IntegerEGRU, task: Task, split: Split) -> Score:
     """The integer model's score on a split of a task."""
     total, state = _Total(), None
-    # With logits at every step there is no sum over the steps, which could become too large.
-    by_step = task.readout == "steps"
-    layers = replace(integer, readout=None) if by_step else integer
     for part in windows(split, WINDOW) if task.stream else _groups(split):
         raw = integer.quantize_inputs(real_inputs(task, part))
-        result = layers.run(raw, state if task.stream else None)
+        result = integer.run(raw, state if task.stream else None)
         state = result.state
         fired = [[np.count_nonzero(y), y.size] for y in result.events]
-        if by_step:
-            logits = integer.step_logits(result.events[-1])
-        else:
-            logits = integer.logits(result.outputs, part.inputs.shape[1])
+        logits = integer.logits(result.outputs, part.inputs.shape[1])
         total.add(logits, part.targets, np.array(fired))
     return total.score()
 

@@ -18,8 +18,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from golden.integer.model import IntegerEGRU, IntegerLayer, IntegerReadout
+from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import VALUE_BITS, Format
+from golden.readouts import readout_kind
 
 if TYPE_CHECKING:
     from golden.network.network import Network
@@ -288,6 +289,7 @@ def _decode_integer(integer: dict[str, Any], network: dict[str, Any], take) -> I
             take("integer.readout.bias", np.int8, (outputs,)),
             scales["fraction"],
             scales["bias_operand"],
+            readout_kind(network.get("readout", "mean")),
         )
     input_format = Format(VALUE_BITS, integer["input_fraction"])
     one_hot = integer.get("one_hot", False)  # the first files had no such entry

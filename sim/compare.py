@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from egru_hw.host.driver import HardwareResult
-from golden.integer.model import IntegerResult
+from golden.integer import IntegerResult
 from golden.integer.numerics import EVENT, STATE, Format
 
 

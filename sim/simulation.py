@@ -10,7 +10,7 @@ import numpy as np
 from egru_hw.contract.config import Config, preset
 from egru_hw.contract.protocol import Counter
 from egru_hw.host import driver
-from golden.integer.model import IntegerEGRU, IntegerResult
+from golden.integer import IntegerEGRU, IntegerResult
 from sim.backends.amaranth_simulator import AmaranthTransport
 from sim.backends.verilator import Progress, VerilatorTransport
 from sim.compare import Comparison, compare

@@ -9,8 +9,7 @@ import numpy as np
 
 from egru_hw.contract.config import GATES, Config
 from egru_hw.contract.protocol import Target, register_addresses
-from golden.integer import numerics
-from golden.integer.model import IntegerEGRU, IntegerLayer
+from golden.integer import IntegerEGRU, IntegerLayer, numerics
 
 LOADABLE = (Target.REGISTERS, Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
 

@@ -8,8 +8,7 @@ from egru_hw.contract.config import GATES, Config, bits_for
 from egru_hw.gateware.shapes import register, shape
 from egru_hw.gateware.tokens import Source
 from egru_hw.gateware.unit import SUMS_LAYOUT
-from golden.integer import numerics
-from golden.integer.model import SUMS
+from golden.integer import SUMS, numerics
 
 
 def slice_columns(config: Config) -> int:

@@ -5,8 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.gateware.shapes import delay, register, saturate, shape
-from golden.integer import numerics
-from golden.integer.model import SUMS
+from golden.integer import SUMS, numerics
 from golden.integer.numerics import Format, round_shift
 
 SUMS_LAYOUT = data.StructLayout({name: shape(numerics.ACCUMULATOR) for name in SUMS})

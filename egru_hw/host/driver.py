@@ -1,5 +1,6 @@
 """The host driver: one for simulations and boards, which differ in their transport only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
@@ -18,7 +19,7 @@ from egru_hw.contract.protocol import (
     unpack,
     word_bits,
 )
-from golden.integer.model import IntegerEGRU
+from golden.integer import IntegerEGRU
 from golden.integer.numerics import EVENT
 
 
@@ -45,7 +46,7 @@ class HardwareResult:
     Attributes:
         events: per layer (N, T, H) event values, 0 where a unit is silent.
         states: per layer (N, H), the state h after the last step.
-        outputs: (N, K) sums of the read-out.
+        outputs: sums of the read-out, as :class:`golden.integer.IntegerResult` has them.
         counters: of all sequences together.
     """
 
@@ -64,6 +65,7 @@ def run(
     """
     count, steps, _ = raw_inputs.shape
     read_units = _padded_units(model, config)
+    reads = model.readout_kind.reads(steps)
     packets = [
         _read(Target.IDENTITY, 1),
         load_packets(build_image(model, config, report_events=True), config),
@@ -73,23 +75,22 @@ def run(
     for sequence in raw_inputs:
         packets += [
             pack(Command.RESET).reshape(1),
-            sequence_packets(sequence),
-            pack(Command.READOUT).reshape(1),
+            sequence_packets(sequence, reads),
             _read(Target.STATE, read_units),
         ]
     packets.append(_read(Target.COUNTERS, len(Counter)))
 
     data_replies = 1 + count * read_units + len(Counter)
-    expected = data_replies + count * (steps + model.outputs)
+    expected = data_replies + count * (steps + len(reads) * model.outputs)
     codes, indices, values = unpack(transport.exchange(np.concatenate(packets), expected))
 
     data = values[codes == Reply.DATA]
     outputs = values[codes == Reply.OUTPUT]
     steps_done = int((codes == Reply.STEP).sum())
-    if len(data) != data_replies or len(outputs) != count * model.outputs:
+    if len(data) != data_replies or len(outputs) != count * len(reads) * model.outputs:
         raise TransportError(
             f"the accelerator sent {len(data)} data words and {len(outputs)} outputs where "
-            f"{data_replies} and {count * model.outputs} were expected"
+            f"{data_replies} and {count * len(reads) * model.outputs} were expected"
         )
     if steps_done != count * steps:
         raise TransportError(f"the accelerator did {steps_done} steps of {count * steps}")
@@ -110,7 +111,7 @@ def run(
     return HardwareResult(
         tuple(events[:, u].reshape(count, steps, -1) for u in units),
         tuple(states[:, u] for u in units),
-        outputs.reshape(count, model.outputs),
+        model.readout_kind.outputs(outputs.reshape(count, len(reads), model.outputs)),
         counters,
     )
 
@@ -127,13 +128,20 @@ def load_packets(image: Image, config: Config) -> np.ndarray:
     return np.concatenate(packets)
 
 
-def sequence_packets(sequence: np.ndarray) -> np.ndarray:
-    """Commands for the steps of one sequence (T, C) of raw inputs; zeros send nothing."""
+def sequence_packets(sequence: np.ndarray, reads: Sequence[int] = ()) -> np.ndarray:
+    """Commands for the steps of one sequence (T, C) of raw inputs; zeros send nothing.
+
+    The read-out is read after each number of steps in ``reads``.
+    """
     steps, inputs = np.nonzero(sequence)
     events = pack(Command.EVENT, inputs, sequence[steps, inputs])
-    # A STEP behind the events of each step.
-    ends = np.searchsorted(steps, np.arange(len(sequence)), side="right")
-    return np.insert(events, ends, pack(Command.STEP))
+    # A STEP follows the events of each step, and a READOUT those STEPs that are read.
+    step, readout = pack([Command.STEP, Command.READOUT])
+    ends = np.full(len(sequence), step)
+    places = np.searchsorted(steps, np.arange(len(sequence)), side="right")
+    after = np.array(reads, int) - 1
+    ends = np.insert(ends, after + 1, readout)
+    return np.insert(events, np.insert(places, after + 1, places[after]), ends)
 
 
 def _select(target: Target) -> np.ndarray:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from golden.core import layer as core
 from golden.evaluation import windows
-from golden.integer.model import IntegerEGRU
+from golden.integer import IntegerEGRU
 from golden.integer.numerics import BIAS, THRESHOLD
 from golden.network.egru import EGRU
 from golden.network.network import Network
@@ -74,7 +74,7 @@ def costs(network: Network, split: Split, stream: bool) -> Costs:
                 state = [None] * len(layers)
             for index, layer in enumerate(layers):
                 values, state[index] = layer.run(values, state[index])
-            readout.see(values if network.config["readout"] == "steps" else values.mean(1))
+            readout.see(network.readout_kind.pool(values))
             rows += values.shape[0] * values.shape[1]
     products = [readout, *(product for layer in layers for product in layer.products)]
     of_gates = [layer.gates for layer in layers]

@@ -18,7 +18,7 @@ from experiments.results.costs import costs, integer_footprint
 from experiments.results.experiments import Run
 from experiments.results.record import Record, Rtl
 from golden.evaluation import Score, has_twin, score_integer
-from golden.integer.model import IntegerEGRU
+from golden.integer import IntegerEGRU
 from golden.model_file import load, write_atomically
 from golden.network.network import Network
 from golden.quantization.quantize import QuantizeConfig, quantize

@@ -1,1 +1,19 @@
-"""The specification: the EGRU in integers, which hardware equals bit for bit."""
+"""The specification: the EGRU in integers, which hardware equals bit for bit. Needs only NumPy."""
+
+from golden.integer.arithmetic import Units, layer_steps, step
+from golden.integer.layer import GATES, SUMS, IntegerLayer
+from golden.integer.model import IntegerEGRU, IntegerResult, IntegerState
+from golden.integer.readout import IntegerReadout
+
+__all__ = [
+    "GATES",
+    "SUMS",
+    "IntegerEGRU",
+    "IntegerLayer",
+    "IntegerReadout",
+    "IntegerResult",
+    "IntegerState",
+    "Units",
+    "layer_steps",
+    "step",
+]

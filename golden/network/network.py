@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from golden.network.egru import EGRU, State
+from golden.readouts import readout_kind
 
 
 class LSTM(nn.LSTM):
@@ -51,7 +52,7 @@ class Network(nn.Module):
         outputs: classes or regression targets, K.
         num_layers: stacked layers.
         cell: "egru", or "gru" or "lstm", which are torch.nn's, to compare with.
-        readout: "mean" for logits of a sequence, "steps" for logits of every step.
+        readout: name of a read-out kind in :mod:`golden.readouts`, such as "mean" or "steps".
         options: further options of the cell, except ``batch_first`` (always on) and ``trace``.
 
     The layers are the attribute named as the cell; an integer twin has only ``egru``.
@@ -66,12 +67,11 @@ class Network(nn.Module):
         outputs: int,
         num_layers: int = 1,
         cell: Cell = "egru",
-        readout: Literal["mean", "steps"] = "mean",
+        readout: str = "mean",
         **options: Any,
     ):
         super().__init__()
-        if readout not in ("mean", "steps"):
-            raise ValueError(f"readout must be 'mean' or 'steps', not {readout!r}")
+        self.readout_kind = readout_kind(readout)
         # What it takes to build this network again, device and dtype aside.
         self.config = {
             "input_size": input_size,
@@ -95,8 +95,7 @@ class Network(nn.Module):
         the last layer's outputs, and the last state."""
         layers = getattr(self, self.config["cell"])
         events, state = run_layers(layers, self.values(x), state)
-        y = events[-1] if self.config["readout"] == "steps" else events[-1].mean(1)
-        return self.readout(y), events, state
+        return self.readout(self.readout_kind.pool(events[-1])), events, state
 
     def values(self, x: Tensor) -> Tensor:
         """What the layers read (N, T, C): symbols (N, T) one-hot."""

@@ -1,6 +1,6 @@
 """A layer of the integer model as a differentiable function: what is trained is what runs.
 
-Forward is :func:`golden.integer.model.layer_steps`, the specification itself. Its numbers are
+Forward is :func:`golden.integer.layer_steps`, the specification itself. Its numbers are
 handed on as real ones; all formats are narrow enough for float32 to hold them exactly. Backward
 is that of :mod:`golden.network.egru`, at the integer model's own gates, states and events:
 roundings and saturations pass gradients straight through, tables have the derivatives of the
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from golden.integer.model import IntegerLayer, layer_steps
+from golden.integer import IntegerLayer, layer_steps
 from golden.integer.numerics import EVENT, GATE, RECURRENT_GATE_INPUT, STATE, Format
 from golden.quantization.scales import to_numpy
 

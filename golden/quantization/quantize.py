@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.integer.model import IntegerEGRU
+from golden.integer import IntegerEGRU
 from golden.network.egru import EGRU
 from golden.network.network import Network
 from golden.quantization.scales import (
     choose_scales,
     layer_events,
     parts,
-    reads_every_step,
+    readout_kind,
     to_numpy,
 )
 
@@ -27,7 +27,7 @@ class QuantizeConfig:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Agreement:
     """An integer model beside its float original, on the same inputs.
 
     Attributes:
@@ -83,7 +83,7 @@ def quantize(
     return integer
 
 
-def compare(network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None) -> Comparison:
+def compare(network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None) -> Agreement:
     """Run both on ``inputs`` (N, T, C), with ``labels`` if there are any: (N,), or (N, T) for a
     read-out of every step."""
     x = np.asarray(inputs, dtype=np.float64)
@@ -95,15 +95,11 @@ def compare(network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None) 
         agreement.append(float(((before != 0) == (after != 0)).mean()))
         activity.append((float((before != 0).mean()), float((after != 0).mean())))
     if readout is None:
-        return Comparison(tuple(agreement), tuple(activity))
+        return Agreement(tuple(agreement), tuple(activity))
 
     weight, bias = to_numpy(readout.weight), to_numpy(readout.bias)
-    if reads_every_step(network):
-        logits = events[-1] @ weight.T + bias
-        integer_logits = integer.step_logits(result.events[-1])
-    else:
-        logits = events[-1].mean(1) @ weight.T + bias
-        integer_logits = integer.logits(result.outputs, x.shape[1])
+    logits = readout_kind(network).pool(events[-1]) @ weight.T + bias
+    integer_logits = integer.logits(result.outputs, x.shape[1])
     error = float(np.sqrt(np.square(integer_logits - logits).mean() / np.square(logits).mean()))
     accuracy = None
     if labels is not None:
@@ -112,4 +108,4 @@ def compare(network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None) 
             float((logits.argmax(-1) == labels).mean()),
             float((integer_logits.argmax(-1) == labels).mean()),
         )
-    return Comparison(tuple(agreement), tuple(activity), error, accuracy)
+    return Agreement(tuple(agreement), tuple(activity), error, accuracy)

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.integer.model import IntegerEGRU
+from golden.integer import IntegerEGRU
 from golden.integer.numerics import BIAS, EVENT, THRESHOLD, Format
 from golden.network.egru import State
 from golden.network.network import Events, Network
 from golden.network.surrogate import interval, straight_through, unit_interval
 from golden.quantization.integer_layer import integer_layer
 from golden.quantization.quantize import QuantizeConfig
-from golden.quantization.scales import choose_scales, reads_every_step, to_numpy, unit_biases
+from golden.quantization.scales import choose_scales, to_numpy, unit_biases
 
 
 class QuantizedNetwork(nn.Module):
@@ -93,11 +93,10 @@ class QuantizedNetwork(nn.Module):
         assert raw is not None
         weight = _on_grid(readout.weight, raw.weight, formats[0]).double()
         bias = _on_grid(readout.bias, raw.bias, formats[1]).double()
-        if reads_every_step(self.network):
-            return F.linear(y.double(), weight, bias).to(y.dtype)
-        steps = y.shape[1]
-        sums = F.linear(y.sum(1, dtype=torch.float64), weight, steps * bias) / raw.scale
-        return (sums * (raw.scale / steps)).to(y.dtype)
+        steps, kind = y.shape[1], raw.kind
+        spans = torch.tensor(kind.spans(steps), dtype=torch.float64, device=y.device)
+        sums = F.linear(kind.totals(y.double()), weight) + torch.outer(spans, bias)
+        return (kind.outputs(sums) / raw.scale * (raw.scale / kind.divisor(steps))).to(y.dtype)
 
 
 def _real(raw: np.ndarray, form: Format, like: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from golden.integer.model import IntegerEGRU, IntegerLayer, IntegerReadout
+from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import (
     ACCUMULATOR,
     BIAS,
@@ -20,6 +20,7 @@ from golden.integer.numerics import (
 )
 from golden.network.egru import EGRU
 from golden.network.network import Network
+from golden.readouts import READOUTS, ReadoutKind
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Scales:
                 bias.quantize(to_numpy(readout.bias)),
                 weight.fraction,
                 1 << (weight.fraction + EVENT.fraction - bias.fraction),
+                readout_kind(network),
             )
         return IntegerEGRU(
             tuple(layers), self.input_format, integer_readout, self.weight_bits, self.one_hot
@@ -144,9 +146,9 @@ def parts(network: Network | EGRU) -> tuple[EGRU, torch.nn.Linear | None]:
     return (network.egru, network.readout) if isinstance(network, Network) else (network, None)
 
 
-def reads_every_step(network: Network | EGRU) -> bool:
-    """Whether the read-out is of every step instead of the mean over steps."""
-    return isinstance(network, Network) and network.config.get("readout", "mean") == "steps"
+def readout_kind(network: Network | EGRU) -> ReadoutKind:
+    """When the read-out of ``network`` is evaluated; "mean" for an EGRU alone."""
+    return READOUTS[network.config["readout"] if isinstance(network, Network) else "mean"]
 
 
 def unit_biases(bias_ih: torch.Tensor, bias_hh: torch.Tensor) -> torch.Tensor:

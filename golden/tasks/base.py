@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -59,13 +59,14 @@ class Task(ABC):
     Attributes:
         name: name on the command line; for a task outside this package FILE.py:CLASS, which is
             set when it is loaded.
-        readout: "mean" if each sequence has a target, "steps" if each step has one.
+        readout: name of a read-out kind: "mean" if each sequence has a target, "steps" if each
+            step has one; others in :mod:`golden.readouts`.
         stream: each split is one long sequence, which is read in windows with the network's
             state carried from one to the next.
     """
 
     name: ClassVar[str]
-    readout: ClassVar[Literal["mean", "steps"]] = "mean"
+    readout: ClassVar[str] = "mean"
     stream: ClassVar[bool] = False
 
     @property

@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from golden.readouts import readout_kind
 from golden.tasks.base import Split, Task
-
-READOUTS = {"mean": 1, "steps": 2}  # axes of the inputs that the targets have
 
 
 def check(task: Task) -> None:
@@ -14,10 +13,10 @@ def check(task: Task) -> None:
         DataError: data are missing.
         ValueError: an array is not valid; the message names it.
     """
-    if task.readout not in READOUTS:
-        raise ValueError(
-            f"the readout of {task.name} must be {' or '.join(READOUTS)}, not {task.readout!r}"
-        )
+    try:
+        axes = 2 if readout_kind(task.readout).per_step else 1
+    except ValueError as error:
+        raise ValueError(f"{task.name}: {error}") from None
     for name in ("input_size", "classes"):
         if not isinstance(value := getattr(task, name), int) or value < 1:
             raise ValueError(f"{name} of {task.name} must be a positive integer, not {value!r}")
@@ -28,7 +27,7 @@ def check(task: Task) -> None:
         if not isinstance(split, Split) or not all(isinstance(a, np.ndarray) for a in split):
             raise ValueError(f"{where} must return a Split of two NumPy arrays")
         _check_inputs(f"{where}.inputs", split.inputs, task.input_size)
-        _check_targets(f"{where}.targets", split, READOUTS[task.readout], task.classes)
+        _check_targets(f"{where}.targets", split, axes, task.classes)
         if task.stream and len(split.inputs) != 1:
             raise ValueError(f"{where} must have one sequence, a stream, not {len(split.inputs)}")
 

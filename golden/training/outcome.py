@@ -12,7 +12,7 @@ import torch
 
 from golden import model_file
 from golden.evaluation import evaluate, fold, in_words, real_inputs, windows
-from golden.integer.model import IntegerEGRU
+from golden.integer import IntegerEGRU
 from golden.network.word_network import AnyNetwork
 from golden.tasks import Split, Task
 from golden.tasks.options import options

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from golden.integer.model import IntegerEGRU, IntegerLayer, IntegerReadout
+from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import (
     ACCUMULATOR,
     BIAS,

@@ -9,7 +9,7 @@ from egru_hw.contract.config import preset
 from egru_hw.contract.image import build_image
 from egru_hw.contract.protocol import Command, Target, register_addresses, unpack, word_bits
 from egru_hw.host import driver
-from golden.integer.model import SUMS
+from golden.integer import SUMS
 from tests.helpers.models import random_model
 from tests.helpers.streams import generator
 

@@ -7,7 +7,7 @@ import numpy as np
 from egru_hw.contract.config import GATES, preset
 from egru_hw.gateware.mac_lanes import MacLanes
 from egru_hw.gateware.tokens import Kind, Source
-from golden.integer.model import SUMS
+from golden.integer import SUMS
 from tests.helpers.streams import STALLS, generator, get, put, simulate
 
 CONFIG = replace(preset("tiny"), lanes=24)  # two slices of four columns

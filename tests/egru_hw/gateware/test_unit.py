@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from egru_hw.gateware.unit import Unit
-from golden.integer import numerics
-from golden.integer.model import SUMS, IntegerLayer, step
+from golden.integer import SUMS, IntegerLayer, numerics, step
 from tests.helpers.streams import generator, simulate
 
 COUNT = 400

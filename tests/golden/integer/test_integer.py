@@ -1,5 +1,6 @@
 """The integer model against plain Python integers, its corners, and the float model."""
 
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from functools import cache
 
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.integer import numerics
-from golden.integer.model import BLOCK, IntegerEGRU, IntegerLayer, IntegerReadout
+from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout, numerics
+from golden.integer.arithmetic import BLOCK
 from golden.integer.numerics import Format
+from golden.readouts import READOUTS
 from tests.helpers.models import random_inputs, random_model
 
 seeds = st.integers(0, 2**32 - 1)
@@ -168,8 +170,8 @@ def test_logits_of_a_step_are_those_of_a_sequence_of_one_step():
     rng = np.random.default_rng(6)
     model = random_model(rng, 2, (6,), 3)
     x = random_inputs(rng, 4, 5, 2)
-    result = model.run(x)
-    every_step = model.step_logits(result.events[-1])
+    by_step = replace(model, readout=replace(model.readout, kind=READOUTS["steps"]))
+    every_step = by_step.logits(by_step.run(x).outputs, 5)
     assert every_step.shape == (4, 5, 3)
     state = None
     for t in range(5):
@@ -440,5 +442,3 @@ def test_logits_without_a_readout_rejected():
     model = IntegerEGRU((layer_with(),), Format(9, 6))
     with pytest.raises(ValueError, match="no read-out"):
         model.logits(np.zeros((1, 0)), 1)
-    with pytest.raises(ValueError, match="no read-out"):
-        model.step_logits(np.zeros((1, 1, 2), int))

@@ -1,0 +1,67 @@
+"""The integers of the linear read-out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.integer.checks import check_shape, integers
+from golden.integer.numerics import EVENT, OPERAND
+from golden.readouts import READOUTS, ReadoutKind
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerReadout:
+    """A linear map of the last layer's events, summed over the steps between two reads.
+
+    Args:
+        weight: [K, H], symmetric codes of the model's ``weight_bits``.
+        bias: [K], symmetric codes of the model's ``weight_bits``.
+        fraction: fraction bits of ``weight``.
+        bias_operand: the value β that multiplies the bias at every step, in OPERAND.
+        kind: when the accumulators are read.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    fraction: int
+    bias_operand: int
+    kind: ReadoutKind = READOUTS["mean"]
+
+    def __post_init__(self):
+        object.__setattr__(self, "weight", integers("readout.weight", self.weight, "K", "H"))
+        object.__setattr__(self, "bias", integers("readout.bias", self.bias, "K"))
+        if self.outputs < 1:
+            raise ValueError("a read-out must have at least one output")
+        check_shape("readout.weight", self.weight, (self.outputs, self.weight.shape[1]))
+        if not isinstance(self.fraction, int):
+            raise ValueError(f"readout.fraction must be an integer, not {self.fraction!r}")
+        if not isinstance(self.bias_operand, int) or not 0 <= self.bias_operand <= OPERAND.max:
+            raise ValueError(
+                f"readout.bias_operand must be an integer in 0 ... {OPERAND.max}, "
+                f"not {self.bias_operand!r}"
+            )
+
+    @property
+    def outputs(self) -> int:
+        return len(self.bias)
+
+    @property
+    def scale(self) -> float:
+        """Real value of one least significant bit of an accumulator."""
+        return 2.0 ** -(self.fraction + EVENT.fraction)
+
+    def sums(self, events: np.ndarray) -> np.ndarray:
+        """The accumulators (N, R, K) at each read, from the events (N, T, H).
+
+        Exact: float64's fast matrix multiplication never sees a partial sum near 2**53, by the
+        limit on the steps between two reads.
+        """
+        totals, spans = self.kind.totals(events), self.kind.spans(events.shape[1])
+        products = totals.astype(np.float64) @ self.weight.T.astype(np.float64)
+        return products.astype(np.int64) + np.outer(spans, self.bias * self.bias_operand)
+
+    @property
+    def largest_step(self) -> int:
+        """The most that one step can add to an accumulator."""
+        sums = np.abs(self.weight).sum(1) * EVENT.max + np.abs(self.bias) * self.bias_operand
+        return int(sums.max())

@@ -1,0 +1,51 @@
+"""The interface of a read-out kind. It works on NumPy arrays and on PyTorch tensors alike."""
+
+from abc import ABC, abstractmethod
+from itertools import pairwise
+from typing import Any, ClassVar
+
+
+class ReadoutKind(ABC):
+    """When the linear read-out is evaluated in a sequence of T steps, and on what.
+
+    Integer model and hardware add ``weight @ events + bias`` of every step to accumulators,
+    which are read and cleared at the steps of :meth:`reads`. The float network applies the same
+    linear map to what :meth:`pool` returns.
+
+    Attributes:
+        name: as in recipes, tasks and model files.
+        per_step: whether each step has logits and a target, (N, T, K) and (N, T); otherwise each
+            sequence has, (N, K) and (N,).
+    """
+
+    name: ClassVar[str]
+    per_step: ClassVar[bool]
+
+    @abstractmethod
+    def pool(self, events: Any) -> Any:
+        """What the float network's linear map reads, from the last layer's events (N, T, H)."""
+
+    @abstractmethod
+    def reads(self, steps: int) -> tuple[int, ...]:
+        """After how many steps the accumulators are read and cleared, in increasing order."""
+
+    @abstractmethod
+    def outputs(self, sums: Any) -> Any:
+        """The model's outputs, (N, K) or (N, T, K), from the sums of all reads (N, R, K)."""
+
+    @abstractmethod
+    def divisor(self, steps: int) -> int:
+        """How many steps an output is the mean of."""
+
+    def spans(self, steps: int) -> list[int]:
+        """How many steps each read sums over."""
+        return [end - start for start, end in pairwise((0, *self.reads(steps)))]
+
+    def totals(self, events: Any) -> Any:
+        """Sums (N, R, H) of the events (N, T, H) between reads. Exact where the type is."""
+        reads = self.reads(events.shape[1])
+        if len(reads) == events.shape[1]:
+            return events
+        sums = events.cumsum(1)
+        before = (sums - events)[:, [0, *reads[:-1]]]
+        return sums[:, [read - 1 for read in reads]] - before
