@@ -59,7 +59,7 @@ def windows(split: Split, steps: int) -> Iterator[Split]:
 
 def has_twin(network: AnyNetwork) -> TypeGuard[Network]:
     """Whether :func:`golden.quantize` has an integer model for it."""
-    return isinstance(network, Network) and network.config["cell"] == "egru"
+    return isinstance(network, Network) and network.cell.emits_events
 
 
 def check_vocabulary(task: Task, config: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from golden.cells import CELLS
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import VALUE_BITS, Format
 from golden.readouts import readout_kind
@@ -234,7 +235,7 @@ def _check_config(config: Any) -> None:
 
 
 def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    cell, layers = network.get("cell", "egru"), network["num_layers"]
+    cell, layers = CELLS[network.get("cell", "egru")], network["num_layers"]
     size = network["hidden_size"]
     if "embedding_size" in network:
         words, last = network["words"], network["embedding_size"]
@@ -244,15 +245,11 @@ def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     else:
         outputs = network["outputs"]
         sizes = [network["input_size"], *[size] * layers]
-        names = [f"{cell}.{{}}_l{layer}" for layer in range(layers)]
+        names = [f"{cell.name}.{{}}_l{layer}" for layer in range(layers)]
         shapes = {"readout.weight": (outputs, size), "readout.bias": (outputs,)}
-    gates = {"egru": 3, "gru": 3, "lstm": 4}[cell]
     for name, inputs, units in zip(names, sizes[:-1], sizes[1:], strict=True):
-        shapes[name.format("weight_ih")] = (gates * units, inputs)
-        shapes[name.format("weight_hh")] = (gates * units, units)
-        shapes[name.format("bias_ih")] = shapes[name.format("bias_hh")] = (gates * units,)
-        if cell == "egru":
-            shapes[name.format("threshold")] = (units,)
+        for parameter, shape in cell.parameter_shapes(inputs, units).items():
+            shapes[name.format(parameter)] = shape
     return shapes
 
 

@@ -1,9 +1,11 @@
 """Recipes: every choice that, with the task and its data, determines a trained network."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, get_args
+
+from golden.cells import CELLS
 
 LARGEST_SEED = 2**63 - 1  # the largest that torch takes
 
@@ -13,7 +15,7 @@ def _choice(
     help: str,
     minimum: float | None = None,
     maximum: float | None = None,
-    choices: Sequence[str] | None = None,
+    choices: Collection[str] | None = None,
 ) -> Any:
     """A field whose metadata are the help of its option and the values it may have."""
     metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
@@ -82,7 +84,7 @@ class Recipe(_Choices):
     cell: str = _choice(
         "egru",
         "Recurrent cell: the EGRU, or PyTorch's GRU or LSTM for comparison.",
-        choices=("egru", "gru", "lstm"),
+        choices=CELLS,
     )
     hidden_size: int = _count(128, "Units per layer.")
     num_layers: int = _count(1, "Number of stacked recurrent layers.")

@@ -166,7 +166,7 @@ class _Layer:
 
 
 def _layers(network: Network) -> list[_Layer]:
-    module = getattr(network, network.config["cell"])
+    module = getattr(network, network.cell.name)
     if not isinstance(module, EGRU) and module.num_layers > 1:
         raise ValueError(
             f"costs of {module.num_layers} layers of {network.config['cell']} cannot be counted: "

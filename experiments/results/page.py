@@ -10,12 +10,13 @@ from experiments.results import figure
 from experiments.results.experiments import EXPERIMENTS, Experiment, Run
 from experiments.results.record import Record
 from experiments.results.run import RTL_SEQUENCES, TOLERANCE
+from golden.cells import CELLS
 from golden.evaluation import Score
 from golden.model_file import write_atomically
 
 PAGE = Path("docs/results.md")
 FIGURE = Path("docs/results.svg")
-NAMES = {"egru": "EGRU", "gru": "GRU", "lstm": "LSTM"}
+NAMES = {cell.name: cell.title for cell in CELLS.values()}
 KINDS = {
     "float": "float",
     "INT8": "INT8",

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.network.network import Cell, Events, Network, make_layers, run_layers
+from golden.cells import find_cell
+from golden.network.network import LayerEvents, Network
 
 
 class WordNetwork(nn.Module):
@@ -20,7 +21,7 @@ class WordNetwork(nn.Module):
         embedding_size: E.
         hidden_size: units of every layer but the last, H.
         num_layers: the last one included.
-        cell: "egru", or "gru" or "lstm" to compare with.
+        cell: name of a cell in :mod:`golden.cells`.
         dropout: of embeddings and layers' outputs, one mask for all steps of a sequence.
         word_dropout: probability of dropping all occurrences of a word in a batch.
         options: further options of the cell.
@@ -32,7 +33,7 @@ class WordNetwork(nn.Module):
         embedding_size: int,
         hidden_size: int,
         num_layers: int = 3,
-        cell: Cell = "egru",
+        cell: str = "egru",
         dropout: float = 0.0,
         word_dropout: float = 0.0,
         **options: Any,
@@ -52,15 +53,16 @@ class WordNetwork(nn.Module):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         self.bias = nn.Parameter(torch.zeros(words))
         sizes = [embedding_size, *[hidden_size] * (num_layers - 1), embedding_size]
+        self.cell = find_cell(cell)
         self.layers = nn.ModuleList(
-            make_layers(cell, inputs, units, 1, **options) for inputs, units in pairwise(sizes)
+            self.cell.make(inputs, units, **options) for inputs, units in pairwise(sizes)
         )
 
     def forward(self, x: Tensor, state: Any = None) -> Tensor:
         """Logits (N, T, K) of the words that follow the words (N, T)."""
         return self.run(x, state)[0]
 
-    def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, Events, Any]:
+    def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, LayerEvents, Any]:
         """``(logits, events, state)``: also each layer's events, and the state of all layers."""
         weight = self.embedding.weight
         if self.training and self.word_dropout:
@@ -69,7 +71,7 @@ class WordNetwork(nn.Module):
         states = [None] * len(self.layers) if state is None else state
         events, last = [], []
         for layer, before in zip(self.layers, states, strict=True):
-            (y,), after = run_layers(layer, values, before)
+            (y,), after = self.cell.run(layer, values, before)
             values = self._drop(y)
             events.append(y)
             last.append(after)

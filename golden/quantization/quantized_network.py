@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from golden.integer import IntegerEGRU
 from golden.integer.numerics import BIAS, EVENT, THRESHOLD, Format
 from golden.network.egru import State
-from golden.network.network import Events, Network
+from golden.network.network import LayerEvents, Network
 from golden.network.surrogate import interval, straight_through, unit_interval
 from golden.quantization.integer_layer import integer_layer
 from golden.quantization.quantize import QuantizeConfig
@@ -20,7 +20,7 @@ from golden.quantization.scales import choose_scales, to_numpy, unit_biases
 class QuantizedNetwork(nn.Module):
     """A float network that is trained as the integer model it stands for.
 
-    Events, states and logits equal those of :meth:`integer`, exactly. Gradients go to the
+    LayerEvents, states and logits equal those of :meth:`integer`, exactly. Gradients go to the
     float parameters (``network``), which stay between the integers' steps; a parameter beyond
     its format's end gets only those that lead back. Scales are chosen once, as
     :func:`golden.quantize` does, and kept. Dropout and drop-connect are not applied.
@@ -56,7 +56,7 @@ class QuantizedNetwork(nn.Module):
         """Logits of sequences (N, T, C), as the float network gives them."""
         return self.run(x, state)[0]
 
-    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Events, State]:
+    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, LayerEvents, State]:
         """``(logits, events, state)``, as :meth:`golden.Network.run`."""
         integer, egru = self.integer(), self.network.egru
         x = self.network.values(x)

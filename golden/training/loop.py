@@ -23,6 +23,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.nn import functional as F
 
+from golden.cells import find_cell
 from golden.evaluation import fold, score_network
 from golden.network.network import Network, detach
 from golden.network.word_network import AnyNetwork, WordNetwork
@@ -50,16 +51,7 @@ logger = logging.getLogger(__name__)
 def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
     """The untrained network of a recipe, initialised from torch's global generator."""
     options: dict[str, Any] = {"cell": recipe.cell, "num_layers": recipe.num_layers}
-    if recipe.cell == "egru":
-        options |= {
-            "surrogate_height": recipe.surrogate_height,
-            "surrogate_width": recipe.surrogate_width,
-            "threshold_mean": recipe.threshold_mean,
-            "update_bias": recipe.update_bias,
-            "drop_connect": recipe.drop_connect,
-        }
-    elif recipe.cell == "lstm":
-        options["forget_bias"] = recipe.forget_bias
+    options |= {name: getattr(recipe, name) for name in find_cell(recipe.cell).options}
     if recipe.embedding_size is None:
         if recipe.num_layers > 1:
             options["dropout"] = recipe.dropout
@@ -233,7 +225,7 @@ class _Run(lightning.LightningModule):
         self.totals = torch.zeros(4, dtype=torch.float64)
         recipe = self.recipe
         # Units of other cells are active in every step; no penalty can change that.
-        self.price = recipe.activity_price if recipe.cell == "egru" else 0.0
+        self.price = recipe.activity_price if find_cell(recipe.cell).emits_events else 0.0
         self.target_activity = target_activity(recipe, self.current_epoch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:

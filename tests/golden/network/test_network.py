@@ -6,9 +6,10 @@ import torch
 
 import golden.evaluation
 from golden import load_model, save_model
+from golden.cells import CELLS
 from golden.evaluation import has_twin, score_network
 from golden.model_file import ModelFileError
-from golden.network.network import CELLS, Network
+from golden.network.network import Network
 from golden.network.word_network import WordNetwork
 from golden.recipe import Recipe
 from golden.tasks import Split, configure
