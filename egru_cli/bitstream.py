@@ -15,10 +15,9 @@ from boards.build import BITSTREAM, build
 from boards.fpga_tools import BuildError, Tools
 from boards.utilization import Report
 from egru_cli.console import console, results
-from egru_cli.shim import find
 from egru_hw.contract.config import preset
 from egru_hw.contract.image import build_image
-from golden.model_file import load
+from golden.model_file import find, load
 
 BOARDS = {"ulx3s": ulx3s}
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from egru_cli.console import console, results
 from egru_cli.progress import progress
 from egru_cli.sequences import read
-from egru_cli.shim import Prediction, find, predict
 from golden.model_file import ModelFile, load
+from golden.prediction import Prediction
 
 
 def main(
@@ -45,9 +45,9 @@ def main(
     to classify steps, and its probability. Exits with status 1 if the simulated accelerator
     differs from the integer model.
     """
-    loaded = load(find(model))
+    loaded = load(model)
     inputs = read(file, loaded.network_config["input_size"])
-    prediction = _simulate(loaded, inputs) if on == "rtl" else predict(loaded, inputs, on)
+    prediction = _simulate(loaded, inputs) if on == "rtl" else loaded.predict(inputs, on)
     if as_json:
         facts = {
             "model": model,

@@ -9,9 +9,9 @@ import typer
 
 from egru_cli.console import console, results
 from egru_cli.progress import progress
-from egru_cli.shim import accuracy, find
 from egru_hw.contract.config import preset
 from golden.model_file import ModelFile, load
+from golden.prediction import accuracy
 from golden.tasks import Split, Task, of_model
 from sim import report as reports
 from sim.simulation import BUILD, DEFAULT_PRESET, Simulation, run
@@ -58,7 +58,7 @@ def main(
     Compares every event, state and output with the integer model, bit by bit, and exits with
     status 1 at a mismatch, naming the first one. Writes OUT/report.json and OUT/raster.png.
     """
-    file = load(find(model))
+    file = load(model)
     integer, task = file.twin(), of_model(file.path, file.config, data)
     inputs, labels = _choose(task, sequences, seed)
     vcd = out / "egru.vcd" if waves else None

@@ -12,7 +12,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,6 +21,7 @@ from safetensors.numpy import save as to_bytes
 from golden.cells import CELLS
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import VALUE_BITS, Format
+from golden.prediction import Prediction
 from golden.readouts import readout_kind
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from golden.network.word_network import WordNetwork
 
 VERSION = 1
+MODELS = Path(__file__).parent / "models"
 KEY = "egru_model"  # the only key: several would be stored in random order
 
 
@@ -66,6 +68,35 @@ class ModelFile:
                 f"was trained to give one class a sequence"
             )
         return self.integer
+
+    def predict(self, inputs, kind: Literal["integer", "float"] = "integer") -> Prediction:
+        """Classes and probabilities of sequences of real numbers.
+
+        Args:
+            inputs: (N, T, C), or (T, C) for a single sequence, which is returned with N = 1.
+            kind: which of the two models runs; "float" needs PyTorch.
+
+        Raises:
+            ValueError: the inputs do not fit the model, or are not finite.
+        """
+        if kind not in ("integer", "float"):
+            raise ValueError(f"kind must be 'integer' or 'float', not {kind!r}")
+        x = np.asarray(inputs, dtype=np.float64)
+        x = x[None] if x.ndim == 2 else x
+        features = self.network_config.get("input_size")
+        if x.ndim != 3 or x.shape[2] != features or 0 in x.shape:
+            raise ValueError(f"inputs must have the shape (N, T, {features}), not {x.shape}")
+        if not np.isfinite(x).all():
+            raise ValueError("inputs must be finite, but some are NaN or infinite")
+        if kind == "integer":
+            model = self.twin()
+            outputs = model.run(model.quantize_inputs(x)).outputs
+            return Prediction.from_logits(model.logits(outputs, x.shape[1]))
+        import torch
+
+        with torch.no_grad():
+            logits = self.network()(torch.as_tensor(x, dtype=torch.float32))
+        return Prediction.from_logits(logits.double().numpy())
 
     def network(self) -> "Network | WordNetwork":
         """The float network (imports torch)."""
@@ -137,15 +168,35 @@ def _encode_integer(integer: IntegerEGRU, tensors: dict[str, np.ndarray]) -> dic
     }
 
 
+def shipped() -> dict[str, Path]:
+    """The trained models that come with this package, by name."""
+    return {path.stem: path for path in sorted(MODELS.glob("*.safetensors"))}
+
+
+def find(model: str | Path) -> Path:
+    """The path of a model file, or of a shipped model named ``model``.
+
+    Raises:
+        ModelFileError: there is neither.
+    """
+    path = Path(model)
+    if not path.is_file() and str(model) in shipped():
+        return shipped()[str(model)]
+    if not path.is_file():
+        raise ModelFileError(
+            f"there is no model file at {path}: correct the path, or name a shipped model "
+            f"({', '.join(shipped())})"
+        )
+    return path
+
+
 def load(path: str | Path) -> ModelFile:
-    """Read and check a model file.
+    """Read and check a model file, or the shipped model of that name.
 
     Raises:
         ModelFileError: with one sentence, for anything but an intact file of this version.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"there is no model file at {path}: train one or correct the path")
+    path = find(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -14,7 +14,7 @@ from tests.sim.test_sim import simulate_tiny, spoil
     ("arguments", "sentence"),
     [
         (["README.md"], "README.md is not a readable safetensors file"),
-        (["nowhere"], "there is no model nowhere: name a model file or one of digits, mnist1d"),
+        (["nowhere"], "there is no model file at nowhere: correct the path, or name a shipped model"),
         (["--preset", "huge"], "no preset 'huge'"),
         (["--stall", "2"], "stall must be a probability"),
         (["--sequences", "1001"], "--sequences 1001: mnist1d has 1000 test sequences"),
@@ -60,4 +60,4 @@ def test_without_torch_the_recorded_float_accuracy_is_shown_as_such(monkeypatch,
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     _, report = report_of(simulate_tiny(), monkeypatch, tmp_path)
     recorded = report["accuracy"]["float (recorded, whole test set)"]
-    assert recorded == load(command.find("mnist1d")).config["results"]["accuracy"][0] > 0.9
+    assert recorded == load("mnist1d").config["results"]["accuracy"][0] > 0.9
