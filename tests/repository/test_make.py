@@ -1,7 +1,7 @@
-"""`make` on a machine that lacks something: one sentence, and nothing half done.
+"""`make`: its targets and knobs, and what it does on a machine that lacks something.
 
-Every test has a clone of its own, of the files that matter, and a PATH that holds just the
-programs named: the checkout's environment is not touched, and nothing is installed.
+Every test has its own clone, of the files that matter, and a PATH of just the programs named
+here: the environment of the checkout is not touched, and nothing is installed.
 """
 
 import os
@@ -17,17 +17,18 @@ from sim.backends.verilator_install import ToolError, verilator_environment
 
 ROOT = Path(__file__).parents[2]
 FILES = ("Makefile", "CMakeLists.txt", "pyproject.toml", "constraints.txt", "tools/setup.sh")
-PROGRAMS = ("make", "sh", "echo", "rm", "mkdir", "cp", "touch", "tr", "g++", "perl")
+PROGRAMS = ("make", "sh", "echo", "rm", "mkdir", "cp", "touch", "g++", "perl")
 
 REAL_PYTHON = f'exec {sys.executable} "$@"'
-# Runs the code that the real one was given with -c, with something changed before.
+# Makes a change, and then runs the code that is given with -c.
 CHANGED_PYTHON = f'exec {sys.executable} -c "import sys; {{}}; exec(sys.argv[2])" "$@"'
 
 
 class Machine:
     """A ``clone``, and a folder of ``programs`` that is all of PATH.
 
-    Its Python makes environments in which pip only writes down its arguments, in ``calls``.
+    Its Python makes environments whose programs only record their arguments in ``calls``: pip as
+    they are, and egru each in brackets.
     """
 
     def __init__(self, folder: Path):
@@ -41,7 +42,9 @@ class Machine:
         for name in PROGRAMS:
             (self.programs / name).symlink_to(shutil.which(name))
         self.program("pip", "echo $* >> calls")
-        self.python(REAL_PYTHON, venv="mkdir -p .venv/bin && cp ../bin/pip .venv/bin/python")
+        self.program("egru", "printf '[%s]' \"$@\" >> calls; echo >> calls")
+        venv = "mkdir -p .venv/bin && cp ../bin/pip .venv/bin/python && cp ../bin/egru .venv/bin"
+        self.python(REAL_PYTHON, venv)
 
     def program(self, name: str, script: str) -> None:
         """Adds or replaces a program."""
@@ -53,16 +56,22 @@ class Machine:
         """Replaces python3: ``venv`` is what ``-m venv`` does."""
         self.program("python3", f'if [ "$1 $2" = "-m venv" ]; then {venv}; exit; fi\n{script}')
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess:
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
             ["make", *arguments],
             cwd=self.clone,
-            env={"PATH": str(self.programs)},
+            env={"PATH": str(self.programs), **environment},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
+
+    def call(self, *arguments: str, **environment: str) -> str:
+        """The last program that a ``make`` calls, with its arguments."""
+        done = self.make(*arguments, **environment)
+        assert done.returncode == 0, done.stderr
+        return self.calls.read_text().splitlines()[-1]
 
     def complaint(self, *arguments: str) -> str:
         """The sentence with which a ``make`` fails that must fail."""
@@ -90,7 +99,7 @@ def test_missing_tool_is_named(machine, tool, target):
 def test_old_python_is_named_with_the_way_out(machine):
     machine.python(CHANGED_PYTHON.format("sys.version_info = (3, 10, 13)"))
     complaint = machine.complaint("test")
-    assert "Python 3.11 or later is needed, but python3 is 3.10" in complaint
+    assert "Python 3.11 or later is required, but python3 is 3.10" in complaint
     assert "make PYTHON=" in complaint
 
 
@@ -142,40 +151,83 @@ def test_simulation_needs_no_torch(machine):
     assert ",train" not in machine.calls.read_text()
 
 
-@pytest.mark.parametrize("command", ["train", "fine_tune", "eval", "results", "bench"])
-def test_commands_that_need_torch_say_so_where_it_is_missing(command, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['torch'] = None")
-    done = subprocess.run(
-        [sys.executable, "-m", f"golden.{command}", "--help"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("PyTorch is missing: ")
-    assert done.stderr.count("\n") == 1
+# Targets and knobs
 
 
 def test_sim_passes_its_knobs_on(machine):
-    machine.make("sim", "MODEL=a.safetensors", "SEQUENCES=7", "SEED=3", "STALL=0.5", "WAVES=1")
-    *_, call = machine.calls.read_text().splitlines()
-    assert (
-        call == "-m egru_cli.sim --model a.safetensors --sequences 7 --seed 3 --stall 0.5 --waves"
+    knobs = ("MODEL=a.safetensors", "DATA=d", "SEQUENCES=7", "SEED=3", "STALL=0.5", "WAVES=1")
+    assert machine.call("sim", *knobs) == (
+        "[sim][a.safetensors][--data][d][--sequences][7][--seed][3][--stall][0.5][--waves]"
     )
 
 
-def test_bitstream_passes_its_knobs_on(machine):
-    machine.make("bitstream", "VARIANT=12F", "SEED=3", "MODEL=a.safetensors")
-    *_, call = machine.calls.read_text().splitlines()
-    assert call == "-m egru_cli.bitstream ulx3s --variant 12F --model a.safetensors --seed 3"
+def test_sim_without_knobs_runs_the_shipped_model(machine):
+    assert machine.call("sim") == "[sim][mnist1d][--sequences][100][--seed][2][--stall][0]"
 
 
-def test_make_alone_lists_every_target(machine):
+def test_bitstream_and_program_pass_their_knobs_on(machine):
+    knobs = ("BOARD=b", "VARIANT=12F", "PLACEMENT_SEED=3", "MODEL=a.safetensors")
+    assert machine.call("bitstream", *knobs) == (
+        "[bitstream][b][--variant][12F][--model][a.safetensors][--placement-seed][3]"
+    )
+    assert machine.call("program", *knobs) == "[program][b][--variant][12F]"
+
+
+def test_results_passes_its_knobs_on(machine):
+    assert machine.call("results", "DATA=d", "JOBS=2") == "[results][--data][d][--jobs][2]"
+
+
+@pytest.mark.parametrize("value", ["2", "yes", "0 1", "", "$(shell echo 1)"])
+def test_waves_other_than_0_and_1_are_refused(machine, value):
+    machine.make("sim")
+    machine.calls.unlink()
+    done = machine.make("sim", f"WAVES={value}")
+    assert done.returncode != 0
+    assert f"egru-hw: WAVES is '{value}': expected 0 or 1.\n" in done.stderr
+    assert not machine.calls.exists()
+
+
+VALUES = [
+    "two words", "spaces  behind  ", "$(shell touch x)", "`touch x`", "$(touch x)", "a;touch x",
+    "a\"b;touch x", "a'b;touch x", "a|touch x", "a&touch x", "a#b", "$HOME", "$$", "a\\", "*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("place", ["arguments", "environment"])
+def test_no_value_of_a_knob_is_changed_or_run(machine, value, place):
+    def call(target: str, *knobs: str) -> str:
+        if place == "arguments":
+            return machine.call(target, *(f"{knob}={value}" for knob in knobs))
+        return machine.call(target, **dict.fromkeys(knobs, value))
+
+    found = call("sim", "MODEL", "DATA", "SEQUENCES", "SEED", "STALL")
+    assert found == (
+        f"[sim][{value}][--data][{value}][--sequences][{value}][--seed][{value}][--stall][{value}]"
+    )
+    found = call("bitstream", "BOARD", "VARIANT", "MODEL", "PLACEMENT_SEED")
+    assert found == (
+        f"[bitstream][{value}][--variant][{value}][--model][{value}][--placement-seed][{value}]"
+    )
+    assert call("program", "BOARD", "VARIANT") == f"[program][{value}][--variant][{value}]"
+    assert call("results", "DATA", "JOBS") == f"[results][--data][{value}][--jobs][{value}]"
+    assert not (machine.clone / "x").exists()
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_python_of_any_name_is_named_when_it_is_missing(machine, value):
+    assert machine.complaint("setup", f"PYTHON={value}").startswith(f"egru-hw: {value} is missing")
+    assert not (machine.clone / "x").exists()
+
+
+def test_make_alone_lists_every_target_and_knob(machine):
     listed = machine.make().stdout
-    targets = (ROOT / "Makefile").read_text().partition(".PHONY: help ")[2].splitlines()[0]
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", "")
+    targets = re.search(r"^\.PHONY: help (.*)$", makefile, re.MULTILINE)[1]
     for target in targets.split():
         assert f"\n  {target} " in listed
+    for knob in re.search(r"^KNOBS := (.*)$", makefile, re.MULTILINE)[1].split():
+        assert re.search(rf"\b{knob}=\"", listed), knob
     assert not machine.calls.exists()
 
 
