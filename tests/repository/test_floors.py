@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 # From the bottom up. Packages on one floor do not import each other.
 FLOORS = (
-    ("golden.readouts", "golden.recipe"),
+    ("golden.readouts", "golden.recipe", "golden.prediction"),
     ("golden.integer", "golden.tasks"),
     ("golden.core",),
     ("golden.cells",),
