@@ -12,10 +12,12 @@ ROOT = Path(__file__).parents[2]
 
 # From the bottom up. Packages on one floor do not import each other.
 FLOORS = (
-    ("golden.readouts", "golden.recipe", "golden.prediction"),
-    ("golden.integer", "golden.tasks"),
+    ("golden.readouts",),
+    ("golden.integer", "golden.prediction"),
     ("golden.core",),
     ("golden.cells",),
+    ("golden.recipe",),
+    ("golden.tasks",),
     ("golden.network",),
     ("golden.quantization",),
     ("golden.model_file",),
