@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from egru_cli.console import console
-from egru_hw.contract.config import preset
-from egru_hw.gateware.verilog import PUBLISHED, emit, file_name
+from egru_hw.gateware.verilog import PUBLISHED, write
 
 
 def main(
@@ -25,9 +24,5 @@ def main(
 
     The memories are empty, and the top module is called egru.
     """
-    configs = {name: preset(name) for name in presets or PUBLISHED}
-    out.mkdir(parents=True, exist_ok=True)
-    for name, config in configs.items():
-        path = out / file_name(name)
-        path.write_text(emit(config))
+    for path in write(out, tuple(presets or PUBLISHED)):
         console.print(f"wrote {path}")

@@ -1,12 +1,38 @@
-"""The design as Verilog: ``make rtl`` writes every preset's to ``rtl/``."""
+"""The accelerator as Verilog, for those who want just that: ``rtl/``.
 
-from amaranth.back import verilog
+``rtl/`` holds the Verilog of the smallest preset, to be read, and the digests of the others.
+"""
 
-from egru_hw.contract.config import Config
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from amaranth._toolchain.yosys import find_yosys
+from amaranth.back import rtlil
+
+from egru_hw.contract.config import Config, preset
 from egru_hw.gateware.accelerator import Accelerator
 
 TOP = "egru"
-PUBLISHED = ("ulx3s-12f", "ulx3s-45f", "ulx3s-85f")
+READABLE = "tiny"
+PUBLISHED = (READABLE, "ulx3s-12f", "ulx3s-45f", "ulx3s-85f")
+DIGESTS = "digests.json"
+
+# Amaranth's own conversion keeps processes: `always @*` blocks, of which those that read nothing
+# but constants never run in a simulator that follows the standard. As cells they become
+# assignments, which every simulator evaluates at time 0.
+ATTRIBUTES = "-remove generator -remove top -remove src -remove amaranth.*"
+SCRIPT = (
+    "proc",
+    "opt_expr",
+    "memory_collect",
+    "opt_merge",
+    "opt_clean -purge",
+    f"attrmap {ATTRIBUTES}",
+    f"attrmap -modattr {ATTRIBUTES}",
+    "write_verilog -norename",
+)
 
 
 def emit(config: Config) -> str:
@@ -14,9 +40,56 @@ def emit(config: Config) -> str:
 
     The text depends on the design alone, not on where or when it is emitted.
     """
-    return verilog.convert(Accelerator(config), name=TOP, emit_src=False, strip_internal_attrs=True)
+    design = merge_equal_modules(rtlil.convert(Accelerator(config), name=TOP, emit_src=False))
+    script = "\n".join((f"read_rtlil <<rtlil\n{design}\nrtlil", *SCRIPT))
+    yosys = find_yosys(lambda version: version >= (0, 40))
+    return yosys.run(["-q", "-"], script, ignore_warnings=True)
+
+
+def merge_equal_modules(design: str) -> str:
+    """RTLIL in which modules that differ in nothing but their names are written once.
+
+    Amaranth writes a module for each instance of a component.
+    """
+    while True:
+        kept: dict[str, str] = {}
+        renamed: dict[str, str] = {}
+        for block in re.split(r"(?m)^(?=(?:attribute .*\n)*module )", design):
+            if not (found := re.search(r"(?m)^module (\S+)", block)):
+                continue
+            name = found[1]
+            # The hierarchy, which an attribute names, is no part of the logic.
+            body = re.sub(r"(?m)^\s*attribute .*\n", "", block).replace(f"module {name}\n", "")
+            if (first := kept.setdefault(body, name)) != name:
+                renamed[name] = first
+                design = design.replace(block, "", 1)
+        if not renamed:
+            return design
+        for name, first in renamed.items():
+            design = design.replace(f"cell {name} ", f"cell {first} ")
 
 
 def file_name(preset_name: str) -> str:
-    """Where the Verilog of a preset lies in ``rtl/``."""
+    """Name of the file that holds the Verilog of a preset."""
     return f"{TOP}_{preset_name.replace('-', '_')}.v"
+
+
+def digest(text: str) -> str:
+    """SHA-256 of emitted Verilog, as in ``rtl/digests.json``."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(out: Path, presets: tuple[str, ...] = PUBLISHED) -> list[Path]:
+    """Write the Verilog of each preset to ``out``, and, if these are all published ones, their
+    digests; returns the paths."""
+    out.mkdir(parents=True, exist_ok=True)
+    paths, digests = [], {}
+    for name, config in {name: preset(name) for name in presets}.items():
+        text = emit(config)
+        digests[name] = digest(text)
+        paths.append(out / file_name(name))
+        paths[-1].write_text(text)
+    if set(presets) == set(PUBLISHED):
+        paths.append(out / DIGESTS)
+        paths[-1].write_text(json.dumps(digests, indent=2) + "\n")
+    return paths
