@@ -31,7 +31,7 @@ SCRIPT = (
     "opt_clean -purge",
     f"attrmap {ATTRIBUTES}",
     f"attrmap -modattr {ATTRIBUTES}",
-    "write_verilog -norename",
+    "write_verilog",
 )
 
 
