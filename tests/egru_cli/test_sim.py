@@ -14,7 +14,10 @@ from tests.sim.test_sim import simulate_tiny, spoil
     ("arguments", "sentence"),
     [
         (["README.md"], "README.md is not a readable safetensors file"),
-        (["nowhere"], "there is no model file at nowhere: correct the path, or name a shipped model"),
+        (
+            ["nowhere"],
+            "there is no model file at nowhere: correct the path, or name a shipped model",
+        ),
         (["--preset", "huge"], "no preset 'huge'"),
         (["--stall", "2"], "stall must be a probability"),
         (["--sequences", "1001"], "--sequences 1001: mnist1d has 1000 test sequences"),
