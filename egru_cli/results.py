@@ -1,5 +1,5 @@
 """``egru results``: the experiments of docs/results.md."""
 
-from experiments.results.__main__ import main
+from experiments.results.runner import main
 
 __all__ = ["main"]

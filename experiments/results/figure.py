@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib
 
-from experiments.results.experiments import Experiment
+from experiments.results.catalogue import Experiment
 from experiments.results.record import Record
 
 COLUMNS = 4

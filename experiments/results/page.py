@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 
 from experiments.results import figure
-from experiments.results.experiments import EXPERIMENTS, Experiment, Run
+from experiments.results.catalogue import EXPERIMENTS, Experiment, Run
 from experiments.results.record import Record
 from experiments.results.run import RTL_SEQUENCES, TOLERANCE
 from golden.cells import CELLS
@@ -29,15 +29,15 @@ NOTHING = "–"
 TOLERATED = f"{100 * TOLERANCE[8]['accuracy']:.1f} points or {TOLERANCE[8]['loss']} nats"
 
 HEAD = f"""\
-<!-- Written by `make results` from docs/results/*.json; changes made here will be lost. -->
+<!-- Written by `make results` from experiments/records/*.json; changes made here will be lost. -->
 # Results
 
 Every task is learnt by an EGRU and, with as many units and the same recipe, by torch.nn's GRU and
 LSTM, but for options that suit these better (`OTHER_MODELS` in `golden/recipes.py`). Figures are of
 the test set: means over the seeds, and in brackets the least and the greatest. INT8 and INT4 are
 the integer models with weights of so many bits: by rounding alone, and *trained on* with the
-integer model as forward pass, for some more epochs (`golden.training.tune`): to 8 bits where
-rounding loses more than {TOLERATED}, to 4 bits at least the first seed of every task
+integer model as forward pass, for some more epochs (`egru tune`): to 8 bits where rounding
+loses more than {TOLERATED}, to 4 bits at least the first seed of every task
 but language. This table has, in 8 bits, of each seed what was trained on if it was; in 4 bits only
 those seeds, or where there are none all by rounding. RTL is the accelerator's Verilog on
 {RTL_SEQUENCES} test sequences of the first seed.
@@ -196,8 +196,8 @@ def _section(group: Group) -> str:
         return "\n".join([*parts, f"No records. Published: {experiment.published}."])
     first = group.of(present[0])[0]
     parts.append(
-        f"{first.recipe['hidden']} units, {first.recipe['layers']} layer"
-        f"{'s' if first.recipe['layers'] > 1 else ''}, {first.recipe['epochs']} epochs, "
+        f"{first.recipe['hidden_size']} units, {first.recipe['num_layers']} layer"
+        f"{'s' if first.recipe['num_layers'] > 1 else ''}, {first.recipe['epochs']} epochs, "
         f"{first.scores['float'].targets:,} answers in the test set. "
         f"Published: {experiment.published}."
     )

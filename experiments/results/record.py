@@ -1,6 +1,10 @@
-"""The record of a run: one JSON file in docs/results/, from which the page is made."""
+"""Records of runs: one JSON file per experiment in experiments/records/, for docs/results.md."""
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin
@@ -9,7 +13,7 @@ from experiments.results.costs import Costs
 from golden.evaluation import Score
 from golden.model_file import write_atomically
 
-FOLDER = Path("docs/results")
+FOLDER = Path("experiments/records")
 
 
 class RecordError(ValueError):
@@ -40,7 +44,7 @@ class Record:
     """All that is known of a run.
 
     Attributes:
-        name, model, seed: see :class:`experiments.results.experiments.Run`.
+        name, model, seed: see :class:`experiments.results.catalogue.Run`.
         command, commit, date, hours, versions, recipe: of the training; hours on one thread of
             some machine, of this and all fine-tuning.
         scores: on the test set, by kind: "float", "INT8" and "INT4", and "INT8 trained" and
@@ -66,43 +70,72 @@ class Record:
     costs: Costs
     rtl: Rtl | None
 
-    def save(self, folder: Path) -> None:
-        text = json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
-        write_atomically(folder / f"{self.name}.json", text.encode())
+    def save(self, path: Path) -> None:
+        """Add this record to those in ``path``, in place of an earlier one of its name.
+
+        The file is replaced whole, also if several runs end at the same time.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent):
+            records = load(path) if path.exists() else {}
+            records[self.name] = self
+            values = {name: asdict(records[name]) for name in sorted(records)}
+            text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+            write_atomically(path, text.encode())
 
 
-def load(path: Path) -> Record:
-    """Read and check a record.
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other threads and processes from writing records to ``folder``."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def load(path: Path) -> dict[str, Record]:
+    """Read and check the records in a file, by their names.
 
     Raises:
-        RecordError: with one sentence, for anything but an intact record.
+        RecordError: the file is not readable, or a record in it is not intact.
     """
+    name = "?"
     try:
-        values = json.loads(path.read_text())
-        if values.get("name") != path.stem:
-            raise ValueError(f"it calls itself {values.get('name')!r}")
-        scores = {kind: _make(Score, score) for kind, score in values["scores"].items()}
-        rtl = None if values["rtl"] is None else _make(Rtl, values["rtl"])
-        parts = {"scores": scores, "costs": _make(Costs, values["costs"]), "rtl": rtl}
-        if "float" not in scores:
-            raise ValueError("it lacks the score of the float network")
-        return _make(Record, values | parts)
+        records = {}
+        for name, values in json.loads(path.read_text()).items():
+            records[name] = _record(name, values)
+        return records
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(
-            f"{path} is not a readable record ({type(error).__name__}: {error}): "
-            f"restore it, or delete it and run its training again"
+            f"{path}: record {name} is not readable ({type(error).__name__}: {error}): "
+            f"restore the file, or delete the record and run its training again"
         ) from None
 
 
+def _record(name: str, values: dict[str, Any]) -> Record:
+    if values["name"] != name:
+        raise ValueError(f"its name is {values['name']!r}")
+    scores = {kind: _make(Score, score) for kind, score in values["scores"].items()}
+    if "float" not in scores:
+        raise ValueError("the score of the float network is missing")
+    rtl = None if values["rtl"] is None else _make(Rtl, values["rtl"])
+    parts = {"scores": scores, "costs": _make(Costs, values["costs"]), "rtl": rtl}
+    return _make(Record, values | parts)
+
+
 def load_all(folder: Path) -> dict[str, Record]:
-    """The records of a folder by their names.
+    """The records of all files in a folder, by their names.
 
     Raises:
-        RecordError: with one sentence; there are none, or one cannot be read.
+        RecordError: there are none, or one cannot be read.
     """
-    records = {path.stem: load(path) for path in sorted(folder.glob("*.json"))}
+    records: dict[str, Record] = {}
+    for path in sorted(folder.glob("*.json")):
+        records |= load(path)
     if not records:
-        raise RecordError(f"{folder} holds no records: run in the root of the repository")
+        raise RecordError(f"there are no records in {folder}: run in the root of the repository")
     return records
 
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from experiments.results.catalogue import Run
 from experiments.results.costs import costs, integer_footprint
-from experiments.results.experiments import Run
 from experiments.results.record import Record, Rtl
 from golden.evaluation import Score, has_twin, score_integer
 from golden.integer import IntegerEGRU
@@ -30,7 +30,15 @@ RTL_SEQUENCES = 100
 TOLERANCE = {8: {"accuracy": 0.003, "loss": 0.01}, 4: {"accuracy": 0.01, "loss": math.inf}}
 SAY_EVERY = 60.0  # seconds between two lines of one run
 # What a figure depends on: changes elsewhere do not make a commit another one.
-CODE = ("golden", "sim", "egru_hw", "pyproject.toml", "constraints.txt", "CMakeLists.txt")
+CODE = (
+    "golden",
+    "sim",
+    "egru_hw",
+    "egru_cli",
+    "pyproject.toml",
+    "constraints.txt",
+    "CMakeLists.txt",
+)
 
 # mnist1d is made with the process's only random generator, which runs beside may not share.
 LOADING = threading.Lock()
@@ -80,7 +88,7 @@ class Workplace:
 
     @property
     def record(self) -> Path:
-        return self.folder / f"{self.run.name}.json"
+        return self.folder / "record.json"
 
     def done(self) -> bool:
         """Whether the run has a record of its own recipe here."""
@@ -93,8 +101,8 @@ class Workplace:
             RunError, ValueError, OSError: with one sentence.
         """
         start = self._start()
-        self._command("training", ["golden.training.build", self.run.experiment.task,
-                      *self.run.options()], self.model)  # fmt: skip
+        self._command("training", ["train", self.run.experiment.task, *self.run.options()],
+                      self.model)  # fmt: skip
         file = load(self.model.model)
         network = file.network()
         assert isinstance(network, Network)
@@ -140,7 +148,7 @@ class Workplace:
             costs=costs(network, test, task.stream),
             rtl=self._simulate() if self.run.rtl else None,
         )
-        record.save(self.folder)
+        record.save(self.record)
         return record
 
     def _start(self) -> dict[str, Any]:
@@ -182,7 +190,7 @@ class Workplace:
 
     def _fine_tune(self, bits: int) -> Score:
         epochs = str(self.run.experiment.tuned)
-        words = ["golden.training.tune", str(self.model.model), "--weight-bits", str(bits),
+        words = ["tune", str(self.model.model), "--weight-bits", str(bits),
                  "--epochs", epochs, "--seed", str(self.run.seed)]  # fmt: skip
         what = f"training with {bits} bits"
         self._command(what, words, self.tuned(bits))
@@ -203,7 +211,7 @@ class Workplace:
 
     def _simulate(self) -> Rtl:
         out = self.folder / "sim"
-        words = ["sim", "--model", str(self.model.model), *self._data(), "--out", str(out),
+        words = ["sim", str(self.model.model), *self._data(), "--out", str(out),
                  "--sequences", str(RTL_SEQUENCES)]  # fmt: skip
         (out / "report.json").unlink(missing_ok=True)
         # 1 is for mismatches, which belong into the record.
@@ -221,11 +229,11 @@ class Workplace:
         return [] if found is None else ["--data", str(found)]
 
     def _call(self, what: str, words: list[str], fine: tuple[int, ...] = (0,)) -> None:
-        """Run ``python -m words``, on one thread; its output goes to a log."""
+        """Run ``egru`` with ``words`` on one thread; its output goes to a log."""
         self.say(what)
         log = self.folder / "log"
         said, line = time.monotonic(), ""
-        command = [sys.executable, "-u", "-m", *words]
+        command = [sys.executable, "-u", "-m", "egru_cli", *words]
         with (
             log.open("a") as file,
             subprocess.Popen(
@@ -245,7 +253,7 @@ class Workplace:
                     self.say(f"{what}: {line.strip()}")
         if process.returncode not in fine:
             message = f"{what} failed ({line.strip()}): see {log}"
-            if process.returncode == 1 and line.startswith("error: "):  # and no traceback
+            if process.returncode == 2 and line.startswith("error: "):  # and no traceback
                 raise Refused(message, line.strip())
             raise RunError(message)
 

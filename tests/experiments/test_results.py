@@ -4,16 +4,18 @@ import json
 import re
 import shutil
 from dataclasses import asdict, replace
+from functools import wraps
 from itertools import pairwise
 from pathlib import Path
-from statistics import mean
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from experiments.results import __main__, page
+from egru_cli.main import explained
+from experiments.results import page, runner
+from experiments.results.catalogue import EXPERIMENTS, Experiment, Run
 from experiments.results.costs import Costs
-from experiments.results.experiments import EXPERIMENTS, Experiment, Run
 from experiments.results.record import FOLDER, Record, RecordError, Rtl, load, load_all
 from experiments.results.run import Refused, RunError, Workplace
 from golden import load_model, save_model
@@ -27,7 +29,7 @@ TOY = Experiment(
     task="mnist1d",
     seeds={"egru": 1, "gru": 1},
     cheap=True,
-    options={"epochs": 1, "hidden": 4, "limit": 50},
+    options={"epochs": 1, "hidden_size": 4, "limit": 50},
     published="nothing",
 )
 COSTS = Costs(
@@ -46,14 +48,22 @@ COSTS = Costs(
 def elsewhere(tmp_path, monkeypatch):
     """An empty folder to work in, where Toy is the only experiment."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(__main__, "EXPERIMENTS", (TOY,))
+    monkeypatch.setattr(runner, "EXPERIMENTS", (TOY,))
     monkeypatch.setattr(page, "EXPERIMENTS", (TOY,))
     return tmp_path
 
 
 def results(*words) -> tuple[int, str]:
     """Exit code and output of the command."""
-    result = CliRunner().invoke(__main__.app, [str(word) for word in words])
+    app = typer.Typer()
+
+    @app.command()
+    @wraps(runner.main)
+    def command(*arguments, **options):
+        with explained():
+            runner.main(*arguments, **options)
+
+    result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
     return result.exit_code, re.sub(r"\s+", " ", result.output)
@@ -67,7 +77,7 @@ def make(run: Run, accuracy: float = 0.9, **changes) -> Record:
         name=run.name,
         model=run.model,
         seed=run.seed,
-        command="python -m golden.training.build toy",
+        command="egru train toy",
         commit="0123456789",
         date="2026-01-02",
         hours=1.5,
@@ -96,41 +106,8 @@ def line(text: str, beginning: str) -> str:
 
 def test_the_page_is_what_the_records_in_the_repository_make():
     assert page.PAGE.read_text() == page.text(load_all(FOLDER)), (
-        "write it with: python -m experiments.results --train none"
+        "write it with: egru results --train none"
     )
-
-
-def test_the_readmes_table_is_of_the_same_records():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    header = "| test set | EGRU | GRU | LSTM | activity | INT8 | RTL:"
-    rows = [
-        [cell.strip() for cell in row.strip("|").split("|")]
-        for row in readme.partition(header)[2].split("\n\n")[0].splitlines()[2:]
-    ]
-    records = load_all(FOLDER)
-    # In the order of the rows.
-    names = ("mnist1d", "digits", "digits-events", "smnist-rows", "delay-copy", "charlm")
-    assert len(rows) == len(names)
-    for (title, *cells), name in zip(rows, names, strict=True):
-        (experiment,) = [e for e in EXPERIMENTS if e.name == name]
-        group = page.Group(experiment, records)
-        by_loss = experiment.score == "loss"
-
-        def shown(scores: list[Score], by_loss=by_loss, group=group) -> str:
-            value = mean(map(group.value, scores))
-            return f"{value:.3f}" if by_loss else f"{100 * value:.1f} %"
-
-        floats = [shown(group.scores("float", model)) for model in ("egru", "gru", "lstm")]
-        activity = mean(mean(score.activity) for score in group.scores("float"))
-        integers = shown([score for score, _ in group.integers(8)])
-        expected = [*floats, f"{100 * activity:.1f} %", integers]
-        record = group.rtl()
-        if record is None:
-            expected.append("")
-        else:
-            expected.append(f"{record.rtl.mismatches} of {record.rtl.compared:,}")
-            assert record.rtl.sequences == 100
-        assert cells == expected, title
 
 
 def test_the_page_has_means_and_ranges(monkeypatch):
@@ -236,8 +213,9 @@ def test_the_same_records_give_the_same_files(elsewhere):
 def test_records_are_read_as_they_were_written(tmp_path):
     for run in TOY.runs():
         record = make(run, rtl=Rtl(100, {"RTL": 0.5}, 5000, 0, 110.0, 300.0))
-        record.save(tmp_path)
-        assert load(tmp_path / f"{run.name}.json") == record
+        record.save(tmp_path / "toy.json")
+        assert load(tmp_path / "toy.json")[run.name] == record
+    assert len(load(tmp_path / "toy.json")) == len(TOY.runs())
 
 
 @pytest.mark.parametrize(
@@ -248,20 +226,20 @@ def test_records_are_read_as_they_were_written(tmp_path):
         lambda text: text.replace('"costs"', '"coasts"'),
         lambda text: text.replace('"dense": 2000.0', '"dense": "many"'),
         lambda text: text.replace('"float": {', '"double": {'),
-        lambda text: text.replace("toy-egru-0", "toy-egru-1"),
-        lambda text: json.dumps(json.loads(text) | {"recipe": None}),
+        lambda text: text.replace('"name": "toy-egru-0"', '"name": "toy-egru-1"'),
+        lambda text: text.replace('"recipe": {', '"recipe": null, "was": {'),
     ],
 )
 def test_damaged_records_rejected(damage, elsewhere):
     run = TOY.runs()[0]
-    make(run).save(FOLDER)
-    path = FOLDER / f"{run.name}.json"
+    path = FOLDER / "toy.json"
+    make(run).save(path)
     path.write_text(damage(path.read_text()))
-    with pytest.raises(RecordError, match="is not a readable record"):
+    with pytest.raises(RecordError, match="is not readable"):
         load(path)
     code, output = results("--train", "none")
-    assert code == 1
-    assert output.startswith(f"error: {path} is not a readable record")
+    assert code == 2
+    assert output.startswith(f"error: {path}: record ")
     assert not page.PAGE.exists()
 
 
@@ -280,7 +258,7 @@ def test_every_experiment_is_of_a_task_and_has_a_name_of_its_own():
 def test_a_run_trains_by_the_recipe_of_its_task_as_it_is_configured():
     (pixels,) = [e for e in EXPERIMENTS if e.name == "smnist-pixels"]
     recipes = {run.model: run.recipe for run in pixels.runs()}
-    assert {model: recipe.rate for model, recipe in recipes.items()} == {
+    assert {model: recipe.learning_rate for model, recipe in recipes.items()} == {
         "egru": 7e-3, "gru": 2e-3, "lstm": 2e-3
     }  # fmt: skip
     assert recipes["egru"].epochs == 30
@@ -288,15 +266,13 @@ def test_a_run_trains_by_the_recipe_of_its_task_as_it_is_configured():
 
 def test_a_run_leaves_a_record_and_is_not_repeated_until_its_recipe_changes(elsewhere, monkeypatch):
     egru_only = replace(TOY, seeds={"egru": 1})
-    monkeypatch.setattr(__main__, "EXPERIMENTS", (egru_only,))
+    monkeypatch.setattr(runner, "EXPERIMENTS", (egru_only,))
     code, output = results()
     assert code == 0, output
     assert "toy-egru-0: done:" in output
     records = load_all(FOLDER)
     (record,) = records.values()
-    assert (
-        record.command == "python -m golden.training.build mnist1d --hidden 4 --epochs 1 --limit 50"
-    )
+    assert record.command == "egru train mnist1d --hidden-size 4 --epochs 1 --limit 50"
     assert {"float", "INT8", "INT4", "INT4 trained"} <= record.scores.keys()
     assert record.costs.activity == pytest.approx(record.scores["float"].activity)
     assert record.hours > 0
@@ -309,7 +285,7 @@ def test_a_run_leaves_a_record_and_is_not_repeated_until_its_recipe_changes(else
     assert load_all(FOLDER) == records
 
     other = replace(egru_only, options=TOY.options | {"epochs": 2})
-    monkeypatch.setattr(__main__, "EXPERIMENTS", (other,))
+    monkeypatch.setattr(runner, "EXPERIMENTS", (other,))
     code, output = results()
     assert "toy-egru-0: its recipe has changed: starting anew" in output
     assert ("--epochs", "2") in pairwise(calls[0])
@@ -352,11 +328,11 @@ def test_an_interrupted_training_goes_on(elsewhere, monkeypatch):
 def test_only_a_sentence_counts_as_a_refusal(elsewhere):
     work = Workplace(TOY.runs()[0], None, print)
     work.folder.mkdir(parents=True)
-    with pytest.raises(Refused, match="--embedding is for language models") as caught:
-        work._call("training", ["golden.training.build", "mnist1d", "--embedding", "4"])
+    with pytest.raises(Refused, match="--embedding-size is for language models") as caught:
+        work._call("training", ["train", "mnist1d", "--embedding-size", "4"])
     assert caught.value.reason.startswith("error: ")
-    with pytest.raises(RunError) as caught:  # exits with 1, too
-        work._call("training", ["no_such_module"])
+    with pytest.raises(RunError) as caught:  # exits with the same status, but with usage
+        work._call("training", ["no-such-command"])
     assert not isinstance(caught.value, Refused)
 
 
@@ -370,11 +346,11 @@ def test_a_network_without_integers_is_told_of_again(elsewhere):
 
 
 def test_a_failure_is_told_and_the_others_go_on(elsewhere, monkeypatch):
-    broken = replace(TOY, name="broken", options={"limit": 0}, seeds={"egru": 1})
-    monkeypatch.setattr(__main__, "EXPERIMENTS", (broken, TOY))
+    broken = replace(TOY, name="broken", options={"embedding_size": 4}, seeds={"egru": 1})
+    monkeypatch.setattr(runner, "EXPERIMENTS", (broken, TOY))
     monkeypatch.setattr(Workplace, "done", lambda self: self.run.experiment is TOY)
     for run in TOY.runs():
-        make(run).save(Workplace(run, None, print).folder)
+        make(run).save(Workplace(run, None, print).record)
     code, output = results()
     assert code == 1
     assert "broken-egru-0: error: training failed (" in output
@@ -386,8 +362,9 @@ def test_a_failure_is_told_and_the_others_go_on(elsewhere, monkeypatch):
 def test_a_fine_tuning_that_fails_is_recorded_and_the_rest_stays(elsewhere, monkeypatch):
     work = Workplace(TOY.runs()[0], None, print)
     work.folder.mkdir(parents=True)
-    for path in (work.model.model, work.model.report):
-        shutil.copy(SHIPPED.with_suffix(path.suffix), path)
+    shutil.copy(SHIPPED, work.model.model)
+    facts = load_model(SHIPPED).config
+    work.model.report.write_text(json.dumps(facts | {"versions": facts["provenance"]["versions"]}))
 
     def stop(kind):
         def call(self, what, words):
@@ -414,7 +391,7 @@ def test_the_rtls_report_goes_into_the_record_mismatches_too(elsewhere, monkeypa
     report = asdict(Rtl(100, {"RTL": 0.5}, 5000, 3, 110.0, 300.0))
 
     def simulate(self, what, words, fine):
-        assert words[:3] == ["sim", "--model", str(work.model.model)]
+        assert words[:2] == ["sim", str(work.model.model)]
         assert fine == (0, 1)
         (work.folder / "sim").mkdir(parents=True)
         (work.folder / "sim" / "report.json").write_text(json.dumps(report | {"more": 1}))
@@ -432,10 +409,10 @@ def test_the_rtls_report_goes_into_the_record_mismatches_too(elsewhere, monkeypa
 
 def test_missing_data_are_named_and_records_read_instead(elsewhere, monkeypatch):
     with_data = replace(TOY, data="digits.zip")
-    for module in (__main__, page):
+    for module in (runner, page):
         monkeypatch.setattr(module, "EXPERIMENTS", (with_data,))
     for record in make_all(TOY).values():
-        record.save(FOLDER)
+        record.save(FOLDER / "toy.json")
     code, output = results("--data", "nowhere")
     assert code == 0
     assert output.count("toy: not trained, for there is no digits.zip in nowhere") == 1
@@ -443,10 +420,10 @@ def test_missing_data_are_named_and_records_read_instead(elsewhere, monkeypatch)
 
 
 def test_what_is_not_cheap_is_trained_only_when_asked_for(elsewhere, monkeypatch):
-    monkeypatch.setattr(__main__, "EXPERIMENTS", (replace(TOY, cheap=False),))
-    make(TOY.runs()[0]).save(FOLDER)
+    monkeypatch.setattr(runner, "EXPERIMENTS", (replace(TOY, cheap=False),))
+    make(TOY.runs()[0]).save(FOLDER / "toy.json")
     asked = []
-    monkeypatch.setattr(__main__, "_work", lambda works, jobs: asked.append(len(works)) or 0)
+    monkeypatch.setattr(runner, "_work", lambda works, jobs: asked.append(len(works)) or 0)
     for words in ([], ["--train", "all"], ["--train", "none"], ["--only", "toy"]):
         assert results(*words)[0] == 0
     assert asked == [0, 2, 0, 2]
@@ -454,8 +431,10 @@ def test_what_is_not_cheap_is_trained_only_when_asked_for(elsewhere, monkeypatch
 
 def test_elsewhere_than_in_the_repository_nothing_is_written(elsewhere):
     code, output = results("--train", "none")
-    assert code == 1
-    assert "holds no records: run in the root of the repository" in output
+    assert code == 2
+    assert (
+        "there are no records in experiments/records: run in the root of the repository" in output
+    )
     assert not page.PAGE.exists()
 
 
@@ -470,5 +449,5 @@ def test_a_damaged_start_of_a_run_is_told(elsewhere, content):
 
 def test_unknown_experiments_rejected(elsewhere):
     code, output = results("--only", "toys")
-    assert code == 1
+    assert code == 2
     assert output == "error: --only toys: there is no such experiment; there are: toy "

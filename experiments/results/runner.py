@@ -1,7 +1,9 @@
-"""``python -m experiments.results`` trains and measures, and writes docs/results.md."""
+"""``egru results``: trains and measures the networks of docs/results.md, and writes it."""
 
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,14 +12,12 @@ import typer
 from rich.console import Console
 
 from experiments.results import page, record
-from experiments.results.experiments import EXPERIMENTS, Experiment
+from experiments.results.catalogue import EXPERIMENTS, Experiment
 from experiments.results.run import RunError, Workplace
 
-app = typer.Typer(add_completion=False)
 console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
-@app.command()
 def main(
     data: Annotated[
         Path | None,
@@ -32,26 +32,33 @@ def main(
         typer.Option(help="Train for this experiment only, cheap or not; may be repeated."),
     ] = None,
 ) -> None:
-    """Train what is cheap, read the records of the rest, and write docs/results.md.
+    """Train the cheap experiments and write docs/results.md from all records.
 
-    Models are kept in build/results/; a run that is complete there is not repeated, and one that
-    was interrupted goes on. Each leaves a record in docs/results/, from which the page is made.
+    Models are kept in build/results/. A run that is complete there is not repeated, and one that
+    was interrupted continues. Each run leaves a record in experiments/records/.
     """
     torch.set_num_threads(1)
-    logging.getLogger("golden").setLevel(logging.ERROR)
+    works = _works(_chosen(train, only or []), data)
     try:
-        works = _works(_chosen(train, only or []), data)
-        failed = _work(works, jobs)
-        page.write(record.load_all(record.FOLDER))
+        with _quiet(logging.getLogger("golden")):
+            failed = _work(works, jobs)
     except KeyboardInterrupt:
-        console.print("stopped; the same command goes on")
-        raise typer.Exit(130) from None
-    except (ValueError, OSError) as error:
-        console.print(f"error: {error}")
-        raise typer.Exit(1) from None
+        raise KeyboardInterrupt("stopped; repeat the command to continue") from None
+    page.write(record.load_all(record.FOLDER))
     console.print(f"wrote {page.PAGE}, {page.FIGURE}")
     if failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Without what the quantisation of every model logs."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _chosen(train: str, only: list[str]) -> list[Experiment]:
@@ -95,8 +102,8 @@ def _work(works: list[Workplace], jobs: int) -> int:
     def make(work: Workplace) -> None:
         nonlocal left, failed
         try:
-            found = work.make() if not work.done() else record.load(work.record)
-            found.save(record.FOLDER)
+            found = work.make() if not work.done() else record.load(work.record)[work.run.name]
+            found.save(record.FOLDER / f"{work.run.experiment.name}.json")
             result = f"done: {found.scores['float'].accuracy:.2%}"
         except (RunError, ValueError, OSError) as error:
             failed += 1
@@ -110,7 +117,3 @@ def _work(works: list[Workplace], jobs: int) -> int:
     finally:
         pool.shutdown(cancel_futures=True)
     return failed
-
-
-if __name__ == "__main__":
-    app()

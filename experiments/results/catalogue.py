@@ -1,4 +1,4 @@
-"""What is trained for docs/results.md. How is said in golden/recipes.py alone."""
+"""What is trained for docs/results.md. How is said in the tasks' recipes alone."""
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ class Experiment:
         task: its name.
         seeds: how many, from 0, by model.
         cheap: whether ``make results`` trains it anew; the rest is read from records.
-        options: options of ``golden.training.build`` beside the model and the seed.
+        options: options of ``egru train`` beside the model and the seed.
         data: its files in the folder of all data; None if it needs none.
         score: what is compared: the share of right answers, or the loss in nats.
         tuned: epochs that an EGRU is trained on as its integers; 0 if those take too long.
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """As ``golden.training.build`` makes it of this run's options."""
+        """As ``egru train`` makes it from this run's options."""
         return replace(
             self.task(None).recipe_for(self.model),
             seed=self.seed,
@@ -100,13 +100,14 @@ class Run:
         return folder / self.experiment.data
 
     def options(self) -> list[str]:
-        """Of ``golden.training.build``, on a command line."""
-        given = {"model": self.model, "seed": self.seed, **self._options}
-        return [
-            word
-            for name, value in given.items()
-            for word in (f"--{name.replace('_', '-')}", str(value))
-        ]
+        """Those of ``egru train``, as words of a command line."""
+        recipe = _among(self._options, fields(Recipe))
+        words = []
+        for name, value in {"cell": self.model, "seed": self.seed, **recipe}.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        for name, value in self._options.items():
+            words += [] if name in recipe else ["--option", f"{name}={value}"]
+        return words
 
     @property
     def _options(self) -> dict[str, Any]:
