@@ -10,16 +10,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from boards import ulx3s
-from boards.build import BITSTREAM, build
-from boards.fpga_tools import BuildError, Tools
-from boards.utilization import Report
+from boards import BOARDS, build
+from boards import find as find_board
+from boards.ecp5.utilization import Utilization
 from egru_cli.console import console, results
-from egru_hw.contract.config import preset
-from egru_hw.contract.image import build_image
-from golden.model_file import find, load
-
-BOARDS = {"ulx3s": ulx3s}
+from golden.model_file import find as find_model
+from golden.model_file import load
 
 
 def main(
@@ -31,7 +27,10 @@ def main(
         str, typer.Option(help="Name of a shipped model, or a model file.")
     ] = "mnist1d",
     placement_seed: Annotated[int, typer.Option(min=0, help="Seed of place and route.")] = 2,
-    frequency: Annotated[float, typer.Option(min=1, help="Clock frequency in MHz.")] = 80,
+    frequency: Annotated[
+        float | None,
+        typer.Option(min=1, help="Clock frequency in MHz.", show_default="the board's"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of all builds.")] = Path("build"),
 ) -> None:
     """Build OUT/BOARD-VARIANT/egru.bit, a bitstream for BOARD that holds a model.
@@ -39,59 +38,35 @@ def main(
     Writes report.json beside it. There is no bitstream if the design does not fit or misses its
     clock.
     """
-    variant = variant.upper()
-    start = time.monotonic()
-
-    def progress(step: str) -> None:
-        console.print(f"{time.monotonic() - start:5.0f} s  {step}")
-
-    target = _one_of(BOARDS, board, "board")
-    platform = _one_of(target.PLATFORMS, variant, f"variant of {board}")
-    name = f"{board}-{variant.lower()}"
-    target.check_clock(frequency)
-    path = find(model)
-    image = build_image(load(path).twin(), config := preset(name))
-    tools = Tools.find()
-    progress(
-        "native tools"
-        if tools.native
-        else "YoWASP's tools, which compile themselves for some minutes at their first call"
-    )
-    versions = tools.versions()
-
-    directory = out / name
-    (directory / "report.json").unlink(missing_ok=True)
-    report = build(
-        platform(),
-        target.Top(config, image, frequency),
-        directory,
+    target, path, start = find_board(board), find_model(model), time.monotonic()
+    target.variant(variant)
+    report = out / f"{board}-{variant.lower()}" / "report.json"
+    report.unlink(missing_ok=True)
+    done = build(
+        target,
+        variant,
+        load(path).twin(),
+        out,
         mhz=frequency,
-        seed=placement_seed,
-        tools=tools,
-        progress=progress,
+        placement_seed=placement_seed,
+        progress=lambda step: console.print(f"{time.monotonic() - start:5.0f} s  {step}"),
     )
-    seconds = time.monotonic() - start
-    results.print(_table(report, f"{directory / BITSTREAM}, after {seconds:.0f} s"))
+    found = done.utilization
+    results.print(_table(found, f"{done.bitstream}, after {done.seconds:.0f} s"))
     facts = {
         "board": board,
-        "variant": variant,
+        "variant": variant.upper(),
         "model": {"file": model, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
-        "mhz": {"achieved": report.achieved, "demanded": report.demanded},
-        "resources": {name: asdict(use) for name, use in report.resources.items()},
+        "mhz": {"achieved": found.achieved, "demanded": found.demanded},
+        "resources": {name: asdict(use) for name, use in found.resources.items()},
         "placement_seed": placement_seed,
-        "tools": versions,
-        "seconds": round(seconds, 1),
+        "tools": done.tools,
+        "seconds": round(done.seconds, 1),
     }
-    (directory / "report.json").write_text(json.dumps(facts, indent=2) + "\n")
+    report.write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def _one_of(table: dict, key: str, what: str):
-    if key not in table:
-        raise BuildError(f"{key!r} is not a {what}: expected one of {', '.join(table)}.")
-    return table[key]
-
-
-def _table(report: Report, title: str) -> Table:
+def _table(report: Utilization, title: str) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for heading in ("used", "available", "share"):

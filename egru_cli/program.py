@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from boards.build import BITSTREAM
-from boards.fpga_tools import BuildError
+from boards import BuildError
+from boards.ecp5.flow import BITSTREAM
 from egru_cli.console import console
 
 

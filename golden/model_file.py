@@ -81,9 +81,14 @@ class ModelFile:
         """
         if kind not in ("integer", "float"):
             raise ValueError(f"kind must be 'integer' or 'float', not {kind!r}")
+        features = self.network_config.get("input_size")
+        if features is None:
+            raise ModelFileError(
+                f"{self.path} holds a model of words, which reads no real numbers: call "
+                f"network() and give it words (N, T)"
+            )
         x = np.asarray(inputs, dtype=np.float64)
         x = x[None] if x.ndim == 2 else x
-        features = self.network_config.get("input_size")
         if x.ndim != 3 or x.shape[2] != features or 0 in x.shape:
             raise ValueError(f"inputs must have the shape (N, T, {features}), not {x.shape}")
         if not np.isfinite(x).all():
@@ -92,15 +97,21 @@ class ModelFile:
             model = self.twin()
             outputs = model.run(model.quantize_inputs(x)).outputs
             return Prediction.from_logits(model.logits(outputs, x.shape[1]))
+        network = self.network()
         import torch
 
         with torch.no_grad():
-            logits = self.network()(torch.as_tensor(x, dtype=torch.float32))
+            logits = network(torch.as_tensor(x, dtype=torch.float32))
         return Prediction.from_logits(logits.double().numpy())
 
     def network(self) -> "Network | WordNetwork":
-        """The float network (imports torch)."""
-        import torch
+        """The float network. ``ModuleNotFoundError`` names the extra if PyTorch is missing."""
+        try:
+            import torch
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                "the float network needs PyTorch: install the extra egru-hw[train]", name="torch"
+            ) from None
 
         from golden.network.network import Network
         from golden.network.word_network import WordNetwork

@@ -48,7 +48,7 @@ class LaneSlice(wiring.Component):
     """``slice_columns`` columns of lanes, for one or more of the groups in a row.
 
     Slices share nothing but what is broadcast to them, and register that at their door. On
-    an FPGA, each slice with its copies can then lie together; see ``boards.build``, which
+    an FPGA, each slice with its copies can then lie together; see ``boards/ecp5/flow.py``, which
     keeps synthesis from merging the copies. ``number`` counts slices from the first column.
 
     * ``operation``, ``row``: multiply this slice's part of a row of weights; summed three

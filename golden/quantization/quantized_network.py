@@ -20,7 +20,7 @@ from golden.quantization.scales import choose_scales, to_numpy, unit_biases
 class QuantizedNetwork(nn.Module):
     """A float network that is trained as the integer model it stands for.
 
-    LayerEvents, states and logits equal those of :meth:`integer`, exactly. Gradients go to the
+    Events, states and logits equal those of :meth:`integer`, exactly. Gradients go to the
     float parameters (``network``), which stay between the integers' steps; a parameter beyond
     its format's end gets only those that lead back. Scales are chosen once, as
     :func:`golden.quantize` does, and kept. Dropout and drop-connect are not applied.

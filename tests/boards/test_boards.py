@@ -11,11 +11,21 @@ import pytest
 from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.lib import io
 
+import boards
 import egru_cli.bitstream as command
-from boards import ulx3s
-from boards.fpga_tools import BuildError, Tools
-from boards.pll import OSCILLATOR_MAX, OSCILLATOR_MIN, PHASE_DETECTOR_MIN, Dividers, dividers
-from boards.utilization import Report, Use, overfull
+from boards import BuildError
+from boards.ecp5 import flow
+from boards.ecp5.pll import (
+    OSCILLATOR_MAX,
+    OSCILLATOR_MIN,
+    PHASE_DETECTOR_MIN,
+    Dividers,
+    dividers,
+)
+from boards.ecp5.tools import Tools
+from boards.ecp5.top import Top, check_clock
+from boards.ecp5.utilization import Use, Utilization, overfull
+from boards.ulx3s import BOARD
 from egru_hw.contract.config import preset
 from egru_hw.contract.image import Image, build_image
 from tests.helpers.command import invoke
@@ -48,7 +58,7 @@ def test_clock_that_the_pll_cannot_make_rejected(output):
 
 def test_clock_that_the_serial_port_cannot_divide_rejected():
     with pytest.raises(ValueError, match=r"no 2e\+06 baud from a clock of 12\.5"):
-        ulx3s.check_clock(12.5)
+        check_clock(BOARD, 12.5)
 
 
 # Reports
@@ -84,7 +94,7 @@ OVERFULL = LOG.format(rams=70, luts=30000, end="ERROR: Unable to find legal plac
 
 
 def test_report_names_clock_and_resources():
-    report = Report.parse(json.dumps(REPORT), 80)
+    report = Utilization.parse(json.dumps(REPORT), 80)
     assert (report.achieved, report.demanded) == (83.2, 80)
     assert report.resources == {
         "LUTs": Use(11732, 24288),
@@ -96,7 +106,7 @@ def test_report_names_clock_and_resources():
 
 def test_report_without_the_demanded_clock_rejected():
     with pytest.raises(ValueError, match="no clock of 90 MHz"):
-        Report.parse(json.dumps(REPORT), 90)
+        Utilization.parse(json.dumps(REPORT), 90)
 
 
 def test_log_of_a_design_that_fits_names_no_overfull_resource():
@@ -113,7 +123,7 @@ def test_log_of_a_design_that_does_not_fit_names_what_is_overfull():
 class Blinker(Elaboratable):
     """Stands in for the accelerator, which takes seconds to generate."""
 
-    def __init__(self, config, image, mhz):
+    def __init__(self, board, config, image, mhz):
         pass
 
     def elaborate(self, platform):
@@ -166,7 +176,7 @@ def run(tmp_path, monkeypatch, tools):
     integer = random_model(np.random.default_rng(1), 4, (8,), 2)
     loaded = {model: SimpleNamespace(twin=lambda: integer)}
     monkeypatch.setattr(command, "load", loaded.__getitem__)
-    monkeypatch.setattr(command.ulx3s, "Top", Blinker)
+    monkeypatch.setattr(flow, "Top", Blinker)
 
     def run(*arguments: str):
         words = arguments or ("ulx3s", "--variant", "12F")
@@ -301,8 +311,8 @@ def test_absence_of_all_tools_is_one_sentence(monkeypatch, tmp_path):
 def plan():
     config = preset("tiny")
     model = random_model(np.random.default_rng(1), 4, (8,), 2)
-    top = ulx3s.Top(config, build_image(model, config), 80)
-    return ulx3s.PLATFORMS["12F"]().prepare(top, "top")
+    top = Top(BOARD, config, build_image(model, config), 80)
+    return BOARD.variant("12F").platform().prepare(top, "top")
 
 
 @pytest.mark.parametrize(
@@ -327,7 +337,8 @@ def test_esp32_is_only_held_off_the_board(plan):
 
 
 def test_bitstream_holds_the_model(plan):
-    empty = ulx3s.PLATFORMS["12F"]().prepare(ulx3s.Top(preset("tiny"), Image.empty(), 80), "top")
+    top = Top(BOARD, preset("tiny"), Image.empty(), 80)
+    empty = BOARD.variant("12F").platform().prepare(top, "top")
     assert empty.files["top.il"] != plan.files["top.il"]
 
 
@@ -335,3 +346,16 @@ def test_bitstream_holds_the_model(plan):
 def test_no_pin_is_named_outside_boards(package):
     for path in (ROOT / package).rglob("*.py"):
         assert not re.search(r"\bPins\(|platform\.request", path.read_text()), path
+
+
+def test_every_board_is_found_by_its_name_and_has_presets_that_exist():
+    for name in boards.BOARDS:
+        board = boards.find(name)
+        assert board.name == name
+        for variant in board.variants:
+            assert preset(board.variant(variant.lower()).preset)
+
+
+def test_a_board_is_one_short_file():
+    for name in boards.BOARDS:
+        assert len((ROOT / "boards" / f"{name}.py").read_text().splitlines()) <= 40

@@ -42,9 +42,14 @@ import numpy as np, golden
 print(golden.load_model("mnist1d").predict(np.zeros((2, 40, 1))).classes.shape)
 try: golden.EGRU
 except ImportError as error: print(error)
+try: golden.load_model("mnist1d").predict(np.zeros((2, 40, 1)), "float")
+except ImportError as error: print(error)
 """
-    expected = "(2,)\ngolden.EGRU needs PyTorch: install the extra egru-hw[train]"
-    assert run(code) == expected
+    assert run(code).splitlines() == [
+        "(2,)",
+        "golden.EGRU needs PyTorch: install the extra egru-hw[train]",
+        "the float network needs PyTorch: install the extra egru-hw[train]",
+    ]
 
 
 def test_shipped_models_are_found_by_name_and_files_by_path(tmp_path):
@@ -84,6 +89,12 @@ def test_float_and_integer_models_predict_a_test_sequence_alike():
 def test_inputs_that_do_not_fit_are_refused(inputs, words, kind):
     with pytest.raises(ValueError, match=words):
         load_model("mnist1d").predict(inputs, kind)
+
+
+def test_a_model_of_words_refuses_real_numbers(tmp_path):
+    golden.save_model(tmp_path / "words", golden.WordNetwork(7, 4, 5), None, {})
+    with pytest.raises(ModelFileError, match="holds a model of words"):
+        load_model(tmp_path / "words").predict(np.zeros((1, 4, 1)), "float")
 
 
 def test_accuracy_is_of_scored_targets_only():

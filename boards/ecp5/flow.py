@@ -1,15 +1,22 @@
-"""From a design to a bitstream, or to one sentence on why there is none."""
+"""From a model to a bitstream, or to one sentence on why there is none."""
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.build.plat import TemplatedPlatform
 from amaranth.hdl import Elaboratable
 
-from boards.fpga_tools import BuildError, Tools
-from boards.utilization import Report, overfull
+from boards.board import Board, BuildError
+from boards.ecp5.tools import Tools
+from boards.ecp5.top import Top, check_clock
+from boards.ecp5.utilization import Utilization, overfull
+from egru_hw.contract.config import preset
+from egru_hw.contract.image import build_image
+from golden.integer import IntegerEGRU
 
 BITSTREAM = "egru.bit"
 # Each slice of the lanes has its own copy of what is broadcast to all, so that it can be placed
@@ -20,29 +27,76 @@ NEXTPNR_OPTIONS = ("--placer", "static")
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "packing"}
 
 
+@dataclass(frozen=True)
+class Build:
+    """A bitstream that was built, and how.
+
+    Attributes:
+        bitstream: its path; the logs of the tools are beside it.
+        utilization: resources used, and the clock that was reached.
+        tools: versions of the tools, by their names.
+        seconds: how long it took.
+    """
+
+    bitstream: Path
+    utilization: Utilization
+    tools: dict[str, str]
+    seconds: float
+
+
 def build(
+    board: Board,
+    variant: str,
+    model: IntegerEGRU,
+    out: Path,
+    *,
+    mhz: float | None = None,
+    placement_seed: int = 2,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Build:
+    """Build ``out/BOARD-VARIANT/egru.bit``, which exists afterwards only if all went well.
+
+    Args:
+        model: in the bitstream.
+        mhz: the clock that must be reached; the board's own if omitted.
+        placement_seed: of place and route.
+        progress: is called with what happens next.
+
+    Raises:
+        BuildError: the design does not fit or misses its clock, or a tool is missing or fails.
+        ValueError: the model does not fit the accelerator, or the clock cannot be made.
+    """
+    start = time.monotonic()
+    chosen, mhz = board.variant(variant), mhz or board.frequency
+    check_clock(board, mhz)
+    config = preset(chosen.preset)
+    image = build_image(model, config)
+    tools = Tools.find()
+    progress(
+        "native tools"
+        if tools.native
+        else "YoWASP's tools, which compile themselves for some minutes at their first call"
+    )
+    versions = tools.versions()
+    directory = out / f"{board.name}-{variant.lower()}"
+    top = Top(board, config, image, mhz)
+    utilization = _implement(
+        chosen.platform(), top, directory, mhz, placement_seed, tools, progress
+    )
+    seconds = time.monotonic() - start
+    return Build(directory / BITSTREAM, utilization, versions, seconds)
+
+
+def _implement(
     platform: TemplatedPlatform,
     top: Elaboratable,
     directory: Path,
-    *,
     mhz: float,
     seed: int,
     tools: Tools,
     progress: Callable[[str], None],
-) -> Report:
-    """Makes ``directory/egru.bit``, which exists afterwards only if all went well.
-
-    Beside it are the logs of the tools, by their names.
-
-    Args:
-        platform: of Lattice ECP5, and not yet prepared.
-        mhz: the clock that must be reached.
-        seed: of place and route.
-        progress: is told what happens next.
-
-    Raises:
-        BuildError: the design does not fit, misses its clock, or a tool fails.
-    """
+) -> Utilization:
+    """Synthesis, place and route, and packing, in ``directory``."""
     (directory / BITSTREAM).unlink(missing_ok=True)
     progress("generating the hardware")
     plan = platform.prepare(
@@ -64,7 +118,7 @@ def build(
 
     _run(synthesis, directory, tools, progress)
     _run(place_and_route, directory, tools, progress)
-    report = Report.parse((directory / "nextpnr.json").read_text(), mhz)
+    report = Utilization.parse((directory / "nextpnr.json").read_text(), mhz)
     if report.achieved < report.demanded:
         raise BuildError(
             f"the design misses its clock: it reaches {report.achieved:.1f} MHz of "

@@ -7,11 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from boards.board import BuildError
+
 PROGRAMS = ("yosys", "nextpnr-ecp5", "ecppack")
-
-
-class BuildError(Exception):
-    """Why there is no bitstream, in one sentence for the user."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What place and route says of a design: does it fit, is it fast enough."""
+"""What place and route reports about a design: resources used, and clock reached."""
 
 import json
 import re
@@ -22,7 +22,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Report:
+class Utilization:
     """Clocks in MHz; resources by the names in ``RESOURCES``."""
 
     achieved: float
@@ -30,7 +30,7 @@ class Report:
     resources: dict[str, Use]
 
     @classmethod
-    def parse(cls, text: str, mhz: float) -> "Report":
+    def parse(cls, text: str, mhz: float) -> "Utilization":
         """From nextpnr's JSON report on a design whose clock is to be ``mhz``.
 
         ``ValueError`` if no clock was held to that: the result would say nothing.

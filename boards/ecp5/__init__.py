@@ -1,0 +1,1 @@
+"""Lattice ECP5: clock, top level, tools and the build."""
