@@ -24,10 +24,10 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 
+from golden.cells.event_gru import EGRU, State
 from golden.core import _core  # type: ignore[attr-defined]
 from golden.core import layer as core
 from golden.model_file import load
-from golden.network.egru import EGRU, State
 from golden.network.network import Network
 from golden.tasks import TASKS
 from golden.training import Files, train
@@ -218,7 +218,7 @@ def bound(
 MEMORY = """
 import re, sys, torch
 from torch import nn
-from golden.network.egru import EGRU
+from golden.cells.event_gru import EGRU
 steps, count, inputs, size = map(int, sys.argv[2].split(","))
 network = EGRU if sys.argv[1] == "core" else nn.GRU
 network(4, 4)(torch.ones(1, 1, 4))[0].sum().backward()  # what else there is to load

@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from golden.cells.event_gru import EGRU
     from golden.integer import IntegerEGRU
     from golden.model_file import ModelFile
     from golden.model_file import load as load_model
     from golden.model_file import save as save_model
-    from golden.network.egru import EGRU
     from golden.network.network import Network
     from golden.network.word_network import WordNetwork
     from golden.prediction import Prediction
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from golden.quantization.quantized_network import QuantizedNetwork
 
 _HOMES = {
-    "EGRU": ("golden.network.egru", "EGRU"),
+    "EGRU": ("golden.cells.event_gru", "EGRU"),
     "IntegerEGRU": ("golden.integer", "IntegerEGRU"),
     "ModelFile": ("golden.model_file", "ModelFile"),
     "Network": ("golden.network.network", "Network"),

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +12,8 @@ from egru_hw.contract.config import Config, preset
 from egru_hw.contract.protocol import Counter
 from egru_hw.host import driver
 from golden.integer import IntegerEGRU, IntegerResult
-from sim.backends.amaranth_simulator import AmaranthTransport
-from sim.backends.verilator import Progress, VerilatorTransport
-from sim.compare import Comparison, compare
+from sim.backends import BACKENDS, Progress
+from sim.comparison import Comparison, compare
 from sim.stimulus import Stimulus
 
 DEFAULT_PRESET = "ulx3s-85f"
@@ -69,29 +69,27 @@ def run(
     Args:
         model: what to run; loaded over the host's stream.
         inputs: (N, T, C): integers are raw values, real numbers are quantised.
-        backend: the emitted Verilog under Verilator and cocotb, or Amaranth's simulator.
+        backend: a name in :data:`sim.backends.BACKENDS`: the emitted Verilog under Verilator and
+            cocotb, or Amaranth's simulator.
         waves: VCD file to record.
         stall: probability of back-pressure on each stream and cycle.
         seed: of the stalls.
         config: size of the hardware; the ULX3S-85F preset if omitted.
         build: folder for compiled simulations.
-        progress: told what is going on.
+        progress: is called with what happens next.
 
     Raises:
         ValueError: the model does not fit the configuration, or the inputs the model.
-        TransportError: the simulation broke down.
+        TransportError: the simulation failed.
     """
     config = config or preset(DEFAULT_PRESET)
     inputs = np.asarray(inputs)
     raw = inputs if inputs.dtype.kind in "iu" else model.quantize_inputs(inputs)
     stimulus = Stimulus(stall=stall, seed=seed, waves=waves)
-    transport: driver.Transport
-    if backend == "verilator":
-        transport = VerilatorTransport(config, stimulus, build, progress)
-    elif backend == "amaranth":
-        transport = AmaranthTransport(config, stimulus)
-    else:
-        raise ValueError(f"backend must be 'verilator' or 'amaranth', not {backend!r}")
+    if backend not in BACKENDS:
+        names = " or ".join(map(repr, BACKENDS))
+        raise ValueError(f"backend must be {names}, not {backend!r}")
+    transport = import_module(BACKENDS[backend]).transport(config, stimulus, build, progress)
     golden = model.run(raw)
     begin = time.monotonic()
     hardware = driver.run(transport, config, model, raw)

@@ -28,7 +28,7 @@ class Stimulus:
 
 
 def silence(outstanding: int, replies: int) -> str:
-    """The message for an accelerator that stopped talking."""
+    """The message for an accelerator that no longer answers."""
     return (
         f"the accelerator fell silent: no transfer for {PATIENCE} cycles, "
         f"{outstanding} of {replies} replies are missing"

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from golden.cells.event_gru import EGRU
+from golden.cells.surrogate import unit_interval
 from golden.core import layer as core
 from golden.evaluation import windows
 from golden.integer import IntegerEGRU
 from golden.integer.numerics import BIAS, THRESHOLD
-from golden.network.egru import EGRU
 from golden.network.network import Network
-from golden.network.surrogate import unit_interval
 from golden.tasks import Split
 
 ROWS = 20_000  # sequences times steps that are run together: the core then writes 51 MB at H = 128

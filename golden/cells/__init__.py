@@ -1,16 +1,20 @@
 """Recurrent cells by name, one file for each. PyTorch is imported when a cell is built.
 
-Another cell is a file here and a line in the table below.
+Another cell is a file here, with a ``CELL``, and its name in the list below.
 """
 
+from importlib import import_module
+
 from golden.cells.base import Cell
-from golden.cells.egru import EGRUCell
-from golden.cells.gru import GRUCell
-from golden.cells.lstm import LSTMCell
 
 __all__ = ["CELLS", "Cell", "find_cell"]
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (EGRUCell(), GRUCell(), LSTMCell())}
+NAMES = [
+    "egru",
+    "gru",
+    "lstm",
+]
+CELLS: dict[str, Cell] = {name: import_module(f"golden.cells.{name}").CELL for name in NAMES}
 
 
 def find_cell(name: str) -> Cell:

@@ -21,7 +21,7 @@ class EGRUCell(Cell):
     emits_events = True
 
     def make(self, input_size, hidden_size, num_layers=1, **options):
-        from golden.network.egru import EGRU
+        from golden.cells.event_gru import EGRU
 
         return EGRU(input_size, hidden_size, num_layers, batch_first=True, **options)
 
@@ -30,3 +30,6 @@ class EGRUCell(Cell):
 
     def parameter_shapes(self, inputs, units):
         return super().parameter_shapes(inputs, units) | {"threshold": (units,)}
+
+
+CELL = EGRUCell()

@@ -14,3 +14,6 @@ class GRUCell(Cell):
         from torch import nn
 
         return nn.GRU(input_size, hidden_size, num_layers, batch_first=True, **options)
+
+
+CELL = GRUCell()

@@ -21,3 +21,6 @@ class LSTMCell(Cell):
                 if name.startswith("bias_ih"):
                     bias[hidden_size : 2 * hidden_size] += forget_bias
         return lstm
+
+
+CELL = LSTMCell()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from golden.cells import find_cell
-from golden.network.egru import EGRU, State
+from golden.cells.event_gru import EGRU, State
 from golden.readouts import readout_kind
 
 LayerEvents = tuple[Tensor, ...]

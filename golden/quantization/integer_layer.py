@@ -2,7 +2,7 @@
 
 Forward is :func:`golden.integer.layer_steps`, the specification itself. Its numbers are
 handed on as real ones; all formats are narrow enough for float32 to hold them exactly. Backward
-is that of :mod:`golden.network.egru`, at the integer model's own gates, states and events:
+is that of :mod:`golden.cells.event_gru`, at the integer model's own gates, states and events:
 roundings and saturations pass gradients straight through, tables have the derivatives of the
 functions in them, and the threshold has its surrogate.
 """
@@ -84,7 +84,7 @@ def integer_layer(
         y0, h0: (N, H), the state before.
         weight_ih, weight_hh, bias, threshold: the real values of ``layer``'s arrays, in the
             dtype of x, for gradients to go to.
-        height, width: of the threshold's surrogate, as :class:`golden.network.egru.EGRU` has them.
+        height, width: of the threshold's surrogate, as :class:`golden.EGRU` has them.
     """
     return _IntegerLayer.apply(
         x, y0, h0, weight_ih, weight_hh, bias, threshold, layer, value_format, height, width

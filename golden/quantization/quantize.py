@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.cells.event_gru import EGRU
 from golden.integer import IntegerEGRU
-from golden.network.egru import EGRU
 from golden.network.network import Network
 from golden.quantization.scales import (
     choose_scales,

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from golden.cells.event_gru import State
+from golden.cells.surrogate import interval, straight_through, unit_interval
 from golden.integer import IntegerEGRU
 from golden.integer.numerics import BIAS, EVENT, THRESHOLD, Format
-from golden.network.egru import State
 from golden.network.network import LayerEvents, Network
-from golden.network.surrogate import interval, straight_through, unit_interval
 from golden.quantization.integer_layer import integer_layer
 from golden.quantization.quantize import QuantizeConfig
 from golden.quantization.scales import choose_scales, to_numpy, unit_biases

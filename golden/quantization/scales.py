@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from golden.cells.event_gru import EGRU
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import (
     ACCUMULATOR,
@@ -18,7 +19,6 @@ from golden.integer.numerics import (
     Format,
     weight_format,
 )
-from golden.network.egru import EGRU
 from golden.network.network import Network
 from golden.readouts import READOUTS, ReadoutKind
 

@@ -1,15 +1,21 @@
 """Read-out kinds: when the last layer's events are summed up and read, one file for each.
 
-Another kind is a file here and a line in the table below.
+Another kind is a file here, with a ``KIND``, and its name in the list below.
 """
 
+from importlib import import_module
+
 from golden.readouts.base import ReadoutKind
-from golden.readouts.mean import Mean
-from golden.readouts.steps import EveryStep
 
 __all__ = ["READOUTS", "ReadoutKind", "readout_kind"]
 
-READOUTS: dict[str, ReadoutKind] = {kind.name: kind for kind in (Mean(), EveryStep())}
+NAMES = [
+    "mean",
+    "steps",
+]
+READOUTS: dict[str, ReadoutKind] = {
+    name: import_module(f"golden.readouts.{name}").KIND for name in NAMES
+}
 
 
 def readout_kind(name: str) -> ReadoutKind:

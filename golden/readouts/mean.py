@@ -22,3 +22,6 @@ class Mean(ReadoutKind):
 
     def divisor(self, steps: int) -> int:
         return steps
+
+
+KIND = Mean()

@@ -22,3 +22,6 @@ class EveryStep(ReadoutKind):
 
     def divisor(self, steps: int) -> int:
         return 1
+
+
+KIND = EveryStep()

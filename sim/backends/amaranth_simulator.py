@@ -1,6 +1,7 @@
 """Amaranth's own simulator as a transport: nothing to compile, but slow."""
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 from amaranth.sim import Simulator
@@ -10,6 +11,7 @@ from egru_hw.contract.image import Image
 from egru_hw.contract.protocol import PACKET, Reply
 from egru_hw.gateware.accelerator import Accelerator
 from egru_hw.host.driver import TransportError
+from sim.backends import Progress
 from sim.stimulus import PATIENCE, Stimulus, silence
 
 
@@ -61,3 +63,10 @@ class AmaranthTransport:
         if outstanding:
             raise TransportError(silence(outstanding, replies))
         return np.array(received, np.uint64)
+
+
+def transport(
+    config: Config, stimulus: Stimulus, build: Path, progress: Progress | None
+) -> AmaranthTransport:
+    """See :mod:`sim.backends`; nothing is built."""
+    return AmaranthTransport(config, stimulus)

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ import golden.integer.numerics
 from egru_hw.contract.config import Config
 from egru_hw.gateware.verilog import TOP, emit
 from egru_hw.host.driver import TransportError
+from sim.backends import Progress
 from sim.backends.verilator_install import verilator_environment
 from sim.stimulus import PATIENCE, Stimulus, silence
 
@@ -28,9 +29,6 @@ from sim.stimulus import PATIENCE, Stimulus, silence
 # other warnings are about widths, which Amaranth has settled.
 BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "-Wno-fatal", "-Werror-ALWNEVER")
 POLL_SECONDS = 0.2
-
-Progress = Callable[[str, float | None], None]
-"""Called with what is going on, and the share of it that is done where that is known."""
 
 
 class VerilatorTransport:
@@ -87,8 +85,8 @@ class VerilatorTransport:
                 timescale=("1ns", "1ps"),
                 log_file=log,
             )
-        except (SystemExit, OSError) as error:
-            raise TransportError(f"Verilator could not build the design; see {log}") from error
+        except (SystemExit, RuntimeError, OSError) as error:
+            raise TransportError(f"Verilator could not build the design: see {log}") from error
 
     def _simulate(self, model: Path, folder: Path, packets: np.ndarray, replies: int):
         np.save(folder / "packets.npy", packets)
@@ -166,3 +164,10 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def transport(
+    config: Config, stimulus: Stimulus, build: Path, progress: Progress | None
+) -> VerilatorTransport:
+    """See :mod:`sim.backends`."""
+    return VerilatorTransport(config, stimulus, build, progress)

@@ -6,7 +6,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from experiments import training_speed as bench
-from golden.network.egru import EGRU
+from golden.cells.event_gru import EGRU
 
 
 @pytest.mark.parametrize("shape", ["1,2,3", "1,2,x,4", "1,2,0,4", "1,2,3,4,5"])

@@ -7,7 +7,7 @@ import pytest
 
 import sim
 from egru_hw.contract.config import preset
-from sim.compare import compare
+from sim.comparison import compare
 from sim.simulation import bound
 from sim.stimulus import Stimulus
 from tests.helpers.models import random_inputs, random_model

@@ -9,8 +9,8 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from golden.cells.event_gru import EGRU
 from golden.core import layer as core
-from golden.network.egru import EGRU
 from tests.helpers import reference
 
 seeds = st.integers(0, 2**32 - 1)
@@ -375,7 +375,7 @@ def test_without_the_core_a_warning_says_so_once_and_pytorch_operations_work():
 PARALLEL = """
 import os, sys, torch
 from torch import distributed, nn
-from golden.network.egru import EGRU
+from golden.cells.event_gru import EGRU
 rank = int(sys.argv[1])
 torch.set_num_threads(1)
 distributed.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from golden.network.surrogate import threshold_event, unit_interval
+from golden.cells.surrogate import threshold_event, unit_interval
 
 try:
     from golden.core import layer as core

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from golden.network.egru import EGRU
-from golden.network.surrogate import threshold_event, unit_interval
+from golden.cells.event_gru import EGRU
+from golden.cells.surrogate import threshold_event, unit_interval
 from tests.helpers import reference
 
 seeds = st.integers(0, 2**32 - 1)
