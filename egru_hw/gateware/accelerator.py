@@ -1,5 +1,7 @@
 """The accelerator: the units of this folder, wired together."""
 
+from collections.abc import Callable
+
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -19,7 +21,7 @@ from egru_hw.gateware.tokens import Kind, Source, tag_layout
 from egru_hw.gateware.unit_group import UnitGroup
 from egru_hw.gateware.unit_update import UnitUpdate
 from egru_hw.gateware.weight_fetch import WeightFetch
-from egru_hw.gateware.weight_store import OnChipWeightStore
+from egru_hw.gateware.weight_store import OnChipWeightStore, WeightStore
 
 QUEUE_DEPTH = 16  # commands and replies that wait at the ports
 IN_FLIGHT_MARKERS = 64  # more than fit between the sequencer and the read-out's end
@@ -35,10 +37,17 @@ class Accelerator(wiring.Component):
     Args:
         config: sizes.
         image: a model that the memories hold at power-up; without one they are to be loaded.
+        store: makes the memory that holds the weights.
     """
 
-    def __init__(self, config: Config, image: Image | None = None):
+    def __init__(
+        self,
+        config: Config,
+        image: Image | None = None,
+        store: Callable[..., WeightStore] = OnChipWeightStore,
+    ):
         self.config = config
+        self.store = store
         self.image = image or Image.empty()
         super().__init__(
             {
@@ -63,7 +72,7 @@ class Accelerator(wiring.Component):
             pitch_bits=bits_for(config.max_pitch + 1),
             tag=tag_layout(config),
         )
-        m.submodules.store = store = OnChipWeightStore(
+        m.submodules.store = store = self.store(
             width=config.row_bits, depth=config.weight_rows, init=image.words[Target.WEIGHTS]
         )
         m.submodules.lanes = lanes = MacLanes(config)

@@ -1,4 +1,4 @@
-"""The host's side: commands are carried out or handed on, replies gathered."""
+"""The host port: executes the commands that load and read back, and hands on the others."""
 
 from math import ceil
 
@@ -20,7 +20,7 @@ from egru_hw.contract.protocol import (
     word_depth,
 )
 from egru_hw.gateware.shapes import register, shape
-from egru_hw.gateware.weight_store import write_layout
+from egru_hw.gateware.weight_store import write_signature
 from golden.integer import numerics
 
 LOADED = (Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
@@ -35,7 +35,7 @@ def chunks(config: Config, target: Target) -> int:
 
 
 class HostPort(wiring.Component):
-    """Carries out SELECT, WRITE and READ, hands the other commands on.
+    """Executes SELECT, WRITE and READ, and hands the other commands on.
 
     WRITE and READ wait until ``idle``. ``init`` maps register addresses to their values at
     power-up.
@@ -43,7 +43,8 @@ class HostPort(wiring.Component):
     * ``i``, ``o``: commands, and DATA replies.
     * ``commands``: RESET, EVENT, STEP, READOUT.
     * ``registers``: the model's registers, as ``protocol`` lists them.
-    * ``write_*``: a memory's next word. Never stalls.
+    * ``write_*``: a memory's next word. While it is not ready no command is accepted, and RESET,
+      EVENT, STEP and READOUT wait until it is stored.
     * ``state_unit``, ``state``: see ``UnitGroup``. ``counters``, ``clear_counters``.
     """
 
@@ -64,12 +65,7 @@ class HostPort(wiring.Component):
             }
             | {
                 f"write_{target.name.lower()}": Out(
-                    stream.Signature(
-                        write_layout(
-                            bits_for(word_depth(config, target)), word_bits(config, target)
-                        ),
-                        always_ready=True,
-                    )
+                    write_signature(bits_for(word_depth(config, target)), word_bits(config, target))
                 )
                 for target in LOADED
             }
@@ -82,7 +78,9 @@ class HostPort(wiring.Component):
         address = Signal(max(bits_for(word_depth(self.config, t)) for t in Target))
 
         m.d.comb += self.commands.payload.eq(command)
-        chunk = self._writes(m, target, address)
+        chunk, stalled, pending = self._writes(m, target, address)
+        ready = Signal()  # for SELECT, WRITE and READ
+        m.d.comb += ready.eq(self.idle & ~stalled)
         remaining = Signal(VALUE_BITS)
         wait = Signal(range(READ_LATENCY + 1))
         with m.FSM():
@@ -91,24 +89,24 @@ class HostPort(wiring.Component):
                     with m.Case(Command.NOP):
                         m.d.comb += self.i.ready.eq(1)
                     with m.Case(Command.SELECT):
-                        m.d.comb += self.i.ready.eq(self.idle)
-                        with m.If(self.i.valid & self.idle):
+                        m.d.comb += self.i.ready.eq(ready)
+                        with m.If(self.i.valid & ready):
                             m.d.sync += [
                                 target.eq(command.index),
                                 address.eq(command.value),
                                 chunk.eq(0),
                             ]
                     with m.Case(Command.WRITE):
-                        m.d.comb += self.i.ready.eq(self.idle)
+                        m.d.comb += self.i.ready.eq(ready)
                     with m.Case(Command.READ):
-                        m.d.comb += self.i.ready.eq(self.idle)
+                        m.d.comb += self.i.ready.eq(ready)
                         m.d.sync += [remaining.eq(command.value), wait.eq(0)]
-                        with m.If(self.i.valid & self.idle):
+                        with m.If(self.i.valid & ready):
                             m.next = "READ"
                     with m.Default():
                         m.d.comb += [
-                            self.commands.valid.eq(self.i.valid),
-                            self.i.ready.eq(self.commands.ready),
+                            self.commands.valid.eq(self.i.valid & ~pending),
+                            self.i.ready.eq(self.commands.ready & ~pending),
                         ]
             with m.State("READ"):
                 with m.If(remaining == 0):
@@ -134,24 +132,31 @@ class HostPort(wiring.Component):
                 m.d.comb += self.o.payload.value.eq(self.config.fingerprint)
         return m
 
-    def _writes(self, m: Module, target: Signal, address: Signal) -> Signal:
-        """Gather WRITEs to words and store them; returns the count of gathered chunks."""
+    def _writes(self, m: Module, target: Signal, address: Signal) -> tuple[Signal, Signal, Signal]:
+        """Gather WRITEs to words and store them.
+
+        Returns the count of gathered chunks, whether a memory stalls, and whether a WRITE has
+        been accepted that is not yet stored.
+        """
         config, command = self.config, self.i.payload
-        # A register in front of the wide one, whose every bit wants to know of a write.
+        stalled, pending = Signal(), Signal()
+        # A register in front of the wide one, every bit of which depends on `write`.
         write = Signal()
         value = register(VALUE_BITS)
-        m.d.sync += [
-            write.eq(self.i.valid & self.i.ready & (command.code == Command.WRITE)),
-            value.eq(command.value),
-        ]
+        with m.If(~stalled):
+            m.d.sync += [
+                write.eq(self.i.valid & self.i.ready & (command.code == Command.WRITE)),
+                value.eq(command.value),
+            ]
 
         most = max(chunks(config, t) for t in LOADED)
         gathered = register(most * VALUE_BITS)
         chunk = Signal(range(most))
         complete = Signal(len(Target))
         stored = Signal.like(address)
-        m.d.sync += complete.eq(0)
-        with m.If(write):
+        with m.If(~stalled):
+            m.d.sync += complete.eq(0)
+        with m.If(write & ~stalled):
             m.d.sync += [
                 gathered.eq(Cat(gathered[VALUE_BITS:], value)),
                 chunk.eq(chunk + 1),
@@ -171,6 +176,9 @@ class HostPort(wiring.Component):
                 port.payload.address.eq(stored),
                 port.payload.data.eq(gathered[-chunks(config, t) * VALUE_BITS :]),
             ]
+            with m.If(port.valid & ~port.ready):
+                m.d.comb += stalled.eq(1)
+        m.d.comb += pending.eq(write | complete.any())
         m.d.comb += self.clear_counters.eq(complete[Target.COUNTERS])
 
         loaded = gathered[-VALUE_BITS:]
@@ -184,4 +192,4 @@ class HostPort(wiring.Component):
             m.d.comb += field.eq(held)
             with m.If(complete[Target.REGISTERS] & (stored == number)):
                 m.d.sync += held.eq(loaded)
-        return chunk
+        return chunk, stalled, pending

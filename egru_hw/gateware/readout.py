@@ -9,7 +9,7 @@ from egru_hw.gateware.shapes import register, shape
 from egru_hw.gateware.streams import Queue, connect
 from egru_hw.gateware.tokens import Kind, spike_layout
 from egru_hw.gateware.weight_fetch import WeightFetch
-from egru_hw.gateware.weight_store import OnChipWeightStore, write_layout
+from egru_hw.gateware.weight_store import OnChipWeightStore, write_signature
 from golden.integer import numerics
 
 QUEUE_DEPTH = 16  # events that wait while their forerunners are multiplied
@@ -51,11 +51,7 @@ class Readout(wiring.Component):
                 "outputs": In(self.output_bits),
                 "pitch": In(self.pitch_bits),
                 "bias_operand": In(shape(numerics.OPERAND)),
-                "write": In(
-                    stream.Signature(
-                        write_layout(self.address_bits, self.row_bits), always_ready=True
-                    )
-                ),
+                "write": In(write_signature(self.address_bits, self.row_bits)),
             }
         )
 

@@ -11,7 +11,7 @@ from egru_hw.gateware.mac_lanes import MacLanes
 from egru_hw.gateware.shapes import delay, register, shape
 from egru_hw.gateware.tokens import job_layout
 from egru_hw.gateware.unit import PARAMETERS_LAYOUT, SUMS_LAYOUT, Unit
-from egru_hw.gateware.weight_store import write_layout
+from egru_hw.gateware.weight_store import write_signature
 from golden.integer import numerics
 
 SUMS_DELAY = MacLanes.READ_LATENCY  # cycles from ``group`` to the units' inputs
@@ -58,12 +58,7 @@ class UnitGroup(wiring.Component):
                 "sums": In(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
                 "o": Out(stream.Signature(fired_layout(config), always_ready=True)),
                 "busy": Out(1),
-                "write": In(
-                    stream.Signature(
-                        write_layout(self.group_bits, word_bits(config, Target.PARAMETERS)),
-                        always_ready=True,
-                    )
-                ),
+                "write": In(write_signature(self.group_bits, word_bits(config, Target.PARAMETERS))),
                 "state_unit": In(bits_for(config.max_units)),
                 "state": Out(shape(numerics.STATE)),
             }
@@ -87,6 +82,7 @@ class UnitGroup(wiring.Component):
             parameter_write.addr.eq(self.write.payload.address),
             parameter_write.data.eq(self.write.payload.data),
             parameter_write.en.eq(self.write.valid),
+            self.write.ready.eq(1),
             parameter_read.addr.eq(address),
         ]
         with m.If(~self.write.valid):  # as in OnChipWeightStore

@@ -1,4 +1,4 @@
-"""Where weights live: rows behind a stream of requests, so that any memory can take the place."""
+"""The weight store: rows of weights behind streams, so that any memory can take its place."""
 
 from amaranth.hdl import Module
 from amaranth.lib import data, memory, stream, wiring
@@ -9,19 +9,30 @@ from egru_hw.gateware.shapes import register
 
 
 def write_layout(address_bits: int, width: int) -> data.StructLayout:
-    """What is written where; shared by every memory that the host loads."""
+    """A word and where it is stored."""
     return data.StructLayout({"data": width, "address": address_bits})
 
 
-class OnChipWeightStore(wiring.Component):
-    """Rows of weights in block RAM.
+def write_signature(address_bits: int, width: int) -> stream.Signature:
+    """A stream of words to be stored; shared by every memory that the host loads."""
+    return stream.Signature(write_layout(address_bits, width))
 
-    Any component with this ``request`` and ``row`` can stand in: rows are answered in the
-    order of their requests, after any number of cycles.
+
+class WeightStore(wiring.Component):
+    """What the accelerator requires of the memory that holds its weights.
+
+    Another memory derives from this class and is handed to the accelerator, which builds it as
+    ``store(width=..., depth=..., init=...)``.
 
     * ``request``: address of a row.
-    * ``row``: its bits, one cycle later; one row a cycle.
-    * ``write``: store a row. Never stalls; requests wait meanwhile.
+    * ``row``: its bits. Rows leave in the order of their requests, after any number of cycles.
+    * ``write``: a row to be stored, before every later request is answered. The host waits while
+      it is not ready, and issues no request meanwhile.
+
+    Args:
+        width: bits of a row.
+        depth: rows.
+        init: their contents at power-up; zero where they are missing.
     """
 
     def __init__(self, *, width: int, depth: int, init=()):
@@ -31,9 +42,16 @@ class OnChipWeightStore(wiring.Component):
             {
                 "request": In(stream.Signature(address_bits)),
                 "row": Out(stream.Signature(width)),
-                "write": In(stream.Signature(write_layout(address_bits, width), always_ready=True)),
+                "write": In(write_signature(address_bits, width)),
             }
         )
+
+
+class OnChipWeightStore(WeightStore):
+    """Rows of weights in block RAM: one row a cycle, one cycle after its request.
+
+    A write is always accepted; requests wait in its cycle.
+    """
 
     def elaborate(self, platform):
         m = Module()
@@ -44,6 +62,7 @@ class OnChipWeightStore(wiring.Component):
             write.addr.eq(self.write.payload.address),
             write.data.eq(self.write.payload.data),
             write.en.eq(self.write.valid),
+            self.write.ready.eq(1),
             read.addr.eq(self.request.payload),
             self.row.payload.eq(row),
             self.request.ready.eq((~self.row.valid | self.row.ready) & ~self.write.valid),

@@ -1,6 +1,7 @@
 """Amaranth's own simulator as a transport: nothing to compile, but slow."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,27 @@ from egru_hw.contract.config import Config
 from egru_hw.contract.image import Image
 from egru_hw.contract.protocol import PACKET, Reply
 from egru_hw.gateware.accelerator import Accelerator
+from egru_hw.gateware.weight_store import OnChipWeightStore, WeightStore
 from egru_hw.host.driver import TransportError
 from sim.backends import Progress
 from sim.stimulus import PATIENCE, Stimulus, silence
 
 
 class AmaranthTransport:
-    """Each exchange simulates from power-up, with ``image`` in the memories. For small
+    """Each exchange simulates ``Accelerator(config, image, store)`` from power-up. For small
     configurations."""
 
-    def __init__(self, config: Config, stimulus: Stimulus, image: Image | None = None):
-        self.config, self.stimulus, self.image = config, stimulus, image
+    def __init__(
+        self,
+        config: Config,
+        stimulus: Stimulus,
+        image: Image | None = None,
+        store: Callable[..., WeightStore] = OnChipWeightStore,
+    ):
+        self.config, self.stimulus, self.image, self.store = config, stimulus, image, store
 
     def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
-        accelerator = Accelerator(self.config, self.image)
+        accelerator = Accelerator(self.config, self.image, self.store)
         rng = np.random.default_rng(self.stimulus.seed)
         stall = self.stimulus.stall
         received: list[int] = []

@@ -35,7 +35,8 @@ def writes(word, config, target):
 
 @pytest.mark.parametrize("config", [preset("tiny"), preset("ulx3s-85f")], ids=["tiny", "85f"])
 @pytest.mark.parametrize("target", LOADED, ids=lambda target: target.name)
-def test_words_of_any_width_arrive_whole_and_at_rising_addresses(config, target):
+@pytest.mark.parametrize("stall", [0.0, 0.4, 0.95])
+def test_words_of_any_width_arrive_whole_and_at_rising_addresses(config, target, stall):
     rng = generator(1)
     bits = word_bits(config, target)
     words = [int.from_bytes(rng.bytes(bits // 8 + 1)) & ((1 << bits) - 1) for _ in range(5)]
@@ -51,12 +52,8 @@ def test_words_of_any_width_arrive_whole_and_at_rising_addresses(config, target)
         await put(ctx, dut.i, packets(*commands))
 
     async def watch(ctx):
-        while len(stored) < len(words):
-            _, _, valid, address, word = await ctx.tick().sample(
-                port.valid, port.payload.address, port.payload.data
-            )
-            if valid:
-                stored.append((address, word))
+        for _, payload in await get(ctx, port, len(words), stall, rng):
+            stored.append((payload.address, payload.data))
         assert stored == [(start + n, word) for n, word in enumerate(words)]
 
     simulate(dut, send, watch)
@@ -169,3 +166,37 @@ def test_commands_for_the_sequencer_are_handed_on_in_order(stall):
         assert [packet.as_bits() for _, packet in got] == sent
 
     simulate(dut, send, receive)
+
+
+@pytest.mark.parametrize("target", LOADED, ids=lambda target: target.name)
+def test_commands_wait_until_a_slow_memory_has_stored_the_word_before_them(target):
+    rng = generator(4)
+    word = int.from_bytes(rng.bytes(64)) & ((1 << word_bits(CONFIG, target)) - 1)
+    dut = HostPort(CONFIG)
+    port = getattr(dut, f"write_{target.name.lower()}")
+    other = next(t for t in LOADED if t != target)
+    events = []
+
+    async def send(ctx):
+        ctx.set(dut.idle, 1)
+        await put(ctx, dut.i, packets(pack(Command.SELECT, target, 1),
+                                      *writes(word, CONFIG, target), pack(Command.RESET),
+                                      pack(Command.SELECT, other, 0),
+                                      *writes(0, CONFIG, other)))  # fmt: skip
+
+    async def memory(ctx):
+        await ctx.tick().until(port.valid)
+        await ctx.tick().repeat(20)
+        assert not events, "handed on while a word was not yet stored"
+        ((_, payload),) = await get(ctx, port, 1)
+        events.append("stored")
+        assert (payload.address, payload.data) == (1, word)
+        ((_, payload),) = await get(ctx, getattr(dut, f"write_{other.name.lower()}"), 1)
+        assert (payload.address, payload.data) == (0, 0)
+
+    async def sequencer(ctx):
+        await get(ctx, dut.commands, 1)
+        events.append("reset")
+
+    simulate(dut, send, memory, sequencer)
+    assert events == ["stored", "reset"]
