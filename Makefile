@@ -19,7 +19,6 @@ JOBS           ?= 1
 
 $(foreach knob,$(KNOBS),$(eval override $(knob) := $$(value $(knob))))
 export $(KNOBS)
-MAKEOVERRIDES :=
 
 # Without torch, which is large: enough for sim, rtl, bitstream and program.
 basic := .venv/ready-basic

@@ -12,7 +12,9 @@ from golden.tasks import of_model
 
 
 def main(
-    model: Annotated[Path, typer.Argument(help="Model file, or the name of a shipped model.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Model file, or the name of a shipped model.")
+    ],
     data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     threads: Threads = 1,

@@ -36,11 +36,15 @@ def main() -> None:
 def explained() -> Iterator[None]:
     """Exit with a sentence and a status where the body raises an error that a user can mend."""
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
         _exit(str(interrupt) or STOPPED[_last_signal], 128 + _last_signal)
-    except BrokenPipeError:
-        raise  # typer ends quietly
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except Exception as error:
         if (sentence := _sentence(error)) is None:
             raise

@@ -19,7 +19,9 @@ OPTIONS = "; ".join(f"{name}: {text}" for name, task in TASKS.items() if (text :
 def main(
     task: Annotated[
         str,
-        typer.Argument(help=f"What to train on: {', '.join(TASKS)}, or your own FILE.py:CLASS."),
+        typer.Argument(
+            metavar="TASK", help=f"What to train on: {', '.join(TASKS)}, or your own FILE.py:CLASS."
+        ),
     ],
     data: Data = None,
     option: Annotated[

@@ -13,7 +13,10 @@ from golden.recipe import Tuning
 @with_options_of(Tuning)
 def main(
     model: Annotated[
-        Path, typer.Argument(help="Model file of an EGRU, or the name of a shipped model.")
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Model file of an EGRU, or the name of a shipped model."
+        ),
     ],
     data: Data = None,
     out: Annotated[

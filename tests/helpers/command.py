@@ -19,10 +19,9 @@ def start(folder: Path, *words: object, path: Path | None = None, **more) -> sub
         [sys.executable, "-m", "egru_cli", *map(str, words)],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(places), "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **more,
+        **{"stdout": subprocess.PIPE, **more},
     )
 
 

@@ -22,15 +22,13 @@ PACKAGES = SCIKIT_BUILD["wheel"]["packages"] + EDITABLE[0]["wheel"]["packages"]
 
 EDITABLE_INSTALL = """
 import sys
-from importlib.util import spec_from_file_location
+from importlib.machinery import PathFinder
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name in {packages!r}:
-            folder = {root!r} + "/" + name
-            return spec_from_file_location(
-                name, folder + "/__init__.py", submodule_search_locations=[folder]
-            )
+        *folders, _ = parts = name.split(".")
+        if parts[0] in {packages!r}:
+            return PathFinder.find_spec(name, ["/".join([{root!r}, *folders])])
 
 sys.meta_path.insert(0, Finder())
 """
