@@ -413,7 +413,8 @@ def main(
     console = Console(width=170)
     OUT.mkdir(parents=True, exist_ok=True)  # or fail now
     speed = bandwidths()
-    console.print(f"{processor()}, {core.targets()[0]}, {second_level() >> 10} KB of second-level "
+    extension = core.vector_extensions()[0]
+    console.print(f"{processor()}, {extension}, {second_level() >> 10} KB of second-level "
                   f"cache; one core reads, GB/s: {speed}")  # fmt: skip
     left = torch.randn(64, 1350)
     right = torch.randn(1350, 4050)
@@ -440,7 +441,7 @@ def main(
         ).stdout.strip(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "processor": processor(), "second_level": second_level(),
-        "target": core.targets()[0], "threads": torch.get_num_threads(), "bandwidth": speed,
+        "vector_extension": extension, "threads": torch.get_num_threads(), "bandwidth": speed,
         "memory": memory, "epoch": training, "results": results,
     }  # fmt: skip
     (OUT / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")

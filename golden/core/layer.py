@@ -19,7 +19,7 @@ from golden.core import _core  # type: ignore[attr-defined]
 
 Shapes = tuple[tuple[int, ...], ...]
 
-targets, use = _core.targets, _core.use  # vector extensions of this machine, and to choose one
+vector_extensions, use_vector_extension = _core.vector_extensions, _core.use_vector_extension
 
 # "auto" follows the cost model; "dense" and "sparse" are for tests and benchmarks.
 policy = "auto"

@@ -11,7 +11,7 @@
 
 #include <stdexcept>
 
-#include "dispatch.hpp"
+#include "extension.hpp"
 
 namespace nb = nanobind;
 using Address = uintptr_t;
@@ -20,7 +20,7 @@ namespace {
 
 using namespace egru;
 
-Target target = targets().front();
+VectorExtension extension = vector_extensions().front();
 
 template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
 
@@ -41,7 +41,7 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
                        at<uint8_t>(near), at<int64_t>(nearby), at<T>(q), at<T>(packed),
                        at<bool>(is_packed), at<void>(scratch)};
     int64_t macs = 0;
-    const int64_t next = target.functions<T>().forward(f, step, given, limit, threads, &macs);
+    const int64_t next = extension.functions<T>().forward(f, step, given, limit, threads, &macs);
     return std::pair(next, macs);
   });
   def("backward", [](int64_t first, int64_t count, int64_t units, Address weight, Address theta,
@@ -55,29 +55,29 @@ template <class T> void bind(nb::module_& m, const std::string& type) {
                         at<T>(dh), at<T>(ybar), first, at<T>(dp), at<T>(dq_n), at<T>(dtheta),
                         at<T>(dbias_ih), at<T>(dbias_hh)};
     int64_t macs = 0;
-    const int64_t next = target.functions<T>().backward(b, step, given, limit, threads, &macs);
+    const int64_t next = extension.functions<T>().backward(b, step, given, limit, threads, &macs);
     return std::pair(next, macs);
   });
   def("product", [](Address out, bool in_panels, Address x, Address w, Address packed,
                     Address is_packed, int64_t M, int64_t K, int64_t units, int64_t limit,
                     int threads) {
-    return target.functions<T>().product(at<T>(out), in_panels, at<T>(x), at<T>(w), at<T>(packed),
+    return extension.functions<T>().product(at<T>(out), in_panels, at<T>(x), at<T>(w), at<T>(packed),
                                          at<bool>(is_packed), M, K, units, limit, threads);
   });
   def("outer", [](Address out, Address x, Address dp, Address dq_n, bool recurrent,
                   Address packed, Address is_packed, int64_t M, int64_t K, int64_t units,
                   int64_t limit, int threads) {
-    return target.functions<T>().outer(at<T>(out), at<T>(x), at<T>(dp), at<T>(dq_n), recurrent,
+    return extension.functions<T>().outer(at<T>(out), at<T>(x), at<T>(dp), at<T>(dq_n), recurrent,
                                        at<T>(packed), at<bool>(is_packed), M, K, units, limit,
                                        threads);
   });
   def("dots", [](Address out, Address wanted, Address d, Address w, int64_t M, int64_t K,
                  int64_t J, int threads) {
-    return target.functions<T>().dots(at<T>(out), at<uint8_t>(wanted), at<T>(d), at<T>(w), M, K,
+    return extension.functions<T>().dots(at<T>(out), at<uint8_t>(wanted), at<T>(d), at<T>(w), M, K,
                                       J, threads);
   });
   def("read", [](Address from, int64_t size, int64_t times) {
-    return target.functions<T>().read(at<T>(from), size, times);
+    return extension.functions<T>().read(at<T>(from), size, times);
   });
   def("forward_scratch", [](int64_t count, int64_t units, int threads) {
     return forward_scratch(count, units, threads, sizeof(T));
@@ -99,17 +99,17 @@ NB_MODULE(_core, m) {
     if (first < last) madvise(at<void>(first), last - first, MADV_HUGEPAGE);
 #endif
   });
-  m.def("targets", [] {
+  m.def("vector_extensions", [] {
     std::vector<std::string> names;
-    for (const Target& t : targets()) names.push_back(t.name);
+    for (const VectorExtension& e : vector_extensions()) names.push_back(e.name);
     return names;
   });
-  m.def("use", [](const std::string& name) {
-    for (const Target& t : targets())
-      if (t.name == name) {
-        target = t;
+  m.def("use_vector_extension", [](const std::string& name) {
+    for (const VectorExtension& e : vector_extensions())
+      if (e.name == name) {
+        extension = e;
         return;
       }
-    throw std::invalid_argument("no such target: " + name);
+    throw std::invalid_argument("no such vector extension: " + name);
   });
 }

@@ -2,7 +2,7 @@
 #pragma once
 #include "recurrence.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 // The non-zeros of a matrix, by its rows or columns: so many lists, each of some length.
 template <class T> struct OwnEvents {
@@ -165,4 +165,4 @@ int64_t wanted_dots(T* out, const uint8_t* wanted, const T* d, const T* w, int64
   return macs;
 }
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION

@@ -8,8 +8,9 @@
 #include "cell.hpp"
 #include "dots.hpp"
 #include "gather.hpp"
+#include "memory.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 template <class T> struct Steps {
   const Forward<T>& f;
@@ -198,4 +199,4 @@ int64_t backward(const Backward<T>& b, int64_t step, bool given, int64_t limit, 
   return next;
 }
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION

@@ -1,4 +1,4 @@
-// Tests of the core by itself, for runs under sanitizers: every target, random shapes, activity
+// Tests of the core by itself, for runs under sanitizers: every vector extension, random shapes, activity
 // from none to all, against plain loops; and the same bits for 1, 2 and 3 threads.
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <cstring>
 #include <random>
 
-#include "dispatch.hpp"
+#include "extension.hpp"
 
 using namespace egru;
 
@@ -28,10 +28,10 @@ template <class T> std::vector<T> numbers(int64_t size, double density = 1, doub
 
 int failures = 0;
 
-void expect(bool right, const std::string& target, const char* what) {
+void expect(bool right, const std::string& extension, const char* what) {
   if (right) return;
   ++failures;
-  std::printf("FAILED %s: %s\n", target.c_str(), what);
+  std::printf("FAILED %s: %s\n", extension.c_str(), what);
 }
 
 template <class T> bool close(const std::vector<T>& found, const std::vector<double>& expected) {
@@ -57,7 +57,7 @@ template <class T> T* room_for(int64_t rows, int64_t H, int sections) {
   return aligned<T>(packed_size(rows, H, sections));
 }
 
-template <class T> void test_products(const Target& target, int64_t M, int64_t K, int64_t H) {
+template <class T> void test_products(const VectorExtension& extension, int64_t M, int64_t K, int64_t H) {
   const int64_t J = 3 * H;
   const double density = std::uniform_real_distribution<double>(0, 1)(random_bits);
   const std::vector<T> x = numbers<T>(M * K, density), w = numbers<T>(K * J);
@@ -83,7 +83,7 @@ template <class T> void test_products(const Target& target, int64_t M, int64_t K
   std::vector<T> first[3];
   for (int threads = 1; threads <= 3; ++threads)
     for (const bool pack : {false, true}) {
-      const Functions<T>& f = target.functions<T>();
+      const Functions<T>& f = extension.functions<T>();
       T* room = aligned<T>(M * 3 * padded(H));
       std::vector<T> product(M * J), outer = start, dots(M * K);
       T* weights = pack ? room_for<T>(K, H, 3) : nullptr;
@@ -97,9 +97,9 @@ template <class T> void test_products(const Target& target, int64_t M, int64_t K
         return f.outer(outer.data(), x.data(), d.data(), d_last.data(), recurrent, gradients,
                        &gradients_packed, M, K, H, limit, threads);
       };
-      expect(multiply(events - 1) == -1 && add(events - 1) == -1 && outer == start, target.name,
+      expect(multiply(events - 1) == -1 && add(events - 1) == -1 && outer == start, extension.name,
              "nothing is done beyond the limit");
-      expect(multiply(events) == events * J && add(events) == events * J, target.name,
+      expect(multiply(events) == events * J && add(events) == events * J, extension.name,
              "multiply-accumulates are those of the events");
       if (weights_packed) {
         std::fill_n(room, M * 3 * padded(H), T(0));
@@ -113,14 +113,14 @@ template <class T> void test_products(const Target& target, int64_t M, int64_t K
         for (int64_t j = 0; j < J; ++j)
           product[m * J + j] = room[(3 * m + j / H) * padded(H) + j % H];
       std::free(room);
-      expect(close(product, xw), target.name, "product");
-      expect(close(outer, xd), target.name, "outer");
-      expect(close(dots, dw), target.name, "dots");
-      expect(macs == pairs * J, target.name, "multiply-accumulates are those that are wanted");
+      expect(close(product, xw), extension.name, "product");
+      expect(close(outer, xd), extension.name, "outer");
+      expect(close(dots, dw), extension.name, "dots");
+      expect(macs == pairs * J, extension.name, "multiply-accumulates are those that are wanted");
       const std::vector<T>* found[] = {&product, &outer, &dots};
       for (int i = 0; i < 3; ++i) {
         if (threads == 1 && !pack) first[i] = *found[i];
-        expect(same(first[i], *found[i]), target.name,
+        expect(same(first[i], *found[i]), extension.name,
                "products do not depend on threads or packing");
       }
     }
@@ -133,14 +133,14 @@ template <class T> struct Run {
   std::vector<T> y, h, dp, dq_n, dtheta, dbias_ih, dbias_hh, dh;
 };
 
-template <class T> void test_layer(const Target& target, int64_t steps, int64_t N, int64_t H) {
+template <class T> void test_layer(const VectorExtension& extension, int64_t steps, int64_t N, int64_t H) {
   const std::vector<T> weight = numbers<T>(3 * H * H, 1, 2 / std::sqrt(double(H)));
   const std::vector<T> bias_ih = numbers<T>(3 * H), bias_hh = numbers<T>(3 * H);
   const int64_t C = integer(1, 20), M = steps * N, pitch = padded(H);
   const std::vector<T> x = numbers<T>(M * C, 0.7), w = numbers<T>(C * 3 * H);
   const int64_t all = M * C;
   T* p = aligned<T>(M * 3 * pitch);
-  target.functions<T>().product(p, false, x.data(), w.data(), nullptr, nullptr, M, C, H, all, 1);
+  extension.functions<T>().product(p, false, x.data(), w.data(), nullptr, nullptr, M, C, H, all, 1);
   const std::vector<T> y0 = numbers<T>(N * H, 0.3), h0 = numbers<T>(N * H);
   const std::vector<T> dy = numbers<T>(steps * N * H), dh = numbers<T>(N * H);
   std::vector<T> theta = numbers<T>(H, 1, 0.5);
@@ -164,7 +164,7 @@ template <class T> void test_layer(const Target& target, int64_t steps, int64_t 
       std::vector<char> scratch(forward_scratch(N, H, threads, sizeof(T)));
       T* room = packed ? room_for<T>(H, H, 3) : nullptr;
       bool is_packed = false, inputs_packed = false;
-      const Functions<T>& f = target.functions<T>();
+      const Functions<T>& f = extension.functions<T>();
       // W x in rows as above, in those of a dense product, or in panels.
       T* weights = room_for<T>(C, H, 3);
       T* by_steps = aligned<T>(M * 3 * pitch);
@@ -188,7 +188,7 @@ template <class T> void test_layer(const Target& target, int64_t steps, int64_t 
         int64_t events = 0;
         if (t == 0) stopped = f.forward(forward, 0, false, limit, threads, &macs);
         for (int64_t i = 0; i < N * H; ++i) events += y[i] != 0;
-        expect((t == stopped) == (events > limit), target.name,
+        expect((t == stopped) == (events > limit), extension.name,
                "forward stops at the first step with more events than the limit");
         if (t < stopped) {
           needed += 3 * H * events;
@@ -202,7 +202,7 @@ template <class T> void test_layer(const Target& target, int64_t steps, int64_t 
           }
         stopped = f.forward(forward, t, true, limit, threads, &macs);
       }
-      expect(macs == needed, target.name, "forward multiplies for events only");
+      expect(macs == needed, extension.name, "forward multiplies for events only");
       std::free(room);
       std::free(by_steps);
 
@@ -234,9 +234,9 @@ template <class T> void test_layer(const Target& target, int64_t steps, int64_t 
             found_c[at] = tape[(t * N + n) * 5 * H + 4 * H + u];
             y_expected[at] = found_c[at] > theta[u] ? found_c[at] : 0;
           }
-      expect(close(std::vector<T>(found_c.begin(), found_c.end()), c_expected), target.name,
+      expect(close(std::vector<T>(found_c.begin(), found_c.end()), c_expected), extension.name,
              "states");
-      expect(close(r.y, y_expected), target.name, "events");
+      expect(close(r.y, y_expected), extension.name, "events");
 
       const Backward<T> backward{
           {N, H, weight.data(), nullptr, nullptr, theta.data(), h0.data(),
@@ -244,16 +244,16 @@ template <class T> void test_layer(const Target& target, int64_t steps, int64_t 
           tape.data(), near.data(), nearby.data(), dy.data(), r.dh.data(), ybar.data(), 0,
           r.dp.data(), r.dq_n.data(), r.dtheta.data(), r.dbias_ih.data(), r.dbias_hh.data()};
       macs = needed = 0;
-      expect(f.backward(backward, steps - 1, true, N * H, threads, &macs) == -1, target.name,
+      expect(f.backward(backward, steps - 1, true, N * H, threads, &macs) == -1, extension.name,
              "backward runs to the start");
       for (int64_t t = 0; t + 1 < steps; ++t) needed += 3 * H * nearby[t];
-      expect(macs == needed, target.name, "backward multiplies for near units only");
+      expect(macs == needed, extension.name, "backward multiplies for near units only");
       if (threads == 1 && !packed) first = r;
       expect(same(first.y, r.y) && same(first.h, r.h) && same(first.dp, r.dp) &&
                  same(first.dq_n, r.dq_n) && same(first.dtheta, r.dtheta) &&
                  same(first.dbias_ih, r.dbias_ih) && same(first.dbias_hh, r.dbias_hh) &&
                  same(first.dh, r.dh),
-             target.name, "a layer does not depend on threads or packing");
+             extension.name, "a layer does not depend on threads or packing");
     }
   std::free(p);
 }
@@ -264,14 +264,14 @@ int main() {
   const uint64_t seed = std::random_device()();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   random_bits.seed(seed);
-  for (const Target& target : targets()) {
+  for (const VectorExtension& extension : vector_extensions()) {
     // One of which W x is written past the caches.
-    test_layer<float>(target, 80, 70, integer(63, 64));
+    test_layer<float>(extension, 80, 70, integer(63, 64));
     for (int i = 0; i < 8; ++i) {
-      test_products<float>(target, integer(1, 300), integer(1, 300), integer(1, 90));
-      test_products<double>(target, integer(1, 300), integer(1, 300), integer(1, 90));
-      test_layer<float>(target, integer(1, 6), integer(1, 70), integer(1, 160));
-      test_layer<double>(target, integer(1, 6), integer(1, 70), integer(1, 160));
+      test_products<float>(extension, integer(1, 300), integer(1, 300), integer(1, 90));
+      test_products<double>(extension, integer(1, 300), integer(1, 300), integer(1, 90));
+      test_layer<float>(extension, integer(1, 6), integer(1, 70), integer(1, 160));
+      test_layer<double>(extension, integer(1, 6), integer(1, 70), integer(1, 160));
     }
   }
   std::printf(failures ? "%d failures\n" : "all well\n", failures);

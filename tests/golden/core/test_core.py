@@ -25,7 +25,7 @@ def settings_restored():
     yield
     core.policy = "auto"
     core.FORWARD_ROWS, core.BACKWARD_ROWS = rows
-    core.use(core.targets()[0])
+    core.use_vector_extension(core.vector_extensions()[0])
     torch.set_num_threads(threads)
 
 
@@ -80,13 +80,13 @@ def assert_equal(found, expected, tolerance=1e-10):
 @settings(max_examples=60, deadline=None)
 @given(
     seed=seeds, shape=shapes, layers=st.integers(1, 2), activity=activities, policy=policies,
-    target=st.sampled_from(core.targets()), training=st.booleans(), trace=st.booleans(),
-    batch_first=st.booleans(), zoneout=st.sampled_from([0.0, 0.3]),
+    extension=st.sampled_from(core.vector_extensions()), training=st.booleans(),
+    trace=st.booleans(), batch_first=st.booleans(), zoneout=st.sampled_from([0.0, 0.3]),
     drop=st.sampled_from([0.0, 0.4]), width=st.sampled_from([0.05, 0.5, 5.0]),
     threads=st.integers(1, 3), rows=st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )  # fmt: skip
 def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
-    seed, shape, layers, activity, policy, target, training, trace, batch_first, zoneout, drop,
+    seed, shape, layers, activity, policy, extension, training, trace, batch_first, zoneout, drop,
     width, threads, rows,
 ):  # fmt: skip
     steps, count, inputs, hidden = shape
@@ -97,7 +97,7 @@ def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
     )  # fmt: skip
     torch.set_num_threads(threads)
     core.policy = policy
-    core.use(target)
+    core.use_vector_extension(extension)
     rng = np.random.default_rng(seed)
     x = events(rng, (steps, count, inputs), activity)
     state = [events(rng, (layers, count, hidden), 0.3), events(rng, (layers, count, hidden), 1)]
@@ -109,11 +109,11 @@ def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
     assert_equal(found, expected)
 
 
-@pytest.mark.parametrize("target", core.targets())
+@pytest.mark.parametrize("extension", core.vector_extensions())
 @pytest.mark.parametrize("activity", [0.02, 0.3])
-def test_core_equals_pytorch_operations_beyond_one_block_group_and_chunk(target, activity):
+def test_core_equals_pytorch_operations_beyond_one_block_group_and_chunk(extension, activity):
     core.policy, core.FORWARD_ROWS, core.BACKWARD_ROWS = "sparse", 210, 140
-    core.use(target)
+    core.use_vector_extension(extension)
     pair = twins(8, 150, 300, surrogate_width=0.3)
     rng = np.random.default_rng(8)
     x = events(rng, (5, 70, 150), activity)
@@ -125,15 +125,15 @@ def test_core_equals_pytorch_operations_beyond_one_block_group_and_chunk(target,
 @settings(max_examples=40, deadline=None)
 @given(
     seed=seeds, shape=shapes, activity=activities, policy=policies,
-    target=st.sampled_from(core.targets()),
+    extension=st.sampled_from(core.vector_extensions()),
 )  # fmt: skip
 def test_single_precision_is_near_the_float64_reference_off_the_thresholds(
-    seed, shape, activity, policy, target
+    seed, shape, activity, policy, extension
 ):
     steps, count, inputs, hidden = shape
     egru = twins(seed, inputs, hidden, dtype=torch.float32)[0]
     core.policy = policy
-    core.use(target)
+    core.use_vector_extension(extension)
     rng = np.random.default_rng(seed)
     x = events(rng, (steps, count, inputs), activity).float()
     state = [torch.zeros(1, count, hidden)] * 2
@@ -155,10 +155,10 @@ def test_single_precision_is_near_the_float64_reference_off_the_thresholds(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("target", core.targets())
-def test_results_are_the_same_bit_for_bit_in_every_run_and_for_any_threads(dtype, target):
+@pytest.mark.parametrize("extension", core.vector_extensions())
+def test_results_are_the_same_bit_for_bit_in_every_run_and_for_any_threads(dtype, extension):
     core.policy = "sparse"
-    core.use(target)
+    core.use_vector_extension(extension)
     egru = twins(4, 150, 300, 2, dtype=dtype)[0]
     rng = np.random.default_rng(4)
     x = events(rng, (12, 20, 150), 0.2).to(dtype)
