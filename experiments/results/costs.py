@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from golden.core import layer as core
+from golden import core
 from golden.evaluation import windows
 from golden.integer.model import IntegerEGRU
 from golden.integer.numerics import BIAS, THRESHOLD

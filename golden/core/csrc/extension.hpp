@@ -21,14 +21,14 @@ namespace egru {
 
 struct VectorExtension {
   std::string name;
-  const Functions<float>* single;
-  const Functions<double>* twice;
+  const Functions<float>* float32;
+  const Functions<double>* float64;
 
   template <class T> const Functions<T>& functions() const {
     if constexpr (sizeof(T) == 4)
-      return *single;
+      return *float32;
     else
-      return *twice;
+      return *float64;
   }
 };
 

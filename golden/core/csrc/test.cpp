@@ -86,29 +86,28 @@ template <class T> void test_products(const VectorExtension& extension, int64_t 
       const Functions<T>& f = extension.functions<T>();
       T* room = aligned<T>(M * 3 * padded(H));
       std::vector<T> product(M * J), outer = start, dots(M * K);
-      T* weights = pack ? room_for<T>(K, H, 3) : nullptr;
-      T* gradients = room_for<T>(M, H, 4);
-      bool weights_packed = false, gradients_packed = false;
+      Product<T> weights{.inputs = K, .units = H, .x = x.data(), .w = w.data(), .out = room,
+                         .packed = pack ? room_for<T>(K, H, 3) : nullptr};
+      Outer<T> gradients{.rows = M, .units = H, .dp = d.data(), .dq_n = d_last.data(),
+                         .packed = room_for<T>(M, H, 4)};
       const auto multiply = [&](int64_t limit) {
-        return f.product(room, false, x.data(), w.data(), weights, &weights_packed, M, K, H,
-                         limit, threads);
+        return f.product(weights, 0, M, false, limit, threads);
       };
       const auto add = [&](int64_t limit) {
-        return f.outer(outer.data(), x.data(), d.data(), d_last.data(), recurrent, gradients,
-                       &gradients_packed, M, K, H, limit, threads);
+        return f.outer(gradients, outer.data(), x.data(), K, recurrent, limit, threads);
       };
       expect(multiply(events - 1) == -1 && add(events - 1) == -1 && outer == start, extension.name,
              "nothing is done beyond the limit");
       expect(multiply(events) == events * J && add(events) == events * J, extension.name,
              "multiply-accumulates are those of the events");
-      if (weights_packed) {
+      if (weights.is_packed) {
         std::fill_n(room, M * 3 * padded(H), T(0));
         multiply(events);  // with what is packed
       }
       const int64_t macs =
           f.dots(dots.data(), wanted.data(), d.data(), w.data(), M, K, J, threads);
-      std::free(weights);
-      std::free(gradients);
+      std::free(weights.packed);
+      std::free(gradients.packed);
       for (int64_t m = 0; m < M; ++m)
         for (int64_t j = 0; j < J; ++j)
           product[m * J + j] = room[(3 * m + j / H) * padded(H) + j % H];
@@ -140,7 +139,9 @@ template <class T> void test_layer(const VectorExtension& extension, int64_t ste
   const std::vector<T> x = numbers<T>(M * C, 0.7), w = numbers<T>(C * 3 * H);
   const int64_t all = M * C;
   T* p = aligned<T>(M * 3 * pitch);
-  extension.functions<T>().product(p, false, x.data(), w.data(), nullptr, nullptr, M, C, H, all, 1);
+  Product<T> unpacked{.inputs = C, .units = H, .x = x.data(), .w = w.data(), .out = p,
+                      .packed = nullptr};
+  extension.functions<T>().product(unpacked, 0, M, false, all, 1);
   const std::vector<T> y0 = numbers<T>(N * H, 0.3), h0 = numbers<T>(N * H);
   const std::vector<T> dy = numbers<T>(steps * N * H), dh = numbers<T>(N * H);
   std::vector<T> theta = numbers<T>(H, 1, 0.5);
@@ -162,31 +163,47 @@ template <class T> void test_layer(const VectorExtension& extension, int64_t ste
       std::vector<uint8_t> near(steps * N * H);
       std::vector<int64_t> nearby(steps);
       std::vector<char> scratch(forward_scratch(N, H, threads, sizeof(T)));
-      T* room = packed ? room_for<T>(H, H, 3) : nullptr;
-      bool is_packed = false, inputs_packed = false;
       const Functions<T>& f = extension.functions<T>();
       // W x in rows as above, in those of a dense product, or in panels.
-      T* weights = room_for<T>(C, H, 3);
       T* by_steps = aligned<T>(M * 3 * pitch);
       int64_t p_gate = integer(0, 1) ? H : pitch;
       for (int64_t row = 0; row < M * 3; ++row)
         std::copy_n(p + row * pitch, H, by_steps + row * p_gate);
       if (integer(0, 1)) {
-        f.product(by_steps, true, x.data(), w.data(), weights, &inputs_packed, M, C, H, all,
-                  threads);
-        p_gate = inputs_packed ? 0 : pitch;
+        Product<T> product{.inputs = C, .units = H, .x = x.data(), .w = w.data(), .out = by_steps,
+                           .packed = room_for<T>(C, H, 3)};
+        f.product(product, 0, M, true, all, threads);
+        p_gate = product.is_packed ? 0 : pitch;
+        std::free(product.packed);
       }
-      std::free(weights);
-      const Forward<T> forward{
-          {N, H, weight.data(), bias_ih.data(), bias_hh.data(), theta.data(), nullptr,
-           kept.empty() ? nullptr : kept.data(), zoneout, height, width},
-          steps, by_steps, p_gate, y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(),
-          nearby.data(), q.data(), room, &is_packed, scratch.data()};
+      const Layer<T> layer{.count = N, .units = H, .weight = weight.data(), .theta = theta.data(),
+                           .kept = kept.empty() ? nullptr : kept.data(), .zoneout = zoneout,
+                           .width = width};
+      Forward<T> forward{layer};
+      forward.bias_ih = bias_ih.data();
+      forward.bias_hh = bias_hh.data();
+      forward.y0 = y0.data();
+      forward.y = r.y.data();
+      forward.h = r.h.data();
+      forward.tape = tape.data();
+      forward.near = near.data();
+      forward.nearby = nearby.data();
+      forward.q = q.data();
+      forward.packed = packed ? room_for<T>(H, H, 3) : nullptr;
+      forward.scratch = scratch.data();
+      forward.end = steps;
+      forward.p = by_steps;
+      forward.p_gate = p_gate;
       int64_t macs = 0, needed = 0;
+      const auto run = [&](int64_t step, bool given) {
+        const Progress to = f.forward(forward, step, given, limit, threads);
+        macs += to.macs;
+        return to.next;
+      };
       for (int64_t t = 0, stopped = 0; t < steps; ++t) {
         const T* y = t ? &r.y[(t - 1) * N * H] : y0.data();
         int64_t events = 0;
-        if (t == 0) stopped = f.forward(forward, 0, false, limit, threads, &macs);
+        if (t == 0) stopped = run(0, false);
         for (int64_t i = 0; i < N * H; ++i) events += y[i] != 0;
         expect((t == stopped) == (events > limit), extension.name,
                "forward stops at the first step with more events than the limit");
@@ -200,10 +217,10 @@ template <class T> void test_layer(const VectorExtension& extension, int64_t ste
             for (int64_t k = 0; k < H; ++k) sum += double(y[n * H + k]) * weight[k * 3 * H + j];
             q[n * 3 * H + j] = T(sum);
           }
-        stopped = f.forward(forward, t, true, limit, threads, &macs);
+        stopped = run(t, true);
       }
       expect(macs == needed, extension.name, "forward multiplies for events only");
-      std::free(room);
+      std::free(forward.packed);
       std::free(by_steps);
 
       // Every step again, from the state and events that it started from.
@@ -238,16 +255,25 @@ template <class T> void test_layer(const VectorExtension& extension, int64_t ste
              "states");
       expect(close(r.y, y_expected), extension.name, "events");
 
-      const Backward<T> backward{
-          {N, H, weight.data(), nullptr, nullptr, theta.data(), h0.data(),
-           kept.empty() ? nullptr : kept.data(), zoneout, height, width},
-          tape.data(), near.data(), nearby.data(), dy.data(), r.dh.data(), ybar.data(), 0,
-          r.dp.data(), r.dq_n.data(), r.dtheta.data(), r.dbias_ih.data(), r.dbias_hh.data()};
-      macs = needed = 0;
-      expect(f.backward(backward, steps - 1, true, N * H, threads, &macs) == -1, extension.name,
-             "backward runs to the start");
+      Backward<T> backward{layer};
+      backward.height = height;
+      backward.h0 = h0.data();
+      backward.tape = tape.data();
+      backward.near = near.data();
+      backward.nearby = nearby.data();
+      backward.dy = dy.data();
+      backward.dh = r.dh.data();
+      backward.ybar = ybar.data();
+      backward.dp = r.dp.data();
+      backward.dq_n = r.dq_n.data();
+      backward.dtheta = r.dtheta.data();
+      backward.dbias_ih = r.dbias_ih.data();
+      backward.dbias_hh = r.dbias_hh.data();
+      const Progress to = f.backward(backward, steps - 1, true, N * H, threads);
+      expect(to.next == -1, extension.name, "backward runs to the start");
+      needed = 0;
       for (int64_t t = 0; t + 1 < steps; ++t) needed += 3 * H * nearby[t];
-      expect(macs == needed, extension.name, "backward multiplies for near units only");
+      expect(to.macs == needed, extension.name, "backward multiplies for near units only");
       if (threads == 1 && !packed) first = r;
       expect(same(first.y, r.y) && same(first.h, r.h) && same(first.dp, r.dp) &&
                  same(first.dq_n, r.dq_n) && same(first.dtheta, r.dtheta) &&
