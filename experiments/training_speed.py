@@ -24,9 +24,8 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 
+from golden import core
 from golden.cells.event_gru import EGRU, State
-from golden.core import _core  # type: ignore[attr-defined]
-from golden.core import layer as core
 from golden.model_file import load
 from golden.network.network import Network
 from golden.tasks import TASKS
@@ -92,11 +91,11 @@ def multiply_accumulates(
     egru: EGRU, x: Tensor, state: State, near: Tensor, train: bool
 ) -> dict[str, list[int]]:
     """Per product: done, needed by the exact rules, dense."""
-    core.macs.clear()
-    with torch.set_grad_enabled(train):
-        y, last = egru(x, state)
-    if train:
-        torch.autograd.backward([y, last[1]], [torch.randn_like(y), torch.randn_like(last[1])])
+    with core.count_macs() as macs:
+        with torch.set_grad_enabled(train):
+            y, last = egru(x, state)
+        if train:
+            torch.autograd.backward([y, last[1]], [torch.randn_like(y), torch.randn_like(last[1])])
     rows, columns = x.shape[0] * x.shape[1], 3 * egru.hidden_size
     later, size = rows - x.shape[1], egru.hidden_size
     before = y[:-1].count_nonzero().item() + state[0].count_nonzero().item()
@@ -110,7 +109,7 @@ def multiply_accumulates(
             "dR": needed["R y"],
             "Rt dq": (near[:-1].count_nonzero().item(), later * size),
         }
-    return {n: [core.macs[n], columns * few, columns * all_] for n, (few, all_) in needed.items()}
+    return {n: [macs[n], columns * few, columns * all_] for n, (few, all_) in needed.items()}
 
 
 def contestants(egru: EGRU, x: Tensor, state: State, train: bool) -> dict:
@@ -121,19 +120,19 @@ def contestants(egru: EGRU, x: Tensor, state: State, train: bool) -> dict:
     dy = torch.randn(*x.shape[:2], egru.hidden_size)
     dh = torch.randn(1, x.shape[1], egru.hidden_size)
 
-    def run(module: nn.Module, policy: str = "auto") -> None:
-        core.policy = policy
+    def run(module: nn.Module) -> None:
         with torch.set_grad_enabled(train):
             y, last = module(x, state[1] if isinstance(module, nn.GRU) else state)
         if train:
             module.zero_grad()
             h = last[1] if isinstance(last, tuple) else last
             torch.autograd.backward([y, h], [dy, dh])
-        core.policy = "auto"
 
-    runs = (
-        lambda: run(egru), lambda: run(egru, "dense"), lambda: run(torch_egru), lambda: run(gru)
-    )  # fmt: skip
+    def run_dense() -> None:
+        with core.policy.forced("dense"):
+            run(egru)
+
+    runs = (lambda: run(egru), run_dense, lambda: run(torch_egru), lambda: run(gru))
     return dict(zip(CONTESTANTS, runs, strict=True))
 
 
@@ -169,7 +168,7 @@ def second_level() -> int:
     try:
         return int(SECOND_LEVEL_SIZE.read_text().strip().removesuffix("K")) << 10
     except (OSError, ValueError):
-        return core.SECOND_LEVEL
+        return core.policy.SECOND_LEVEL
 
 
 def bandwidths() -> dict[str, float]:
@@ -178,11 +177,12 @@ def bandwidths() -> dict[str, float]:
     for name, size in (("L1", 16 << 10), ("L2", second_level() * 3 // 8), ("L3", 24 << 20)):
         data = torch.zeros(size // 4)
         times = max(1, (1 << 28) // size)
-        _core.read_float32(data.data_ptr(), len(data), 1)
+        kernels = core.kernels_for(data)
+        kernels.read(data.data_ptr(), len(data), 1)
         seconds = []
         for _ in range(5):
             begin = time.thread_time()
-            _core.read_float32(data.data_ptr(), len(data), times)
+            kernels.read(data.data_ptr(), len(data), times)
             seconds.append(time.thread_time() - begin)
         found[name] = times * size / min(seconds) / 1e9
     return found
@@ -412,7 +412,8 @@ def main(
     console = Console(width=170)
     OUT.mkdir(parents=True, exist_ok=True)  # or fail now
     speed = bandwidths()
-    console.print(f"{processor()}, {core.targets()[0]}, {second_level() >> 10} KB of second-level "
+    extension = core.vector_extensions()[0]
+    console.print(f"{processor()}, {extension}, {second_level() >> 10} KB of second-level "
                   f"cache; one core reads, GB/s: {speed}")  # fmt: skip
     left = torch.randn(64, 1350)
     right = torch.randn(1350, 4050)
@@ -439,7 +440,7 @@ def main(
         ).stdout.strip(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "processor": processor(), "second_level": second_level(),
-        "target": core.targets()[0], "threads": torch.get_num_threads(), "bandwidth": speed,
+        "vector_extension": extension, "threads": torch.get_num_threads(), "bandwidth": speed,
         "memory": memory, "epoch": training, "results": results,
     }  # fmt: skip
     (OUT / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from golden import core
 from golden.cells.event_gru import EGRU
 from golden.cells.surrogate import unit_interval
-from golden.core import layer as core
 from golden.evaluation import windows
 from golden.integer import IntegerEGRU
 from golden.integer.numerics import BIAS, THRESHOLD

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from golden.cells.surrogate import threshold_event, unit_interval
 
 try:
-    from golden.core import layer as core
+    from golden import core
 except ImportError as error:
     core = None  # type: ignore[assignment]
     core_missing = error

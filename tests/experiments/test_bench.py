@@ -60,7 +60,7 @@ def test_the_second_level_cache_is_the_processors_or_what_the_cost_model_takes_i
 ):
     known = tmp_path / "size"
     monkeypatch.setattr(bench, "SECOND_LEVEL_SIZE", known)
-    assert bench.second_level() == bench.core.SECOND_LEVEL
+    assert bench.second_level() == bench.core.policy.SECOND_LEVEL
     for text, expected in (("512K\n", 512 << 10), ("2048K\n", 2 << 20), ("?", 2 << 20)):
         known.write_text(text)
         assert bench.second_level() == expected

@@ -1,5 +1,5 @@
-// The core as a Python module. Arrays come as addresses, 0 for none: golden/core.py, which calls
-// this, has checked their types, shapes and layout.
+// The core as a Python module: golden/core/_core.pyi lists what it has. Python gives arrays as
+// addresses, 0 for none, after it has checked their types, shapes and layout.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #endif
 
-#include <stdexcept>
+#include <type_traits>
 
-#include "dispatch.hpp"
+#include "extension.hpp"
 
 namespace nb = nanobind;
 using Address = uintptr_t;
@@ -20,75 +20,104 @@ namespace {
 
 using namespace egru;
 
-Target target = targets().front();
-
 template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
 
-// Arguments are in the order of layer.hpp; products return the multiply-accumulates they did,
-// passes over the steps also the step at which they stopped.
-template <class T> void bind(nb::module_& m, const std::string& type) {
-  const auto def = [&](const char* name, auto function) {
-    m.def((name + ("_" + type)).c_str(), function, nb::call_guard<nb::gil_scoped_release>());
+// A field's type in Python.
+template <class V>
+using Seen = std::conditional_t<std::is_pointer_v<V>, Address,
+                                std::conditional_t<std::is_floating_point_v<V>, double, V>>;
+
+template <class S, class V> struct Field {
+  const char* name;
+  V S::*member;
+};
+#define FIELD(name) Field{#name, &S::name}
+
+// A struct that is made with these fields by keyword, all of them.
+template <class S, class... Owners, class... V>
+nb::class_<S> bind_struct(nb::handle scope, const char* name, Field<Owners, V>... field) {
+  const auto make = [=](S* self, Seen<V>... value) {
+    new (self) S{};
+    ((self->*field.member = (V)value), ...);
   };
-  def("forward", [](int64_t steps, int64_t count, int64_t units, Address weight, Address bias_ih,
-                    Address bias_hh, Address theta, Address kept, double zoneout, double width,
-                    Address p, int64_t p_gate, Address y0, Address y, Address h, Address tape,
-                    Address near, Address nearby, Address q, Address packed, Address is_packed,
-                    Address scratch, int64_t step, bool given, int64_t limit, int threads) {
-    const Forward<T> f{{count, units, at<T>(weight), at<T>(bias_ih), at<T>(bias_hh),
-                        at<T>(theta), nullptr, at<uint8_t>(kept), T(zoneout), T(0), T(width)},
-                       steps, at<T>(p), p_gate, at<T>(y0), at<T>(y), at<T>(h), at<T>(tape),
-                       at<uint8_t>(near), at<int64_t>(nearby), at<T>(q), at<T>(packed),
-                       at<bool>(is_packed), at<void>(scratch)};
-    int64_t macs = 0;
-    const int64_t next = target.functions<T>().forward(f, step, given, limit, threads, &macs);
-    return std::pair(next, macs);
-  });
-  def("backward", [](int64_t first, int64_t count, int64_t units, Address weight, Address theta,
-                     Address h0, Address kept, double zoneout, double height, double width,
-                     Address tape, Address near, Address nearby, Address dy, Address dh,
-                     Address ybar, Address dp, Address dq_n, Address dtheta, Address dbias_ih,
-                     Address dbias_hh, int64_t step, bool given, int64_t limit, int threads) {
-    const Backward<T> b{{count, units, at<T>(weight), nullptr, nullptr, at<T>(theta),
-                         at<T>(h0), at<uint8_t>(kept), T(zoneout), T(height), T(width)},
-                        at<T>(tape), at<uint8_t>(near), at<int64_t>(nearby), at<T>(dy),
-                        at<T>(dh), at<T>(ybar), first, at<T>(dp), at<T>(dq_n), at<T>(dtheta),
-                        at<T>(dbias_ih), at<T>(dbias_hh)};
-    int64_t macs = 0;
-    const int64_t next = target.functions<T>().backward(b, step, given, limit, threads, &macs);
-    return std::pair(next, macs);
-  });
-  def("product", [](Address out, bool in_panels, Address x, Address w, Address packed,
-                    Address is_packed, int64_t M, int64_t K, int64_t units, int64_t limit,
+  return nb::class_<S>(scope, name).def("__init__", make, nb::kw_only(), nb::arg(field.name)...);
+}
+
+template <class T> void bind(nb::module_& m, const char* name) {
+  using K = Functions<T>;
+  nb::class_<K> kernels(m, name);
+  {
+    using S = Forward<T>;
+    bind_struct<S>(kernels, "Forward", FIELD(count), FIELD(units), FIELD(weight), FIELD(theta),
+                   FIELD(kept), FIELD(zoneout), FIELD(width), FIELD(bias_ih), FIELD(bias_hh),
+                   FIELD(y0), FIELD(y), FIELD(h), FIELD(tape), FIELD(near), FIELD(nearby),
+                   FIELD(q), FIELD(packed), FIELD(scratch), FIELD(p))
+        .def_rw("first", &S::first)
+        .def_rw("end", &S::end)
+        .def_rw("p_gate", &S::p_gate);
+  }
+  {
+    using S = Backward<T>;
+    bind_struct<S>(kernels, "Backward", FIELD(count), FIELD(units), FIELD(weight), FIELD(theta),
+                   FIELD(kept), FIELD(zoneout), FIELD(width), FIELD(height), FIELD(h0),
+                   FIELD(tape), FIELD(near), FIELD(nearby), FIELD(dy), FIELD(dh), FIELD(ybar),
+                   FIELD(dp), FIELD(dq_n), FIELD(dtheta), FIELD(dbias_ih), FIELD(dbias_hh))
+        .def_rw("first", &S::first);
+  }
+  {
+    using S = Product<T>;
+    bind_struct<S>(kernels, "Product", FIELD(inputs), FIELD(units), FIELD(x), FIELD(w),
+                   FIELD(out), FIELD(packed))
+        .def_ro("is_packed", &S::is_packed);
+  }
+  {
+    using S = Outer<T>;
+    bind_struct<S>(kernels, "Outer", FIELD(rows), FIELD(units), FIELD(dp), FIELD(dq_n),
+                   FIELD(packed));
+  }
+  const auto def = [&](const char* name, auto function, auto... names) {
+    kernels.def(name, function, nb::arg(names)..., nb::call_guard<nb::gil_scoped_release>());
+  };
+  def("forward", [](const K& k, Forward<T>& f, int64_t step, bool given, int64_t limit,
                     int threads) {
-    return target.functions<T>().product(at<T>(out), in_panels, at<T>(x), at<T>(w), at<T>(packed),
-                                         at<bool>(is_packed), M, K, units, limit, threads);
-  });
-  def("outer", [](Address out, Address x, Address dp, Address dq_n, bool recurrent,
-                  Address packed, Address is_packed, int64_t M, int64_t K, int64_t units,
+    const Progress to = k.forward(f, step, given, limit, threads);
+    return std::pair(to.next, to.macs);
+  }, "layer", "step", "given", "limit", "threads");
+  def("backward", [](const K& k, const Backward<T>& b, int64_t step, bool given, int64_t limit,
+                     int threads) {
+    const Progress to = k.backward(b, step, given, limit, threads);
+    return std::pair(to.next, to.macs);
+  }, "layer", "step", "given", "limit", "threads");
+  def("product", [](const K& k, Product<T>& p, int64_t first, int64_t rows, bool in_panels,
+                    int64_t limit, int threads) {
+    return k.product(p, first, rows, in_panels, limit, threads);
+  }, "product", "first", "rows", "in_panels", "limit", "threads");
+  def("outer", [](const K& k, Outer<T>& o, Address out, Address x, int64_t inputs, bool recurrent,
                   int64_t limit, int threads) {
-    return target.functions<T>().outer(at<T>(out), at<T>(x), at<T>(dp), at<T>(dq_n), recurrent,
-                                       at<T>(packed), at<bool>(is_packed), M, K, units, limit,
-                                       threads);
-  });
-  def("dots", [](Address out, Address wanted, Address d, Address w, int64_t M, int64_t K,
-                 int64_t J, int threads) {
-    return target.functions<T>().dots(at<T>(out), at<uint8_t>(wanted), at<T>(d), at<T>(w), M, K,
-                                      J, threads);
-  });
-  def("read", [](Address from, int64_t size, int64_t times) {
-    return target.functions<T>().read(at<T>(from), size, times);
-  });
-  def("forward_scratch", [](int64_t count, int64_t units, int threads) {
-    return forward_scratch(count, units, threads, sizeof(T));
-  });
+    return k.outer(o, at<T>(out), at<T>(x), inputs, recurrent, limit, threads);
+  }, "outer", "out", "x", "inputs", "recurrent", "limit", "threads");
+  def("dots", [](const K& k, Address out, Address wanted, Address d, Address w, int64_t rows,
+                 int64_t inputs, int64_t columns, int threads) {
+    return k.dots(at<T>(out), at<uint8_t>(wanted), at<T>(d), at<T>(w), rows, inputs, columns,
+                  threads);
+  }, "out", "wanted", "d", "w", "rows", "inputs", "columns", "threads");
+  def("read", [](const K& k, Address from, int64_t size, int64_t times) {
+    return k.read(at<T>(from), size, times);
+  }, "start", "size", "times");
 }
 
 }  // namespace
 
 NB_MODULE(_core, m) {
-  bind<float>(m, "float32");
-  bind<double>(m, "float64");
+  nb::set_leak_warnings(false);  // PyTorch keeps its operators, and so this module, to the end.
+  bind<float>(m, "KernelsFloat32");
+  bind<double>(m, "KernelsFloat64");
+  nb::class_<VectorExtension>(m, "VectorExtension")
+      .def_ro("name", &VectorExtension::name)
+      .def_ro("float32", &VectorExtension::float32)
+      .def_ro("float64", &VectorExtension::float64);
+  m.def("vector_extensions", vector_extensions);
+  m.def("forward_scratch", forward_scratch);
   m.def("packed_size", packed_size);
   m.def("padded", padded);
   // Asks for large pages in memory that is about to be written for the first time.
@@ -98,18 +127,5 @@ NB_MODULE(_core, m) {
 #ifdef MADV_HUGEPAGE
     if (first < last) madvise(at<void>(first), last - first, MADV_HUGEPAGE);
 #endif
-  });
-  m.def("targets", [] {
-    std::vector<std::string> names;
-    for (const Target& t : targets()) names.push_back(t.name);
-    return names;
-  });
-  m.def("use", [](const std::string& name) {
-    for (const Target& t : targets())
-      if (t.name == name) {
-        target = t;
-        return;
-      }
-    throw std::invalid_argument("no such target: " + name);
   });
 }

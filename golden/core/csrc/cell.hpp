@@ -2,10 +2,10 @@
 #pragma once
 #include <type_traits>
 
+#include "exponential.hpp"
 #include "layer.hpp"
-#include "simd.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 // Share of the state before that a unit keeps: zoneout.
 template <class T> inline Vec<T> keep(const Layer<T>& layer, int64_t at, int64_t width) {
@@ -138,4 +138,4 @@ void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64
   });
 }
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION

@@ -6,9 +6,9 @@
 // order of the columns, in one vector, whatever else is wanted.
 #pragma once
 #include "layer.hpp"
-#include "simd.hpp"
+#include "vectors.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 constexpr int64_t dots_units = 32, dots_rows = 32;
 constexpr int64_t dots_group = 2 * dots_rows;                // rows that are packed at a time
@@ -130,4 +130,4 @@ int64_t dots(T* out, const uint8_t* wanted_at, const Strips<T>& strips, const T*
   return elements * J;
 }
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION

@@ -5,9 +5,9 @@
 // follow one another from the shortest to the longest: the processor then foresees their ends.
 #pragma once
 #include "layer.hpp"
-#include "simd.hpp"
+#include "vectors.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 constexpr int64_t busy_list = 11;  // elements in a block that pay for loading the sums
 
@@ -24,6 +24,82 @@ struct Run {
   int32_t list;  // in its group
   int32_t size;  // elements, more than 0
 };
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+// The lanes that are set in a mask of eight, in order; AVX-512 has an instruction for that.
+struct FirstLanes {
+  uint8_t of[256][8];
+  constexpr FirstLanes() : of() {
+    for (int mask = 0; mask < 256; ++mask)
+      for (int lane = 0, n = 0; lane < 8; ++lane)
+        if (mask >> lane & 1) of[mask][n++] = uint8_t(lane);
+  }
+};
+constexpr FirstLanes first_lanes;
+#endif
+
+// Appends those of x [begin, end) that are not zero, and where they are; returns their count.
+// Writes nothing beyond them.
+template <class T>
+inline int64_t append_nonzeros(const T* x, int64_t begin, int64_t end, int32_t* index, T* value) {
+  int64_t n = 0;
+#if defined(__AVX512F__)
+  const __m512i counting = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (int64_t i = begin; i < end; i += lanes<T>) {
+    const Vec<T> v = load_upto(x + i, end - i < lanes<T> ? end - i : lanes<T>);
+    const __m512i at = _mm512_add_epi32(_mm512_set1_epi32(int32_t(i)), counting);
+    uint32_t found;
+    if constexpr (sizeof(T) == 4) {
+      found = _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+      const int count = __builtin_popcount(found);
+      store_first(value + n, (Vec<T>)_mm512_maskz_compress_ps(__mmask16(found), (__m512)v), count);
+    } else {
+      found = _mm512_cmp_pd_mask((__m512d)v, _mm512_setzero_pd(), _CMP_NEQ_UQ);
+      const int count = __builtin_popcount(found);
+      store_first(value + n, (Vec<T>)_mm512_maskz_compress_pd(__mmask8(found), (__m512d)v), count);
+    }
+    const int count = __builtin_popcount(found);
+    _mm512_mask_storeu_epi32(index + n, __mmask16((1u << count) - 1),
+                             _mm512_maskz_compress_epi32(__mmask16(found), at));
+    n += count;
+  }
+#else
+  int64_t i = begin;
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    // Whole vectors, with what is found at their beginning, go to where there is room for them.
+    constexpr int64_t room = 64;
+    alignas(32) float found[room];
+    alignas(32) int32_t at[room];
+    const __m256i counting = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    while (i + lanes<T> <= end) {
+      int64_t count = 0;
+      for (; i + lanes<T> <= end && count <= room - lanes<T>; i += lanes<T>) {
+        const __m256 v = (__m256)load(x + i);
+        const int mask = _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+        const __m256i order = _mm256_cvtepu8_epi32(_mm_loadl_epi64(
+            reinterpret_cast<const __m128i*>(first_lanes.of[mask])));
+        _mm256_storeu_ps(found + count, _mm256_permutevar8x32_ps(v, order));
+        _mm256_storeu_si256(
+            reinterpret_cast<__m256i*>(at + count),
+            _mm256_add_epi32(_mm256_set1_epi32(int32_t(i)),
+                             _mm256_permutevar8x32_epi32(counting, order)));
+        count += __builtin_popcount(mask);
+      }
+      std::memcpy(value + n, found, count * sizeof(T));
+      std::memcpy(index + n, at, count * sizeof(int32_t));
+      n += count;
+    }
+  }
+#endif
+  for (; i < end; ++i)
+    if (x[i] != 0) {
+      index[n] = int32_t(i);
+      value[n++] = x[i];
+    }
+#endif
+  return n;
+}
 
 // Elements one after another.
 template <class T> struct Elements {
@@ -149,4 +225,4 @@ template <class T> struct Lists {
   const Events<T>* events;  // [parts]
 };
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION

@@ -9,7 +9,7 @@
 #pragma once
 #include "events.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 constexpr int panel_vectors = vector_bytes == 64 ? 4 : 8;  // at most
 
@@ -315,4 +315,4 @@ int64_t gather(const Lists<T>& lists, const GateSections<T>& dense, int64_t size
   return elements * columns;
 }
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION

@@ -2,7 +2,7 @@
 #pragma once
 #include "recurrence.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 // The non-zeros of a matrix, by its rows or columns: so many lists, each of some length.
 template <class T> struct OwnEvents {
@@ -68,13 +68,14 @@ template <class T> struct OwnEvents {
 // Uses of a row that pay for packing it: it is then read from the first-level cache.
 constexpr int64_t packing_pays_from = 16;
 
-// out [M, 3, padded H], aligned, or in panels, = x [M, K] w [K, 3H]
 template <class T>
-int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool* is_packed,
-                int64_t M, int64_t K, int64_t units, int64_t limit, int threads) {
+int64_t product(Product<T>& p, int64_t first, int64_t M, bool in_panels, int64_t limit,
+                int threads) {
+  const int64_t K = p.inputs, units = p.units;
+  const T* x = p.x + first * K;
   OwnEvents<T> own(M, K);
   const auto worth_packing = [&](int64_t elements) {
-    return packed && (*is_packed || elements > packing_pays_from * K);
+    return p.packed && (p.is_packed || elements > packing_pays_from * K);
   };
   const auto count = [&](int64_t row, int64_t rows) { return nonzeros(x + row * K, K, rows, K); };
   const auto collect = [&](int64_t g, int64_t blocks, int64_t row, int64_t rows, Elements<T> to) {
@@ -85,12 +86,12 @@ int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool*
   Array<T> zeros(gates * units);
   std::memset(zeros.data, 0, gates * units * sizeof(T));
   const Lists<T> lists{M, 1, &own.events};
-  const GateSections<T> sections(w, units);
-  const Packed<T> dense{{K, units, gates, threads}, packed};
+  const GateSections<T> sections(p.w, units);
+  const Packed<T> dense{{K, units, gates, threads}, p.packed};
   const InPanels<T> result{M, units, gates, threads};
-  const auto place = [&](const Panels<T>& panels, int64_t p) -> Gates<T> {
-    if (in_panels) return tile(out + result.before(0, panels, p), M, panels.row(p));
-    return {out + panels.column(p), padded(units), gates * padded(units)};
+  const auto place = [&](const Panels<T>& panels, int64_t i) -> Gates<T> {
+    if (in_panels) return tile(p.out + result.before(0, panels, i), M, panels.row(i));
+    return {p.out + panels.column(i), padded(units), gates * padded(units)};
   };
   const bool far = M * gates * padded(units) * int64_t(sizeof(T)) > beyond_caches;
   const To to = !in_panels ? To::rows : far ? To::far_tile : To::tile;
@@ -98,20 +99,20 @@ int64_t product(T* out, bool in_panels, const T* x, const T* w, T* packed, bool*
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : macs)
   for (int part = 0; part < threads; ++part)
     if (pack) {
-      if (!*is_packed) dense.pack(sections.of, part);
+      if (!p.is_packed) dense.pack(sections.of, part);
       macs += gather(lists, dense, {0, 1, 2}, part, to, place, zeros.data);
     } else {
-      macs += gather(lists, sections, units, share<T>(units, part, threads), out, padded(units),
-                     zeros.data);
+      macs += gather(lists, sections, units, share<T>(units, part, threads), p.out,
+                     padded(units), zeros.data);
     }
-  if (pack) *is_packed = true;
+  p.is_packed = p.is_packed || pack;
   return macs;
 }
 
-// out [K, 3H] += x [M, K] transposed · (dp [M, 3H], or dp with dq_n [M, H] as its last gate)
 template <class T>
-int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T* packed,
-              bool* is_packed, int64_t M, int64_t K, int64_t units, int64_t limit, int threads) {
+int64_t outer(Outer<T>& o, T* out, const T* x, int64_t K, bool recurrent, int64_t limit,
+              int threads) {
+  const int64_t M = o.rows, units = o.units;
   OwnEvents<T> own(K, M);
   // With fewer, most rows of `out` are left alone, which panels would read and write.
   const auto worth_packing = [&](int64_t elements) { return elements > K; };
@@ -125,10 +126,10 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
   if (!own.fill(limit, threads, worth_packing, count, collect)) return -1;
   const bool pack = worth_packing(own.elements);
   const Lists<T> lists{K, 1, &own.events};
-  GateSections<T> chosen(dp, units);
-  const Section<T> sections[] = {chosen.of[0], chosen.of[1], chosen.of[2], {dq_n, units}};
+  GateSections<T> chosen(o.dp, units);
+  const Section<T> sections[] = {chosen.of[0], chosen.of[1], chosen.of[2], {o.dq_n, units}};
   if (recurrent) chosen.of[2] = sections[3];
-  const Packed<T> dense{{M, units, 4, threads}, packed};
+  const Packed<T> dense{{M, units, 4, threads}, o.packed};
   const auto place = [&](const Panels<T>& panels, int64_t p) -> Gates<T> {
     return {out + panels.column(p), units, gates * units};
   };
@@ -137,12 +138,12 @@ int64_t outer(T* out, const T* x, const T* dp, const T* dq_n, bool recurrent, T*
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : macs)
   for (int part = 0; part < threads; ++part)
     if (pack) {
-      if (!*is_packed) dense.pack(sections, part);
+      if (!o.is_packed) dense.pack(sections, part);
       macs += gather(lists, dense, {0, 1, recurrent ? 3 : 2}, part, To::rows, place, unchanged);
     } else {
       macs += gather(lists, chosen, units, share<T>(units, part, threads), out, units, unchanged);
     }
-  *is_packed = *is_packed || pack;
+  o.is_packed = o.is_packed || pack;
   return macs;
 }
 
@@ -165,4 +166,4 @@ int64_t wanted_dots(T* out, const uint8_t* wanted, const T* d, const T* w, int64
   return macs;
 }
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION

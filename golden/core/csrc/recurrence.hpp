@@ -8,8 +8,9 @@
 #include "cell.hpp"
 #include "dots.hpp"
 #include "gather.hpp"
+#include "memory.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 template <class T> struct Steps {
   const Forward<T>& f;
@@ -75,13 +76,14 @@ template <class T> struct Steps {
 
   // W x of step t, from the first unit of a panel on.
   Gates<const T> input(int64_t t, const Panels<T>& panels, int64_t p) const {
+    const int64_t row = (t - f.first) * f.count;
     if (f.p_gate) {
-      const T* step = f.p + t * f.count * gates * f.p_gate;
+      const T* step = f.p + row * gates * f.p_gate;
       return {step + panels.column(p), f.p_gate, gates * f.p_gate};
     }
-    const InPanels<T> all{f.steps * f.count, f.units, gates, threads};
+    const InPanels<T> all{(f.end - f.first) * f.count, f.units, gates, threads};
     Gates<const T> panel = tile(f.p + all.before(0, panels, p), all.rows, panels.row(p));
-    panel.first += t * f.count * panel.row;
+    panel.first += row * panel.row;
     return panel;
   }
 
@@ -123,10 +125,10 @@ template <class T> struct Steps {
 };
 
 template <class T>
-int64_t forward(const Forward<T>& f, int64_t step, bool given, int64_t limit, int threads,
-                int64_t* macs) {
-  // Before threads are woken.
-  if (!given && nonzeros(f.y0, f.units, f.count, f.units) > limit) return step;
+Progress forward(Forward<T>& f, int64_t step, bool given, int64_t limit, int threads) {
+  const T* before = step ? f.y + (step - 1) * f.count * f.units : f.y0;
+  // Counted before any thread is woken.
+  if (!given && nonzeros(before, f.units, f.count, f.units) > limit) return {step, 0};
   Array<Events<T>> events(2 * threads);
   Array<int64_t> totals(2 * threads);
   Steps<T> steps(f, threads, events, totals);
@@ -134,14 +136,14 @@ int64_t forward(const Forward<T>& f, int64_t step, bool given, int64_t limit, in
 #pragma omp parallel num_threads(threads) reduction(+ : done)
   {
     const int first = omp_get_thread_num(), team = omp_get_num_threads();
-    const bool is_packed = !f.packed || *f.is_packed;
+    const bool is_packed = !f.packed || f.is_packed;
     bool have_q = given, packed_now = is_packed;
     int64_t blocks = steps.blocks(f.count * f.units), next_blocks;
     if (!given)  // only ever before the first step
-      for (int part = first; part < threads; part += team) steps.list(0, f.y0, part, blocks);
+      for (int part = first; part < threads; part += team) steps.list(step, before, part, blocks);
 #pragma omp barrier
     int64_t t = step;
-    while (t < f.steps && (have_q || steps.before(t) <= limit)) {
+    while (t < f.end && (have_q || steps.before(t) <= limit)) {
       next_blocks = have_q ? blocks : steps.blocks(steps.before(t));
       for (int part = first; part < threads; part += team) {
         if (!have_q && !packed_now) steps.packed().pack(steps.weights().of, part);
@@ -155,16 +157,14 @@ int64_t forward(const Forward<T>& f, int64_t step, bool given, int64_t limit, in
     }
     if (first == 0) {
       next = t;
-      if (f.packed) *f.is_packed = packed_now;
+      if (f.packed) f.is_packed = packed_now;
     }
   }
-  *macs += done;
-  return next;
+  return {next, done};
 }
 
 template <class T>
-int64_t backward(const Backward<T>& b, int64_t step, bool given, int64_t limit, int threads,
-                 int64_t* macs) {
+Progress backward(const Backward<T>& b, int64_t step, bool given, int64_t limit, int threads) {
   const int64_t N = b.count, H = b.units;
   int64_t next = step, done = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : done)
@@ -194,8 +194,7 @@ int64_t backward(const Backward<T>& b, int64_t step, bool given, int64_t limit, 
       for (int64_t u = 0; u < 2 * H; ++u) b.dbias_hh[u] = b.dbias_ih[u];
     }
   }
-  *macs += done;
-  return next;
+  return {next, done};
 }
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION

@@ -1,4 +1,4 @@
-// Tests of the core by itself, for runs under sanitizers: every target, random shapes, activity
+// Tests of the core by itself, for runs under sanitizers: every vector extension, random shapes, activity
 // from none to all, against plain loops; and the same bits for 1, 2 and 3 threads.
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <cstring>
 #include <random>
 
-#include "dispatch.hpp"
+#include "extension.hpp"
 
 using namespace egru;
 
@@ -28,10 +28,10 @@ template <class T> std::vector<T> numbers(int64_t size, double density = 1, doub
 
 int failures = 0;
 
-void expect(bool right, const std::string& target, const char* what) {
+void expect(bool right, const std::string& extension, const char* what) {
   if (right) return;
   ++failures;
-  std::printf("FAILED %s: %s\n", target.c_str(), what);
+  std::printf("FAILED %s: %s\n", extension.c_str(), what);
 }
 
 template <class T> bool close(const std::vector<T>& found, const std::vector<double>& expected) {
@@ -57,7 +57,7 @@ template <class T> T* room_for(int64_t rows, int64_t H, int sections) {
   return aligned<T>(packed_size(rows, H, sections));
 }
 
-template <class T> void test_products(const Target& target, int64_t M, int64_t K, int64_t H) {
+template <class T> void test_products(const VectorExtension& extension, int64_t M, int64_t K, int64_t H) {
   const int64_t J = 3 * H;
   const double density = std::uniform_real_distribution<double>(0, 1)(random_bits);
   const std::vector<T> x = numbers<T>(M * K, density), w = numbers<T>(K * J);
@@ -83,44 +83,43 @@ template <class T> void test_products(const Target& target, int64_t M, int64_t K
   std::vector<T> first[3];
   for (int threads = 1; threads <= 3; ++threads)
     for (const bool pack : {false, true}) {
-      const Functions<T>& f = target.functions<T>();
+      const Functions<T>& f = extension.functions<T>();
       T* room = aligned<T>(M * 3 * padded(H));
       std::vector<T> product(M * J), outer = start, dots(M * K);
-      T* weights = pack ? room_for<T>(K, H, 3) : nullptr;
-      T* gradients = room_for<T>(M, H, 4);
-      bool weights_packed = false, gradients_packed = false;
+      Product<T> weights{.inputs = K, .units = H, .x = x.data(), .w = w.data(), .out = room,
+                         .packed = pack ? room_for<T>(K, H, 3) : nullptr};
+      Outer<T> gradients{.rows = M, .units = H, .dp = d.data(), .dq_n = d_last.data(),
+                         .packed = room_for<T>(M, H, 4)};
       const auto multiply = [&](int64_t limit) {
-        return f.product(room, false, x.data(), w.data(), weights, &weights_packed, M, K, H,
-                         limit, threads);
+        return f.product(weights, 0, M, false, limit, threads);
       };
       const auto add = [&](int64_t limit) {
-        return f.outer(outer.data(), x.data(), d.data(), d_last.data(), recurrent, gradients,
-                       &gradients_packed, M, K, H, limit, threads);
+        return f.outer(gradients, outer.data(), x.data(), K, recurrent, limit, threads);
       };
-      expect(multiply(events - 1) == -1 && add(events - 1) == -1 && outer == start, target.name,
+      expect(multiply(events - 1) == -1 && add(events - 1) == -1 && outer == start, extension.name,
              "nothing is done beyond the limit");
-      expect(multiply(events) == events * J && add(events) == events * J, target.name,
+      expect(multiply(events) == events * J && add(events) == events * J, extension.name,
              "multiply-accumulates are those of the events");
-      if (weights_packed) {
+      if (weights.is_packed) {
         std::fill_n(room, M * 3 * padded(H), T(0));
         multiply(events);  // with what is packed
       }
       const int64_t macs =
           f.dots(dots.data(), wanted.data(), d.data(), w.data(), M, K, J, threads);
-      std::free(weights);
-      std::free(gradients);
+      std::free(weights.packed);
+      std::free(gradients.packed);
       for (int64_t m = 0; m < M; ++m)
         for (int64_t j = 0; j < J; ++j)
           product[m * J + j] = room[(3 * m + j / H) * padded(H) + j % H];
       std::free(room);
-      expect(close(product, xw), target.name, "product");
-      expect(close(outer, xd), target.name, "outer");
-      expect(close(dots, dw), target.name, "dots");
-      expect(macs == pairs * J, target.name, "multiply-accumulates are those that are wanted");
+      expect(close(product, xw), extension.name, "product");
+      expect(close(outer, xd), extension.name, "outer");
+      expect(close(dots, dw), extension.name, "dots");
+      expect(macs == pairs * J, extension.name, "multiply-accumulates are those that are wanted");
       const std::vector<T>* found[] = {&product, &outer, &dots};
       for (int i = 0; i < 3; ++i) {
         if (threads == 1 && !pack) first[i] = *found[i];
-        expect(same(first[i], *found[i]), target.name,
+        expect(same(first[i], *found[i]), extension.name,
                "products do not depend on threads or packing");
       }
     }
@@ -133,14 +132,16 @@ template <class T> struct Run {
   std::vector<T> y, h, dp, dq_n, dtheta, dbias_ih, dbias_hh, dh;
 };
 
-template <class T> void test_layer(const Target& target, int64_t steps, int64_t N, int64_t H) {
+template <class T> void test_layer(const VectorExtension& extension, int64_t steps, int64_t N, int64_t H) {
   const std::vector<T> weight = numbers<T>(3 * H * H, 1, 2 / std::sqrt(double(H)));
   const std::vector<T> bias_ih = numbers<T>(3 * H), bias_hh = numbers<T>(3 * H);
   const int64_t C = integer(1, 20), M = steps * N, pitch = padded(H);
   const std::vector<T> x = numbers<T>(M * C, 0.7), w = numbers<T>(C * 3 * H);
   const int64_t all = M * C;
   T* p = aligned<T>(M * 3 * pitch);
-  target.functions<T>().product(p, false, x.data(), w.data(), nullptr, nullptr, M, C, H, all, 1);
+  Product<T> unpacked{.inputs = C, .units = H, .x = x.data(), .w = w.data(), .out = p,
+                      .packed = nullptr};
+  extension.functions<T>().product(unpacked, 0, M, false, all, 1);
   const std::vector<T> y0 = numbers<T>(N * H, 0.3), h0 = numbers<T>(N * H);
   const std::vector<T> dy = numbers<T>(steps * N * H), dh = numbers<T>(N * H);
   std::vector<T> theta = numbers<T>(H, 1, 0.5);
@@ -162,33 +163,49 @@ template <class T> void test_layer(const Target& target, int64_t steps, int64_t 
       std::vector<uint8_t> near(steps * N * H);
       std::vector<int64_t> nearby(steps);
       std::vector<char> scratch(forward_scratch(N, H, threads, sizeof(T)));
-      T* room = packed ? room_for<T>(H, H, 3) : nullptr;
-      bool is_packed = false, inputs_packed = false;
-      const Functions<T>& f = target.functions<T>();
+      const Functions<T>& f = extension.functions<T>();
       // W x in rows as above, in those of a dense product, or in panels.
-      T* weights = room_for<T>(C, H, 3);
       T* by_steps = aligned<T>(M * 3 * pitch);
       int64_t p_gate = integer(0, 1) ? H : pitch;
       for (int64_t row = 0; row < M * 3; ++row)
         std::copy_n(p + row * pitch, H, by_steps + row * p_gate);
       if (integer(0, 1)) {
-        f.product(by_steps, true, x.data(), w.data(), weights, &inputs_packed, M, C, H, all,
-                  threads);
-        p_gate = inputs_packed ? 0 : pitch;
+        Product<T> product{.inputs = C, .units = H, .x = x.data(), .w = w.data(), .out = by_steps,
+                           .packed = room_for<T>(C, H, 3)};
+        f.product(product, 0, M, true, all, threads);
+        p_gate = product.is_packed ? 0 : pitch;
+        std::free(product.packed);
       }
-      std::free(weights);
-      const Forward<T> forward{
-          {N, H, weight.data(), bias_ih.data(), bias_hh.data(), theta.data(), nullptr,
-           kept.empty() ? nullptr : kept.data(), zoneout, height, width},
-          steps, by_steps, p_gate, y0.data(), r.y.data(), r.h.data(), tape.data(), near.data(),
-          nearby.data(), q.data(), room, &is_packed, scratch.data()};
+      const Layer<T> layer{.count = N, .units = H, .weight = weight.data(), .theta = theta.data(),
+                           .kept = kept.empty() ? nullptr : kept.data(), .zoneout = zoneout,
+                           .width = width};
+      Forward<T> forward{layer};
+      forward.bias_ih = bias_ih.data();
+      forward.bias_hh = bias_hh.data();
+      forward.y0 = y0.data();
+      forward.y = r.y.data();
+      forward.h = r.h.data();
+      forward.tape = tape.data();
+      forward.near = near.data();
+      forward.nearby = nearby.data();
+      forward.q = q.data();
+      forward.packed = packed ? room_for<T>(H, H, 3) : nullptr;
+      forward.scratch = scratch.data();
+      forward.end = steps;
+      forward.p = by_steps;
+      forward.p_gate = p_gate;
       int64_t macs = 0, needed = 0;
+      const auto run = [&](int64_t step, bool given) {
+        const Progress to = f.forward(forward, step, given, limit, threads);
+        macs += to.macs;
+        return to.next;
+      };
       for (int64_t t = 0, stopped = 0; t < steps; ++t) {
         const T* y = t ? &r.y[(t - 1) * N * H] : y0.data();
         int64_t events = 0;
-        if (t == 0) stopped = f.forward(forward, 0, false, limit, threads, &macs);
+        if (t == 0) stopped = run(0, false);
         for (int64_t i = 0; i < N * H; ++i) events += y[i] != 0;
-        expect((t == stopped) == (events > limit), target.name,
+        expect((t == stopped) == (events > limit), extension.name,
                "forward stops at the first step with more events than the limit");
         if (t < stopped) {
           needed += 3 * H * events;
@@ -200,10 +217,10 @@ template <class T> void test_layer(const Target& target, int64_t steps, int64_t 
             for (int64_t k = 0; k < H; ++k) sum += double(y[n * H + k]) * weight[k * 3 * H + j];
             q[n * 3 * H + j] = T(sum);
           }
-        stopped = f.forward(forward, t, true, limit, threads, &macs);
+        stopped = run(t, true);
       }
-      expect(macs == needed, target.name, "forward multiplies for events only");
-      std::free(room);
+      expect(macs == needed, extension.name, "forward multiplies for events only");
+      std::free(forward.packed);
       std::free(by_steps);
 
       // Every step again, from the state and events that it started from.
@@ -234,26 +251,35 @@ template <class T> void test_layer(const Target& target, int64_t steps, int64_t 
             found_c[at] = tape[(t * N + n) * 5 * H + 4 * H + u];
             y_expected[at] = found_c[at] > theta[u] ? found_c[at] : 0;
           }
-      expect(close(std::vector<T>(found_c.begin(), found_c.end()), c_expected), target.name,
+      expect(close(std::vector<T>(found_c.begin(), found_c.end()), c_expected), extension.name,
              "states");
-      expect(close(r.y, y_expected), target.name, "events");
+      expect(close(r.y, y_expected), extension.name, "events");
 
-      const Backward<T> backward{
-          {N, H, weight.data(), nullptr, nullptr, theta.data(), h0.data(),
-           kept.empty() ? nullptr : kept.data(), zoneout, height, width},
-          tape.data(), near.data(), nearby.data(), dy.data(), r.dh.data(), ybar.data(), 0,
-          r.dp.data(), r.dq_n.data(), r.dtheta.data(), r.dbias_ih.data(), r.dbias_hh.data()};
-      macs = needed = 0;
-      expect(f.backward(backward, steps - 1, true, N * H, threads, &macs) == -1, target.name,
-             "backward runs to the start");
+      Backward<T> backward{layer};
+      backward.height = height;
+      backward.h0 = h0.data();
+      backward.tape = tape.data();
+      backward.near = near.data();
+      backward.nearby = nearby.data();
+      backward.dy = dy.data();
+      backward.dh = r.dh.data();
+      backward.ybar = ybar.data();
+      backward.dp = r.dp.data();
+      backward.dq_n = r.dq_n.data();
+      backward.dtheta = r.dtheta.data();
+      backward.dbias_ih = r.dbias_ih.data();
+      backward.dbias_hh = r.dbias_hh.data();
+      const Progress to = f.backward(backward, steps - 1, true, N * H, threads);
+      expect(to.next == -1, extension.name, "backward runs to the start");
+      needed = 0;
       for (int64_t t = 0; t + 1 < steps; ++t) needed += 3 * H * nearby[t];
-      expect(macs == needed, target.name, "backward multiplies for near units only");
+      expect(to.macs == needed, extension.name, "backward multiplies for near units only");
       if (threads == 1 && !packed) first = r;
       expect(same(first.y, r.y) && same(first.h, r.h) && same(first.dp, r.dp) &&
                  same(first.dq_n, r.dq_n) && same(first.dtheta, r.dtheta) &&
                  same(first.dbias_ih, r.dbias_ih) && same(first.dbias_hh, r.dbias_hh) &&
                  same(first.dh, r.dh),
-             target.name, "a layer does not depend on threads or packing");
+             extension.name, "a layer does not depend on threads or packing");
     }
   std::free(p);
 }
@@ -264,14 +290,14 @@ int main() {
   const uint64_t seed = std::random_device()();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   random_bits.seed(seed);
-  for (const Target& target : targets()) {
+  for (const VectorExtension& extension : vector_extensions()) {
     // One of which W x is written past the caches.
-    test_layer<float>(target, 80, 70, integer(63, 64));
+    test_layer<float>(extension, 80, 70, integer(63, 64));
     for (int i = 0; i < 8; ++i) {
-      test_products<float>(target, integer(1, 300), integer(1, 300), integer(1, 90));
-      test_products<double>(target, integer(1, 300), integer(1, 300), integer(1, 90));
-      test_layer<float>(target, integer(1, 6), integer(1, 70), integer(1, 160));
-      test_layer<double>(target, integer(1, 6), integer(1, 70), integer(1, 160));
+      test_products<float>(extension, integer(1, 300), integer(1, 300), integer(1, 90));
+      test_products<double>(extension, integer(1, 300), integer(1, 300), integer(1, 90));
+      test_layer<float>(extension, integer(1, 6), integer(1, 70), integer(1, 160));
+      test_layer<double>(extension, integer(1, 6), integer(1, 70), integer(1, 160));
     }
   }
   std::printf(failures ? "%d failures\n" : "all well\n", failures);

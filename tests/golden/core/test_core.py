@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -9,24 +12,35 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from golden import core
 from golden.cells.event_gru import EGRU
-from golden.core import layer as core
+from golden.core import policy
+from golden.core.operators import layer_forward
 from tests.helpers import reference
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40), st.integers(1, 80))
 activities = st.sampled_from([0.0, 0.1, 0.5, 1.0])
-policies = st.sampled_from(["auto", "dense", "sparse"])
+choices = st.sampled_from(["auto", "dense", "sparse"])
+extensions = core.vector_extensions()
 
 
 @pytest.fixture(autouse=True)
-def settings_restored():
-    threads, rows = torch.get_num_threads(), (core.FORWARD_ROWS, core.BACKWARD_ROWS)
+def threads_restored():
+    threads = torch.get_num_threads()
     yield
-    core.policy = "auto"
-    core.FORWARD_ROWS, core.BACKWARD_ROWS = rows
-    core.use(core.targets()[0])
     torch.set_num_threads(threads)
+
+
+@contextmanager
+def settings_of_core(choice="auto", extension=extensions[0], rows=None):
+    """Products, vector extension, and rows of a forward and a backward chunk (for several)."""
+    with ExitStack() as stack:
+        stack.enter_context(policy.forced(choice))
+        stack.enter_context(core.use_vector_extension(extension))
+        if rows:
+            stack.enter_context(patch.multiple(policy, FORWARD_ROWS=rows[0], BACKWARD_ROWS=rows[1]))
+        yield
 
 
 def twins(seed, inputs, hidden, layers=1, dtype=torch.float64, **options):
@@ -79,25 +93,22 @@ def assert_equal(found, expected, tolerance=1e-10):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seed=seeds, shape=shapes, layers=st.integers(1, 2), activity=activities, policy=policies,
-    target=st.sampled_from(core.targets()), training=st.booleans(), trace=st.booleans(),
-    batch_first=st.booleans(), zoneout=st.sampled_from([0.0, 0.3]),
+    seed=seeds, shape=shapes, layers=st.integers(1, 2), activity=activities, choice=choices,
+    extension=st.sampled_from(extensions), training=st.booleans(),
+    trace=st.booleans(), batch_first=st.booleans(), zoneout=st.sampled_from([0.0, 0.3]),
     drop=st.sampled_from([0.0, 0.4]), width=st.sampled_from([0.05, 0.5, 5.0]),
     threads=st.integers(1, 3), rows=st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )  # fmt: skip
 def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
-    seed, shape, layers, activity, policy, target, training, trace, batch_first, zoneout, drop,
+    seed, shape, layers, activity, choice, extension, training, trace, batch_first, zoneout, drop,
     width, threads, rows,
 ):  # fmt: skip
     steps, count, inputs, hidden = shape
-    core.FORWARD_ROWS, core.BACKWARD_ROWS = rows  # so that there are several chunks of steps
     pair = twins(
         seed, inputs, hidden, layers, trace=trace, batch_first=batch_first, zoneout=zoneout,
         dropout=drop, drop_connect=drop, surrogate_width=width,
     )  # fmt: skip
     torch.set_num_threads(threads)
-    core.policy = policy
-    core.use(target)
     rng = np.random.default_rng(seed)
     x = events(rng, (steps, count, inputs), activity)
     state = [events(rng, (layers, count, hidden), 0.3), events(rng, (layers, count, hidden), 1)]
@@ -105,39 +116,40 @@ def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
         state.append(events(rng, (count, hidden), 1))
     if batch_first:
         x = x.transpose(0, 1)
-    found, expected = (outputs_and_gradients(egru.train(training), x, state, seed) for egru in pair)
+    with settings_of_core(choice, extension, rows):
+        found, expected = (
+            outputs_and_gradients(egru.train(training), x, state, seed) for egru in pair
+        )
     assert_equal(found, expected)
 
 
-@pytest.mark.parametrize("target", core.targets())
+@pytest.mark.parametrize("extension", extensions)
 @pytest.mark.parametrize("activity", [0.02, 0.3])
-def test_core_equals_pytorch_operations_beyond_one_block_group_and_chunk(target, activity):
-    core.policy, core.FORWARD_ROWS, core.BACKWARD_ROWS = "sparse", 210, 140
-    core.use(target)
+def test_core_equals_pytorch_operations_beyond_one_block_group_and_chunk(extension, activity):
     pair = twins(8, 150, 300, surrogate_width=0.3)
     rng = np.random.default_rng(8)
     x = events(rng, (5, 70, 150), activity)
     state = [events(rng, (1, 70, 300), activity), events(rng, (1, 70, 300), 1)]
-    found, expected = (outputs_and_gradients(egru, x, state, 8) for egru in pair)
+    with settings_of_core("sparse", extension, (210, 140)):
+        found, expected = (outputs_and_gradients(egru, x, state, 8) for egru in pair)
     assert_equal(found, expected)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    seed=seeds, shape=shapes, activity=activities, policy=policies,
-    target=st.sampled_from(core.targets()),
+    seed=seeds, shape=shapes, activity=activities, choice=choices,
+    extension=st.sampled_from(extensions),
 )  # fmt: skip
 def test_single_precision_is_near_the_float64_reference_off_the_thresholds(
-    seed, shape, activity, policy, target
+    seed, shape, activity, choice, extension
 ):
     steps, count, inputs, hidden = shape
     egru = twins(seed, inputs, hidden, dtype=torch.float32)[0]
-    core.policy = policy
-    core.use(target)
     rng = np.random.default_rng(seed)
     x = events(rng, (steps, count, inputs), activity).float()
     state = [torch.zeros(1, count, hidden)] * 2
-    found = outputs_and_gradients(egru, x, state, seed)
+    with settings_of_core(choice, extension):
+        found = outputs_and_gradients(egru, x, state, seed)
     parameters = [p.detach().double().numpy() for p in egru.layer_parameters(0)]
     par = reference.Parameters(*parameters)
     zero = np.zeros((count, hidden))
@@ -155,10 +167,8 @@ def test_single_precision_is_near_the_float64_reference_off_the_thresholds(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("target", core.targets())
-def test_results_are_the_same_bit_for_bit_in_every_run_and_for_any_threads(dtype, target):
-    core.policy = "sparse"
-    core.use(target)
+@pytest.mark.parametrize("extension", extensions)
+def test_results_are_the_same_bit_for_bit_in_every_run_and_for_any_threads(dtype, extension):
     egru = twins(4, 150, 300, 2, dtype=dtype)[0]
     rng = np.random.default_rng(4)
     x = events(rng, (12, 20, 150), 0.2).to(dtype)
@@ -166,7 +176,8 @@ def test_results_are_the_same_bit_for_bit_in_every_run_and_for_any_threads(dtype
     runs = []
     for threads in (1, 2, 2, 3):
         torch.set_num_threads(threads)
-        runs.append(outputs_and_gradients(egru, x, state, 4))
+        with settings_of_core("sparse", extension):
+            runs.append(outputs_and_gradients(egru, x, state, 4))
     # The gradients of x and of the first events come from dense products, as all are wanted.
     for run in runs[1:]:
         for name in run.keys() - {"leaf 0", "leaf 1"}:
@@ -174,16 +185,15 @@ def test_results_are_the_same_bit_for_bit_in_every_run_and_for_any_threads(dtype
 
 
 def test_multiply_accumulates_done_are_those_that_the_exact_rules_need():
-    core.policy = "sparse"
     egru = twins(5, 30, 50, 2, surrogate_width=0.2)[0]
     x = events(np.random.default_rng(5), (15, 8, 30), 0.2)
-    core.macs.clear()
     x.requires_grad_()
-    y, last = egru(x)
-    torch.autograd.backward([y, *last], [torch.randn_like(t) for t in (y, *last)])
+    with policy.forced("sparse"), core.count_macs() as macs:
+        y, last = egru(x)
+        torch.autograd.backward([y, *last], [torch.randn_like(t) for t in (y, *last)])
 
     # The same from the reference: zeros at the start, so no events before the first step.
-    needed, columns, zero = core.Counter(), 3 * 50, np.zeros((8, 50))
+    needed, columns, zero = dict.fromkeys(macs, 0), 3 * 50, np.zeros((8, 50))
     values, below = x.detach().numpy(), None
     for layer in range(2):
         par = reference.Parameters(*(p.detach().numpy() for p in egru.layer_parameters(layer)))
@@ -198,7 +208,36 @@ def test_multiply_accumulates_done_are_those_that_the_exact_rules_need():
         # The user's inputs want all of their gradient, a layer what can matter to it.
         needed["dx"] += columns * (values.size if below is None else np.count_nonzero(below))
         values, below = y, near
-    assert {n: c for n, c in core.macs.items() if c} == dict(needed)
+    assert macs == needed
+
+
+def test_counts_and_forced_products_hold_for_the_block_and_its_thread_only():
+    egru = twins(14, 30, 50)[0]
+    x = events(np.random.default_rng(14), (15, 8, 30), 0.1)
+
+    def macs_of_forward_and_backward():
+        with core.count_macs() as macs:
+            egru(x)[0].sum().backward()
+        return macs
+
+    sparse = macs_of_forward_and_backward()
+    with policy.forced("dense"), core.count_macs() as outer:
+        dense = macs_of_forward_and_backward()
+        with ThreadPoolExecutor(1) as pool:
+            elsewhere = pool.submit(macs_of_forward_and_backward).result()
+    assert elsewhere == macs_of_forward_and_backward() == sparse
+    assert dense == {
+        "W x": 15 * 8 * 30 * 150, "R y": 15 * 8 * 50 * 150, "Rt dq": 14 * 8 * 50 * 150,
+        "dW": 15 * 8 * 30 * 150, "dR": 15 * 8 * 50 * 150, "dx": 0,
+    }  # fmt: skip
+    assert all(sparse[product] < dense[product] for product in ("W x", "R y", "dW", "dR"))
+    assert not any(outer.values())
+
+
+def test_an_unknown_vector_extension_is_rejected_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"must be one of .*'baseline'.*, not 'mmx'"):
+        with core.use_vector_extension("mmx"):
+            pass
 
 
 def test_operator_passes_opcheck():
@@ -218,12 +257,11 @@ def test_operator_passes_opcheck():
             leaf(3, 2, 5), weight(5), weight(8), leaf(24), leaf(24), theta, leaf(2, 8), leaf(2, 8),
             *masks, 0.0, 0.7, 0.5, True,
         )  # fmt: skip
-        torch.library.opcheck(core.operator, arguments)
+        torch.library.opcheck(layer_forward, arguments)
 
 
-@pytest.mark.parametrize("policy", ["dense", "sparse"])
-def test_gradients_are_true_derivatives_where_no_event_comes_or_goes(policy):
-    core.policy = policy
+@pytest.mark.parametrize("choice", ["dense", "sparse"])
+def test_gradients_are_true_derivatives_where_no_event_comes_or_goes(choice):
     egru = twins(3, 2, 5, 2, surrogate_height=0.0)[0]
     torch.manual_seed(3)
     x = torch.randn(4, 3, 2, dtype=torch.float64, requires_grad=True)
@@ -233,7 +271,8 @@ def test_gradients_are_true_derivatives_where_no_event_comes_or_goes(policy):
         out, last = egru(x, (y, h))
         return out, *last
 
-    assert torch.autograd.gradcheck(run, (x, *state, *egru.parameters()))
+    with policy.forced(choice):
+        assert torch.autograd.gradcheck(run, (x, *state, *egru.parameters()))
     assert 0 < (egru(x)[0] != 0).double().mean() < 1
 
 
@@ -385,6 +424,7 @@ x = torch.rand(4, 6, 5, dtype=torch.float64)
 parallel = nn.parallel.DistributedDataParallel(egru)
 parallel(x[rank::2])[0].square().mean().backward()
 torch.save({n: p.grad for n, p in egru.named_parameters()}, sys.argv[4])
+distributed.destroy_process_group()  # or its threads may outlive the process and abort it
 """
 
 

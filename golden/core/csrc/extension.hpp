@@ -5,8 +5,8 @@
 
 #include "layer.hpp"
 
-#define EGRU_DECLARE(target)                      \
-  namespace egru::target {                        \
+#define EGRU_DECLARE(extension)                   \
+  namespace egru::extension {                     \
   extern const Functions<float> functions_float;  \
   extern const Functions<double> functions_double; \
   }
@@ -19,21 +19,21 @@ EGRU_DECLARE(baseline)
 
 namespace egru {
 
-struct Target {
+struct VectorExtension {
   std::string name;
-  const Functions<float>* single;
-  const Functions<double>* twice;
+  const Functions<float>* float32;
+  const Functions<double>* float64;
 
   template <class T> const Functions<T>& functions() const {
     if constexpr (sizeof(T) == 4)
-      return *single;
+      return *float32;
     else
-      return *twice;
+      return *float64;
   }
 };
 
-inline std::vector<Target> targets() {
-  std::vector<Target> found;
+inline std::vector<VectorExtension> vector_extensions() {
+  std::vector<VectorExtension> found;
 #ifdef EGRU_X86
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
     found.push_back({"avx512", &avx512::functions_float, &avx512::functions_double});

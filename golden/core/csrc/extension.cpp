@@ -1,9 +1,10 @@
-// Everything once more for one vector extension: compiled with EGRU_TARGET naming it, and with the
-// compiler's flags for it. Nothing here may call the standard library's templates: the linker
-// would keep one copy for all targets, perhaps one that the machine cannot run.
+// All computation for one vector extension: compiled once for each, with EGRU_EXTENSION as its name
+// and with the compiler flags that enable it. Nothing here may instantiate a template of the
+// standard library: the linker would keep one copy for all extensions, which might use instructions
+// that the machine does not have.
 #include "products.hpp"
 
-namespace egru::EGRU_TARGET {
+namespace egru::EGRU_EXTENSION {
 
 // Reads `size` elements `times` over, as fast as it can: to measure what caches deliver.
 template <class T> T read(const T* from, int64_t size, int64_t times) {
@@ -25,4 +26,4 @@ extern const Functions<double> functions_double;
 const Functions<float> functions_float = table<float>;
 const Functions<double> functions_double = table<double>;
 
-}  // namespace egru::EGRU_TARGET
+}  // namespace egru::EGRU_EXTENSION
