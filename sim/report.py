@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from egru_hw.contract.config import GATES
+from egru_hw.contract.config import GATE_COUNT
 from egru_hw.contract.protocol import Counter
 from sim.simulation import Simulation
 
@@ -52,7 +52,7 @@ def dense_macs(simulation: Simulation) -> int:
     sizes = [events.shape[-1] for events in simulation.golden.events]
     sources = [simulation.input_size, *sizes]
     return sum(
-        GATES * units * (below + units) for below, units in zip(sources, sizes, strict=False)
+        GATE_COUNT * units * (below + units) for below, units in zip(sources, sizes, strict=False)
     )
 
 

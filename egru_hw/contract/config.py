@@ -5,10 +5,10 @@ import zlib
 from dataclasses import asdict, dataclass
 from math import ceil
 
-from golden.integer import numerics
+from golden.integer import GATES
 
+GATE_COUNT = len(GATES)
 INDEX_BITS = 12  # of a packet: the most inputs, units and outputs that can be addressed
-GATES = 3
 
 
 def _power_of_two(value: int) -> bool:
@@ -53,7 +53,7 @@ class Config:
         for name, value in asdict(self).items():
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        if self.lanes % GATES or not _power_of_two(self.lanes // GATES):
+        if self.lanes % GATE_COUNT or not _power_of_two(self.lanes // GATE_COUNT):
             raise ValueError(f"lanes must be three times a power of two, not {self.lanes!r}")
         if not _power_of_two(self.units_per_cycle) or self.units_per_cycle > self.columns:
             raise ValueError(
@@ -76,7 +76,7 @@ class Config:
     @property
     def columns(self) -> int:
         """Units whose three gates one row of weights serves."""
-        return self.lanes // GATES
+        return self.lanes // GATE_COUNT
 
     @property
     def max_pitch(self) -> int:
@@ -100,11 +100,6 @@ class Config:
     @property
     def row_bits(self) -> int:
         return self.lanes * self.weight_bits
-
-    @property
-    def parameter_bits(self) -> int:
-        """Four biases and a threshold."""
-        return 4 * numerics.BIAS.width + numerics.THRESHOLD.width
 
     def pitch(self, units: int) -> int:
         """Rows of weights per event into a layer of ``units``."""

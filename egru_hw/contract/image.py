@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egru_hw.contract.config import GATES, Config
-from egru_hw.contract.protocol import Target, register_addresses
-from golden.integer import IntegerEGRU, IntegerLayer, numerics
+from egru_hw.contract.config import GATE_COUNT, Config
+from egru_hw.contract.protocol import PARAMETERS, Target, register_addresses
+from golden.integer import SUMS, IntegerEGRU, IntegerLayer, numerics
 
 LOADABLE = (Target.REGISTERS, Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
 
@@ -80,7 +80,7 @@ def build_image(model: IntegerEGRU, config: Config, report_events: bool = False)
         {
             Target.REGISTERS: register_words,
             Target.WEIGHTS: _pack(np.vstack(weights), config.weight_bits),
-            Target.PARAMETERS: _join(np.vstack(parameters), config.parameter_bits),
+            Target.PARAMETERS: _join(np.vstack(parameters), PARAMETERS.size),
             Target.READOUT: readout_words,
         }
     )
@@ -109,9 +109,9 @@ def _check_fit(model: IntegerEGRU, config: Config) -> None:
 
 def _weight_rows(matrix: np.ndarray, config: Config) -> np.ndarray:
     """(3H, sources) to rows of lanes: per source ``pitch`` rows, lane 3 * column + gate."""
-    units, sources = matrix.shape[0] // GATES, matrix.shape[1]
-    padded = np.zeros((sources, config.pitch(units) * config.columns, GATES), np.int64)
-    padded[:, :units] = matrix.reshape(GATES, units, sources).transpose(2, 1, 0)
+    units, sources = matrix.shape[0] // GATE_COUNT, matrix.shape[1]
+    padded = np.zeros((sources, config.pitch(units) * config.columns, GATE_COUNT), np.int64)
+    padded[:, :units] = matrix.reshape(GATE_COUNT, units, sources).transpose(2, 1, 0)
     return padded.reshape(-1, config.lanes)
 
 
@@ -119,14 +119,17 @@ def _parameter_words(layer: IntegerLayer, config: Config) -> np.ndarray:
     """A row of ``units_per_cycle`` packed parameters for each group."""
     units = layer.hidden_size
     padded = config.layer_groups(units) * config.units_per_cycle
-    bias = np.zeros((4, padded), np.int64)
+    bias = np.zeros((len(SUMS), padded), np.int64)
     bias[:, :units] = layer.bias
     # Units that only fill up the last group have a threshold that no state reaches.
     threshold = np.full(padded, numerics.THRESHOLD_ONE, np.int64)
     threshold[:units] = layer.threshold
-    words = _pack(bias.T, numerics.BIAS.width)
-    for unit in range(padded):
-        words[unit] |= int(threshold[unit]) << (4 * numerics.BIAS.width)
+    words = [
+        PARAMETERS.const(
+            {"bias": dict(zip(SUMS, biases, strict=True)), "threshold": limit}
+        ).as_bits()
+        for *biases, limit in np.vstack([bias, threshold]).T.tolist()
+    ]
     return np.array(words, dtype=object).reshape(-1, config.units_per_cycle)
 
 

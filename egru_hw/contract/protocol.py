@@ -6,10 +6,11 @@ The hardware and the host both derive from this file.
 from enum import IntEnum, unique
 
 import numpy as np
+from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from egru_hw.contract.config import INDEX_BITS, Config, bits_for
-from golden.integer import numerics
+from golden.integer import SUMS, numerics
 
 CODE_BITS = 4
 VALUE_BITS = 32
@@ -40,57 +41,140 @@ def unpack(packets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return fields["code"], fields["index"], fields["value"].astype(np.int32).astype(np.int64)
 
 
+class _Described(IntEnum):
+    """An enum whose members carry the sentence that docs/interface.md prints."""
+
+    description: str
+
+    def __new__(cls, value: int, description: str):
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
+
+
 @unique
-class Command(IntEnum):
+class Command(_Described):
     """To the accelerator. Commands act in order."""
 
-    NOP = 0
-    SELECT = 1  # index: a Target, value: word address. What WRITE and READ refer to.
-    WRITE = 2  # value: the next 32 bits, least significant first; a full word is stored
-    READ = 3  # value: how many words; each comes back as a DATA reply
-    RESET = 4  # a new sequence: zero states, no events, cleared read-out
-    EVENT = 5  # index: input, value: its quantised value. At most one per input and step.
-    STEP = 6  # all events of this step were sent
-    READOUT = 7  # send the read-out's accumulators, then clear them
+    NOP = 0, "Does nothing."
+    SELECT = (
+        1,
+        (
+            "Sets what WRITE and READ refer to. index: a target; value: the address of a word in "
+            "it. Discards the chunks of an incomplete word. Waits until no step is in progress."
+        ),
+    )
+    WRITE = (
+        2,
+        (
+            "value: the next 32 bits of the selected word, least significant chunk first. With "
+            "the last chunk the word is stored and the address increases by one. Waits until no "
+            "step is in progress."
+        ),
+    )
+    READ = (
+        3,
+        (
+            "value: how many words are read, from the selected address on. Each is answered by one "
+            "DATA reply, and the address increases by one. Waits until no step is in progress."
+        ),
+    )
+    RESET = (
+        4,
+        (
+            "Begins a new sequence: states are zero, there are no events of an earlier step, and "
+            "the read-out's accumulators are cleared. Not answered."
+        ),
+    )
+    EVENT = (
+        5,
+        (
+            "An input of the step that is being assembled. index: the input; value: its quantised "
+            "value, signed, in the input format. Zeros need not be sent. At most one per input and "
+            "step. Not answered."
+        ),
+    )
+    STEP = (
+        6,
+        (
+            "All events of the step have been sent: computes the step. Answered by EVENT replies, "
+            "if report_events is set, and then one STEP reply."
+        ),
+    )
+    READOUT = (
+        7,
+        (
+            "Sends the read-out's accumulators as `outputs` OUTPUT replies, then clears them. They "
+            "hold the sums over all steps since the last RESET or READOUT."
+        ),
+    )
 
 
 @unique
-class Reply(IntEnum):
+class Reply(_Described):
     """From the accelerator. Replies of one code come in order; STEP follows its EVENTs."""
 
-    EVENT = 1  # index: unit, counted over all layers, value: event value
-    STEP = 2  # a step is complete
-    OUTPUT = 3  # index: output, value: accumulator
-    DATA = 4  # index: low bits of the address, value: the word
+    EVENT = (
+        1,
+        (
+            "A unit emitted an event. index: the unit, counted over all layers, where each layer "
+            "begins at a multiple of units_per_cycle; value: the event's value, 1 to 255."
+        ),
+    )
+    STEP = 2, "A step is complete; all its EVENT replies have been sent. index and value are 0."
+    OUTPUT = 3, "index: the output; value: its accumulator, signed. In the order of the outputs."
+    DATA = 4, "index: the low bits of the word's address; value: the word."
 
 
 @unique
-class Target(IntEnum):
+class Target(_Described):
     """Memories behind SELECT. Words wider than 32 bits are written in several WRITEs."""
 
-    REGISTERS = 0  # write only
-    WEIGHTS = 1  # write only; a row of lanes
-    PARAMETERS = 2  # write only; biases r, z, p, q and threshold of units_per_cycle units
-    READOUT = 3  # write only; a row of read-out lanes
-    STATE = 4  # read only; a unit's state h
-    COUNTERS = 5  # read; any write clears them all
-    IDENTITY = 6  # read only; Config.fingerprint
+    REGISTERS = 0, "Write only. The model's registers."
+    WEIGHTS = 1, "Write only. Rows of weights of all layers."
+    PARAMETERS = 2, "Write only. Biases and thresholds, units_per_cycle units in a word."
+    READOUT = (
+        3,
+        "Write only. Rows of weights of the read-out; the last unit's is followed by the bias.",
+    )
+    STATE = 4, "Read only. The state h of each unit after the last step, signed."
+    COUNTERS = 5, "The counters. Any complete WRITE clears all of them."
+    IDENTITY = 6, "Read only. One word, the CRC-32 of the configuration's JSON text."
 
 
 @unique
-class Counter(IntEnum):
+class Counter(_Described):
     """Addresses in ``Target.COUNTERS``; each 32 bits, wrapping."""
 
-    CYCLES = 0  # while a step is in progress
-    STEPS = 1
-    INPUT_EVENTS = 2  # of every layer
-    RECURRENT_EVENTS = 3
-    ROWS = 4  # cycles in which the lanes multiplied
-    MACS = 5  # multiply-accumulates on real units, padding left out
-    STALL_INPUT = 6  # lanes without work: the host sent nothing
-    STALL_UPDATE = 7  # ...: events or accumulators were still to come from the unit update
-    STALL_WEIGHTS = 8  # ...: the weight store had not answered
-    STALL_OUTPUT = 9  # the unit update waited for the read-out or the reply stream
+    CYCLES = 0, "Clock cycles while a step is in progress."
+    STEPS = 1, "Steps completed."
+    INPUT_EVENTS = 2, "Events that layers received from below: inputs, and events of lower layers."
+    RECURRENT_EVENTS = 3, "Events that layers received from their own step before."
+    ROWS = 4, "Cycles in which the lanes multiplied."
+    MACS = 5, "Multiply-accumulates for existing units; lanes without a unit are not counted."
+    STALL_INPUT = 6, "Cycles without a multiplication: the host had not sent the next command."
+    STALL_UPDATE = 7, "Cycles without a multiplication: the unit update was not finished."
+    STALL_WEIGHTS = 8, "Cycles without a multiplication: the weight store had not answered."
+    STALL_OUTPUT = 9, "Cycles without a multiplication: a reply or the read-out was not accepted."
+
+
+REGISTERS = {
+    "last_layer": "Number of layers - 1.",
+    "outputs": "Outputs of the read-out, K; 0 without one.",
+    "readout_pitch": "Words of READOUT per unit, ceil(K / readout_lanes), at least 1.",
+    "bias_operand": "What multiplies the read-out's bias in every step.",
+    "report_events": "1: STEP is answered by the step's EVENT replies; 0: by STEP alone.",
+    "units": "Units of the layer, H.",
+    "pitch": "Words of WEIGHTS per event, ceil(3 H / lanes).",
+    "last_group": "Groups of the layer - 1, ceil(H / units_per_cycle) - 1.",
+    "first_group": "Groups of all layers below.",
+    "input_base": "Address in WEIGHTS of the first word of the input weights.",
+    "recurrent_base": "Address in WEIGHTS of the first word of the recurrent weights.",
+    "input_alignment": "Left shift of an input value before it is multiplied.",
+    "recurrent_alignment": "Left shift of the value of the layer's own events.",
+}
+"""What each register means, for docs/interface.md."""
 
 
 def global_registers(config: Config) -> dict[str, int]:
@@ -134,12 +218,23 @@ def register_addresses(config: Config) -> dict[str | tuple[int, str], int]:
     return {name: address for address, name in enumerate(names)}
 
 
+PARAMETERS = data.StructLayout(
+    {
+        "bias": data.StructLayout(
+            {name: Shape(numerics.BIAS.width, numerics.BIAS.signed) for name in SUMS}
+        ),
+        "threshold": Shape(numerics.THRESHOLD.width, numerics.THRESHOLD.signed),
+    }
+)
+"""What a unit has of its own, as it lies in ``Target.PARAMETERS``."""
+
+
 def word_bits(config: Config, target: Target) -> int:
     """Width of a word of ``target``."""
     return {
         Target.REGISTERS: VALUE_BITS,
         Target.WEIGHTS: config.row_bits,
-        Target.PARAMETERS: config.units_per_cycle * config.parameter_bits,
+        Target.PARAMETERS: config.units_per_cycle * PARAMETERS.size,
         Target.READOUT: config.readout_lanes * config.weight_bits,
         Target.STATE: numerics.STATE.width,
         Target.COUNTERS: VALUE_BITS,

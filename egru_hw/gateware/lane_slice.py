@@ -1,14 +1,17 @@
 """A slice of the lanes: a few columns of units, with their accumulators."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from egru_hw.contract.config import GATES, Config, bits_for
+from egru_hw.contract.config import GATE_COUNT, Config, bits_for
 from egru_hw.gateware.shapes import register, shape
 from egru_hw.gateware.tokens import Source
 from egru_hw.gateware.unit import SUMS_LAYOUT
-from golden.integer import SUMS, numerics
+from golden.integer import GATES, SUM_TABLE, SUMS, numerics
 
 
 def slice_columns(config: Config) -> int:
@@ -63,7 +66,7 @@ class LaneSlice(wiring.Component):
     def __init__(self, config: Config, number: int):
         self.config, self.number = config, number
         self.columns = slice_columns(config)
-        self.row_layout = data.ArrayLayout(signed(config.weight_bits), self.columns * GATES)
+        self.row_layout = data.ArrayLayout(signed(config.weight_bits), self.columns * GATE_COUNT)
         super().__init__(
             {
                 "operation": In(operation_layout(config)),
@@ -80,9 +83,9 @@ class LaneSlice(wiring.Component):
         operation = operation_layout(self.config)
         first, second = register(operation, "first"), register(operation, "second")
         row = register(self.row_layout)
-        products = register(data.ArrayLayout(accumulator, columns * GATES))
+        products = register(data.ArrayLayout(accumulator, columns * GATE_COUNT))
         m.d.sync += [first.eq(self.operation), second.eq(first), row.eq(self.row)]
-        for lane in range(columns * GATES):
+        for lane in range(columns * GATE_COUNT):
             m.d.sync += products[lane].eq(row[lane] * first.operand)
 
         read = register(read_layout(self.config))
@@ -91,17 +94,13 @@ class LaneSlice(wiring.Component):
         inner_bits = (groups - 1).bit_length()
         inner = read.slot[:inner_bits] if inner_bits else 0
         selected = (read.slot >> inner_bits) == self.number
-        touched = {
-            "r": read.any_input | read.any_recurrent,
-            "z": read.any_input | read.any_recurrent,
-            "p": read.any_input,
-            "q": read.any_recurrent,
-        }
         found = register(data.ArrayLayout(SUMS_LAYOUT, per_cycle))
         m.d.comb += self.sums.eq(found)
         word = data.ArrayLayout(accumulator, columns)
         for name in SUMS:
-            gate = min(SUMS.index(name), GATES - 1)
+            gate, sources = GATES.index(SUM_TABLE[name].gate), SUM_TABLE[name].sources
+            shared = len(sources) > 1
+            touched = reduce(or_, (read[f"any_{source}"] for source in sources))
             m.submodules[name] = sums = memory.Memory(
                 shape=word, depth=2 << len(self.read.word), init=[]
             )
@@ -109,11 +108,8 @@ class LaneSlice(wiring.Component):
             # are look-up tables, which can be read in the same cycle.
             old, new = sums.read_port(domain="comb"), sums.write_port()
             out = sums.read_port(domain="comb")
-            overwrite = second.first_of_job if name in "rz" else second.first_of_source
-            for_source = {
-                "p": second.source == Source.INPUT,
-                "q": second.source == Source.RECURRENT,
-            }.get(name, 1)
+            overwrite = second.first_of_job if shared else second.first_of_source
+            for_source = 1 if shared else second.source == getattr(Source, sources[0].upper())
             m.d.comb += [
                 old.addr.eq(Cat(second.word, second.bank)),
                 new.addr.eq(old.addr),
@@ -121,11 +117,11 @@ class LaneSlice(wiring.Component):
                 out.addr.eq(Cat(read.word, read.bank)),
             ]
             for column in range(columns):
-                product = products[column * GATES + gate]
+                product = products[column * GATE_COUNT + gate]
                 m.d.comb += new.data[column].eq(Mux(overwrite, 0, old.data[column]) + product)
             group = out.data.as_value().word_select(inner, per_cycle * accumulator.width)
             for unit in range(per_cycle):
                 m.d.sync += found[unit][name].eq(
-                    Mux(selected & touched[name], group.word_select(unit, accumulator.width), 0)
+                    Mux(selected & touched, group.word_select(unit, accumulator.width), 0)
                 )
         return m

@@ -4,19 +4,12 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from egru_hw.contract.protocol import PARAMETERS
 from egru_hw.gateware.shapes import delay, register, saturate, shape
 from golden.integer import SUMS, numerics
 from golden.integer.numerics import Format, round_shift
 
 SUMS_LAYOUT = data.StructLayout({name: shape(numerics.ACCUMULATOR) for name in SUMS})
-
-PARAMETERS_LAYOUT = data.StructLayout(
-    {
-        "bias": data.StructLayout({name: shape(numerics.BIAS) for name in SUMS}),
-        "threshold": shape(numerics.THRESHOLD),
-    }
-)
-"""What a unit has of its own, as it lies in ``Target.PARAMETERS``."""
 
 TABLE_INDEX = Format(numerics.TABLE_INDEX_BITS + 1, 0, symmetric=True)
 
@@ -37,7 +30,7 @@ class Unit(wiring.Component):
     STATE_DELAY = 2 + 2 * TANH_LATENCY
 
     sums: In(SUMS_LAYOUT)
-    parameters: In(PARAMETERS_LAYOUT)
+    parameters: In(PARAMETERS)
     state: In(shape(numerics.STATE))
     fired: Out(1)
     value: Out(numerics.EVENT.width)

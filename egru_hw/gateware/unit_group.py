@@ -5,12 +5,12 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
-from egru_hw.contract.protocol import Target, word_bits
+from egru_hw.contract.protocol import PARAMETERS, Target, word_bits
 from egru_hw.gateware.lane_slice import read_layout
 from egru_hw.gateware.mac_lanes import MacLanes
 from egru_hw.gateware.shapes import delay, register, shape
 from egru_hw.gateware.tokens import job_layout
-from egru_hw.gateware.unit import PARAMETERS_LAYOUT, SUMS_LAYOUT, Unit
+from egru_hw.gateware.unit import SUMS_LAYOUT, Unit
 from egru_hw.gateware.weight_store import write_signature
 from golden.integer import numerics
 
@@ -125,7 +125,7 @@ class UnitGroup(wiring.Component):
             m.submodules[f"unit_{lane}"] = unit = Unit()
             m.d.comb += [
                 unit.sums.eq(self.sums[lane]),
-                unit.parameters.eq(parameter.word_select(lane, PARAMETERS_LAYOUT.size)),
+                unit.parameters.eq(parameter.word_select(lane, PARAMETERS.size)),
                 unit.state.eq(Mux(self.job.first, 0, state_read.data[lane])),
                 state_write.data[lane].eq(unit.new_state),
                 outputs.fired[lane].eq(unit.fired),

@@ -82,9 +82,10 @@ def digest(text: str) -> str:
 def write(out: Path, presets: tuple[str, ...] = PUBLISHED) -> list[Path]:
     """Write the Verilog of each preset to ``out``, and, if these are all published ones, their
     digests; returns the paths."""
+    configs = {name: preset(name) for name in presets}
     out.mkdir(parents=True, exist_ok=True)
     paths, digests = [], {}
-    for name, config in {name: preset(name) for name in presets}.items():
+    for name, config in configs.items():
         text = emit(config)
         digests[name] = digest(text)
         paths.append(out / file_name(name))

@@ -1,13 +1,14 @@
 """The specification: the EGRU in integers, which hardware equals bit for bit. Needs only NumPy."""
 
 from golden.integer.arithmetic import Units, layer_steps, step
-from golden.integer.layer import GATES, SUMS, IntegerLayer
+from golden.integer.layer import GATES, SUM_TABLE, SUMS, IntegerLayer
 from golden.integer.model import IntegerEGRU, IntegerResult, IntegerState
 from golden.integer.readout import IntegerReadout
 
 __all__ = [
     "GATES",
     "SUMS",
+    "SUM_TABLE",
     "IntegerEGRU",
     "IntegerLayer",
     "IntegerReadout",

@@ -1,6 +1,7 @@
 """A layer's integers: weights, biases, thresholds and alignments."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,23 @@ from golden.integer.numerics import (
 )
 
 GATES = ("r", "z", "n")  # blocks of H rows in a weight matrix, as in torch.nn.GRU
-SUMS = ("r", "z", "p", "q")  # a unit's accumulators, and the rows of a layer's biases
+
+
+class Sum(NamedTuple):
+    """An accumulator of a unit: the gate whose weights it sums, and the events it sums over."""
+
+    gate: str
+    sources: tuple[str, ...]
+
+
+SUM_TABLE = {
+    "r": Sum("r", ("input", "recurrent")),
+    "z": Sum("z", ("input", "recurrent")),
+    "p": Sum("n", ("input",)),
+    "q": Sum("n", ("recurrent",)),
+}
+SUMS = tuple(SUM_TABLE)
+"""A unit's accumulators in their order everywhere, which is that of the rows of its biases."""
 
 
 @dataclass(frozen=True, eq=False)

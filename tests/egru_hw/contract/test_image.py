@@ -7,7 +7,14 @@ import pytest
 
 from egru_hw.contract.config import preset
 from egru_hw.contract.image import build_image
-from egru_hw.contract.protocol import Command, Target, register_addresses, unpack, word_bits
+from egru_hw.contract.protocol import (
+    PARAMETERS,
+    Command,
+    Target,
+    register_addresses,
+    unpack,
+    word_bits,
+)
 from egru_hw.host import driver
 from golden.integer import SUMS
 from tests.helpers.models import random_model
@@ -49,7 +56,7 @@ def test_every_unit_has_its_biases_and_threshold_and_padding_never_fires(config)
     model = random_model(rng, 3, (7, 5))
     image = build_image(model, config)
     addresses = register_addresses(config)
-    bits = config.parameter_bits
+    bits = PARAMETERS.size
     for number, layer in enumerate(model.layers):
         first = image.words[Target.REGISTERS][addresses[number, "first_group"]]
         for unit in range(config.layer_groups(layer.hidden_size) * config.units_per_cycle):

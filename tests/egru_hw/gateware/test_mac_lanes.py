@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from egru_hw.contract.config import GATES, preset
+from egru_hw.contract.config import GATE_COUNT, preset
 from egru_hw.gateware.mac_lanes import MacLanes
 from egru_hw.gateware.tokens import Kind, Source
 from golden.integer import SUMS
@@ -44,7 +44,7 @@ def random_job(rng, bank, pitch, operand_limit, inputs):
         operand = rng.integers(-operand_limit, operand_limit)
         for word in range(pitch):
             weights = rng.integers(-127, 128, CONFIG.lanes)
-            product = weights.reshape(CONFIG.columns, GATES) * operand
+            product = weights.reshape(CONFIG.columns, GATE_COUNT) * operand
             sums[word, :, :2] += product[:, :2]
             sums[word, :, 2 if source is Source.INPUT else 3] += product[:, 2]
             firsts = (not seen, source not in seen)
