@@ -434,7 +434,8 @@ def test_places_that_cannot_be_written_rejected(tmp_path):
 def test_the_other_shipped_model_is_the_recorded_one():
     model = load_model(SHIPPED.with_name("digits.safetensors"))
     root = SHIPPED.parents[2]
-    record = json.loads((root / "docs" / "results" / "digits-egru-0.json").read_text())
+    records = json.loads((root / "experiments" / "records" / "digits.json").read_text())
+    record = records["digits-egru-0"]
     scores = [record["scores"][kind] for kind in ("float", "INT8")]
     assert model.config["results"]["accuracy"] == [score["accuracy"] for score in scores]
     assert model.config["training"]["command"] == record["command"]

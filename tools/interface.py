@@ -1,0 +1,297 @@
+"""Writes docs/interface.md: all that a driver has to know, from the sources that define it."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import fields
+from inspect import signature
+from math import ceil
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from egru_hw.contract.config import GATE_COUNT, INDEX_BITS, PRESETS, Config, preset  # noqa: E402
+from egru_hw.contract.protocol import (  # noqa: E402
+    PACKET,
+    PARAMETERS,
+    REGISTERS,
+    VALUE_BITS,
+    Command,
+    Counter,
+    Reply,
+    Target,
+    global_registers,
+    layer_registers,
+    register_addresses,
+    word_bits,
+    word_depth,
+)
+from egru_hw.link import framing  # noqa: E402
+from egru_hw.link.uart import PacketUART  # noqa: E402
+from golden.integer import GATES, SUM_TABLE, SUMS, numerics  # noqa: E402
+
+DEPTH = signature(PacketUART).parameters["depth"].default
+PAGE = ROOT / "docs" / "interface.md"
+
+
+def table(titles: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    lines = [tuple(titles)]
+    lines += [("---",) * len(lines[0])]
+    lines += [tuple(str(cell) for cell in row) for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def codes(kind, title: str) -> str:
+    return table(
+        ("code", title, "meaning"),
+        ((member.value, f"`{member.name}`", member.description) for member in kind),
+    )
+
+
+def packet() -> str:
+    rows = []
+    for name, field in PACKET:
+        rows.append((f"{field.offset + field.width - 1}:{field.offset}", name, field.width))
+    return table(("bits", "field", "width"), rows)
+
+
+def targets(name: str) -> str:
+    config = preset(name)
+    rows = []
+    for target in Target:
+        bits = word_bits(config, target)
+        rows.append(
+            (
+                target.value, f"`{target.name}`", bits, ceil(bits / VALUE_BITS),
+                word_depth(config, target), target.description,
+            )
+        )  # fmt: skip
+    return table(("target", "name", "bits", "chunks", "words", "contents"), rows)
+
+
+def registers(name: str) -> str:
+    config = preset(name)
+    common = global_registers(config)
+    rows = []
+    for key, address in register_addresses(config).items():
+        if isinstance(key, str):
+            rows.append((address, f"`{key}`", common[key], REGISTERS[key]))
+        elif key[0] == 0:
+            step = len(layer_registers(config))
+            rows.append(
+                (
+                    f"{address} + {step} l", f"`layer[l].{key[1]}`",
+                    layer_registers(config)[key[1]], REGISTERS[key[1]],
+                )
+            )  # fmt: skip
+    return table(("address", "register", "bits", "value"), rows)
+
+
+def parameters() -> str:
+    rows, bias = [], PARAMETERS["bias"]
+    for name, field in bias.shape:
+        low = bias.offset + field.offset
+        total = SUM_TABLE[name]
+        rows.append(
+            (f"{low + field.width - 1}:{low}", f"b_{name}", numerics.BIAS,
+             f"bias of sum {name}: gate {total.gate}, {' and '.join(total.sources)} weights")
+        )  # fmt: skip
+    field = PARAMETERS["threshold"]
+    rows.append(
+        (f"{field.offset + field.width - 1}:{field.offset}", "threshold", numerics.THRESHOLD,
+         f"0 ... {numerics.THRESHOLD_ONE}")
+    )  # fmt: skip
+    return table(("bits", "field", "format", "meaning"), rows)
+
+
+def formats() -> str:
+    rows = [
+        ("input value", numerics.Format(numerics.VALUE_BITS, 0), "signed; its fraction bits are the model's"),
+        ("event value", numerics.EVENT, "unsigned, 1 ... 255"),
+        ("weight", numerics.weight_format(8), "symmetric; each matrix has its own fraction bits"),
+        ("bias", numerics.BIAS, "signed"),
+        ("threshold", numerics.THRESHOLD, "unsigned, at most 1"),
+        ("state h", numerics.STATE, "symmetric"),
+        ("sum of an accumulator", numerics.ACCUMULATOR, "signed"),
+        ("sum of the read-out", numerics.READOUT_ACCUMULATOR, "signed"),
+    ]  # fmt: skip
+    return table(
+        ("quantity", "format", "bits", "remark"),
+        ((what, form, form.width, remark) for what, form, remark in rows),
+    )
+
+
+def presets() -> str:
+    names = list(PRESETS)
+    rows = [
+        (f"`{field.name}`", *(getattr(PRESETS[name], field.name) for name in names))
+        for field in fields(Config)
+    ]
+    rows.append(("identity", *(f"{PRESETS[name].fingerprint:#010x}" for name in names)))
+    return table(("", *(f"`{name}`" for name in names)), rows)
+
+
+def page(example: str = "tiny") -> str:
+    config = preset(example)
+    return f"""<!-- Written by `make docs`; changes made here will be lost. -->
+
+# Interface
+
+All that a driver needs to load a model into the accelerator and to run it. Numbers that depend on the
+size of the accelerator are those of the preset `{example}`, whose Verilog is `rtl/egru_{example}.v`.
+
+## Ports
+
+The top module is `egru`. Everything is synchronous to the rising edge of `clk`.
+
+| port | direction | bits | meaning |
+| --- | --- | --- | --- |
+| `clk` | in | 1 | clock |
+| `rst` | in | 1 | synchronous reset, active high; memories keep their contents |
+| `i__payload` | in | {PACKET.size} | a command |
+| `i__valid` | in | 1 | `i__payload` holds a command |
+| `i__ready` | out | 1 | the command is accepted |
+| `o__payload` | out | {PACKET.size} | a reply |
+| `o__valid` | out | 1 | `o__payload` holds a reply |
+| `o__ready` | in | 1 | the reply is accepted |
+| `busy` | out | 1 | a step is in progress |
+
+A packet is transferred at a clock edge where both `valid` and `ready` are high. Once `valid` is high, it
+stays high with the same payload until the transfer. A host that does not accept replies stalls the
+accelerator and finally `i__ready`; nothing is lost.
+
+## Packets
+
+Commands and replies have the same layout.
+
+{packet()}
+
+### Commands
+
+{codes(Command, "command")}
+
+Commands act in the order in which they arrive. Apart from NOP, WRITE, SELECT, RESET and EVENT, every
+command is answered. A host need not wait for replies before it sends further commands.
+
+### Replies
+
+{codes(Reply, "reply")}
+
+Replies come in the order of the commands that cause them. `value` is in two's complement.
+
+## Targets
+
+SELECT chooses one of these memories. A word of more than {VALUE_BITS} bits is written as several chunks, the
+least significant {VALUE_BITS} bits first; unused bits of the last chunk are ignored. Reading a target that
+is write only gives zeros.
+
+{targets(example)}
+
+### WEIGHTS
+
+A word holds {GATE_COUNT} weights for each of `lanes / {GATE_COUNT}` consecutive units: lane
+`{GATE_COUNT} * column + gate` has bits `weight_bits * lane` and up, with the gates in the order
+{", ".join(f"{gate} = {number}" for number, gate in enumerate(GATES))}. An event of source s (an input, or
+a unit of the same layer) uses `pitch` consecutive words; word w has units `w * lanes / {GATE_COUNT}` and
+up. Lanes without a unit hold 0. The words of a layer are those of input 0, input 1, ..., from
+`input_base` on, then those of unit 0, unit 1, ..., from `recurrent_base` on:
+
+    address(input s, word w) = input_base + s * pitch + w
+    address(unit s, word w)  = recurrent_base + s * pitch + w
+
+For the shape of the matrices, rows [r; z; n] as in torch.nn.GRU: the weight of gate g of unit u for
+source s is element [g * H + u, s].
+
+### PARAMETERS
+
+Word `first_group + n` holds the parameters of units `n * units_per_cycle` and up of a layer, the first unit
+in the lowest bits. A unit has {PARAMETERS.size} bits:
+
+{parameters()}
+
+Units that only fill up the last group of a layer have biases of 0 and a threshold of
+{numerics.THRESHOLD_ONE}, which no state exceeds.
+
+### READOUT
+
+A word holds `readout_lanes` weights, output 0 in the lowest `weight_bits` bits. Unit u of the last layer has
+`readout_pitch` words from `u * readout_pitch` on; output k is in word `k // readout_lanes`, lane
+`k % readout_lanes`. The bias has the `readout_pitch` words after those of the last unit,
+`H * readout_pitch` and up. In every step the bias is multiplied by `bias_operand` and added.
+
+### STATE
+
+The word at address `first_group * units_per_cycle + u` is the state h of unit u of a layer.
+
+## Registers
+
+Target REGISTERS, one word each. There are {config.max_layers} layers l, from 0. Registers must not be written
+while a sequence is running.
+
+{registers(example)}
+
+## Counters
+
+Target COUNTERS, {VALUE_BITS} bits each, unsigned and wrapping. They count while `busy` is high. The stalls
+exclude each other.
+
+{table(("address", "counter", "meaning"), ((c.value, f"`{c.name}`", c.description) for c in Counter))}
+
+## Numeric formats
+
+SQ(i, f) is signed with i bits before the point, including the sign, and f bits behind it. UQ(i, f) is
+unsigned. [numerics.md](numerics.md) specifies the arithmetic.
+
+{formats()}
+
+## Loading a model
+
+1. Read IDENTITY and compare it with the table of presets.
+2. For each of REGISTERS, WEIGHTS, PARAMETERS and READOUT: SELECT the target at address 0, then WRITE all
+   chunks of all words. Words that are not used need not be written.
+3. SELECT COUNTERS and WRITE any value, to clear the counters.
+
+Memories have no defined contents at power-up, unless they were built into a bitstream.
+
+## Running a sequence
+
+1. RESET.
+2. For each step: one EVENT for each input that is not zero, then STEP.
+3. READOUT after the last step for one set of outputs per sequence, or after every STEP for outputs at
+   every step.
+4. SELECT STATE and READ, for the states after the last step.
+
+The logits of a sequence of T steps are the sums of its OUTPUT replies times
+`2^-(fraction + {numerics.EVENT.fraction}) / T`, with the fraction bits of the read-out's weights; with a
+READOUT after every step, T is 1.
+
+The order of replies to a step is: EVENT replies of layer 0 in the order of its units, of layer 1, and so
+on, then STEP.
+
+## Serial line
+
+On a board, packets travel over a serial line at {framing.BAUD:,} baud, 8 data bits, no parity, one stop bit.
+A packet is {framing.BYTES_PER_PACKET} bytes of {framing.DIGIT_BITS} bits each, the most significant first. Bit
+{framing.DIGIT_BITS} of a byte is set in the first byte of a packet and clear in all others. A receiver drops
+bytes that are not part of a complete packet.
+
+There is no flow control towards the accelerator. Until the last reply to a command has arrived, a host may
+send at most {DEPTH} further packets.
+
+## Presets
+
+`INDEX_BITS` is {INDEX_BITS}. An accelerator has these sizes; a model may have any size up to the maxima.
+
+{presets()}
+
+The sums of a unit are {", ".join(SUMS)}, in this order.
+"""
+
+
+def main() -> None:
+    PAGE.write_text(page())
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
