@@ -32,29 +32,30 @@ HEAD = f"""\
 <!-- Written by `make results` from experiments/records/*.json; changes made here will be lost. -->
 # Results
 
-Every task is learnt by an EGRU and, with as many units and the same recipe, by torch.nn's GRU and
-LSTM, but for options that suit these better (`OTHER_MODELS` in `golden/recipes.py`). Figures are of
-the test set: means over the seeds, and in brackets the least and the greatest. INT8 and INT4 are
-the integer models with weights of so many bits: by rounding alone, and *trained on* with the
-integer model as forward pass, for some more epochs (`egru tune`): to 8 bits where rounding
-loses more than {TOLERATED}, to 4 bits at least the first seed of every task
-but language. This table has, in 8 bits, of each seed what was trained on if it was; in 4 bits only
-those seeds, or where there are none all by rounding. RTL is the accelerator's Verilog on
-{RTL_SEQUENCES} test sequences of the first seed.
+An EGRU is trained on every task, with PyTorch's GRU and LSTM of equal width for comparison. They
+share its recipe unless the task has a better one for them. Figures are those of the test set: the
+mean over the seeds, with minimum and maximum in brackets. INT8 and INT4 are the integer models
+with weights of 8 and 4 bits, either rounded or *trained on*: trained for some more epochs with
+the integer model as the forward pass (`egru tune`). Models are trained on in 8 bits if rounding
+loses more than {TOLERATED}, and in 4 bits for at least the first seed of every task but language.
+In this table, INT8 takes the model that was trained on where there is one; INT4 takes only those,
+or, where there are none, the rounded ones. RTL is the accelerator's Verilog on {RTL_SEQUENCES}
+test sequences of the first seed.
 """
 
 DEFINITIONS = """\
 ## How it is counted
-[NeuroBench](https://neurobench.ai)'s definitions, to which `tests/test_costs.py` compares
-ours: *footprint*, bytes of all parameters; *activation sparsity*, the share of zeros among all
-outputs of layers; *synaptic operations*, products of weights and values, dense or with neither
-factor zero, with three products of gates and states for each unit and step. They are accumulates
-(AC) where all values are -1, 0 or 1, as symbols are, else multiply-accumulates (MAC). The read-out
-of a sequence multiplies once, after its last step; figures are per step.
+[NeuroBench](https://neurobench.ai)'s definitions, which `tests/experiments/test_costs.py`
+compares with ours: *footprint*, bytes of all parameters; *activation sparsity*, the share of
+zeros among all outputs of layers; *synaptic operations*, products of weights and values, dense or
+with neither factor zero, including three products of gates and states for each unit and step.
+They are accumulates (AC) if all values are -1, 0 or 1, as symbols are, and multiply-accumulates
+(MAC) otherwise. The read-out of a sequence multiplies once, after its last step. Figures are per
+step.
 
 *Activity* is the share of units and steps with an event. *Backward sparsity* is the share of units
-and steps that are silent and outside the surrogate's window: what comes back through R, and from
-the layer above, is not needed there and not computed.
+and steps that are silent and outside the surrogate's window. Gradients through R and from the
+layer above are not needed there and not computed.
 """
 
 
@@ -154,7 +155,7 @@ class Group:
                 found.append(f"{title}: INT{bits} loses {self.difference(mean(lost))}.")
         tested = self.rtl()
         if tested and tested.rtl and tested.rtl.mismatches:
-            found.append(f"{title}: {tested.rtl.mismatches:,} numbers of the RTL differ.")
+            found.append(f"{title}: {tested.rtl.mismatches:,} values of the RTL differ.")
         return found
 
     def _is_stale(self, run: Run) -> bool:
@@ -177,8 +178,8 @@ def _summary(groups: list[Group]) -> str:
                 group.experiment.published,
             ]
         )
-    header = ["task", *NAMES.values(), "EGRU's effective operations, of dense", "EGRU INT8",
-              "EGRU INT4", "RTL: numbers that differ", "published"]  # fmt: skip
+    header = ["task", *NAMES.values(), "EGRU: effective operations / dense", "EGRU INT8",
+              "EGRU INT4", "RTL mismatches", "published"]  # fmt: skip
     return table(header, rows)
 
 
@@ -232,9 +233,9 @@ def _quantities(layers: int) -> list[Quantity]:
         *of_layer("activity", lambda r: r.costs.activity),
         ("activation sparsity", lambda r: r.costs.activation_sparsity, percent),
         *of_layer("backward sparsity", lambda r: r.costs.backward_sparsity),
-        ("operations a step, dense", lambda r: r.costs.dense, whole),
-        ("effective MAC a step", lambda r: r.costs.macs, whole),
-        ("effective AC a step", lambda r: r.costs.acs, whole),
+        ("operations per step, dense", lambda r: r.costs.dense, whole),
+        ("effective MAC per step", lambda r: r.costs.macs, whole),
+        ("effective AC per step", lambda r: r.costs.acs, whole),
         ("hours on one thread, all training", lambda r: r.hours, lambda hours: f"{hours:.2f}"),
     ]
 
@@ -281,7 +282,7 @@ def _activities(group: Group) -> str:
         ]
         for record in sorted(found, key=lambda record: record.recipe["target_activity"])
     ]
-    header = ["target of activity", "activity", "accuracy", "INT8", "operations, of dense"]
+    header = ["activity target", "activity", "accuracy", "INT8", "operations, of dense"]
     return table(header, rows)
 
 
@@ -291,10 +292,10 @@ def _rtl(record: Record | None) -> list[str]:
     rtl = record.rtl
     accuracy = ", ".join(f"{percent(value)} {name}" for name, value in rtl.accuracy.items())
     return [
-        f"RTL, on {rtl.sequences} test sequences: {rtl.mismatches:,} of {rtl.compared:,} numbers "
+        f"RTL, on {rtl.sequences} test sequences: {rtl.mismatches:,} of {rtl.compared:,} values "
         f"differ from the integer model; accuracy {accuracy}; "
         f"{whole(rtl.macs_per_step)} multiply-accumulates and {rtl.cycles_per_step:.1f} cycles "
-        f"a step.",
+        f"per step.",
         "",
     ]
 
@@ -312,7 +313,7 @@ def _trainings(groups: list[Group]) -> str:
         for record in recorded
     ]  # fmt: skip
     hours = sum(record.hours for record in recorded)
-    head = f"## Trainings\n{len(rows)} runs, {hours:.1f} hours on one thread, fine-tuning included."
+    head = f"## Trainings\n{len(rows)} runs, {hours:.1f} hours on one thread, including quantisation-aware training."
     return "\n".join(
         [head, "", table(["run", "command", "commit", "date", "hours", "torch"], rows)]
     )

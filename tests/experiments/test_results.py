@@ -137,7 +137,7 @@ def test_other_targets_of_activity_have_a_table_and_do_not_count_as_seeds(monkey
     records = make_all(toy) | {run.name: make(run, 0.7) for run in others}
     text = page.text(records)
     assert "| 90.0 % | – | – | 15.0 % |" in line(text, "| Toy |")
-    rows = text.split("| target of activity |")[1].splitlines()[2:5]
+    rows = text.split("| activity target |")[1].splitlines()[2:5]
     assert [row.split(" | ")[0] for row in rows] == ["| 5.0 %", "| 10.8 %", "| 30.0 %"]
     assert [row.split(" | ")[2] for row in rows] == ["70.0 %", "90.0 %", "70.0 %"]
     assert "3 runs, 4.5 hours" in text  # but of the trainings each is told of
@@ -185,7 +185,7 @@ def test_what_falls_short_is_said(monkeypatch):
     assert "* Toy: toy-egru-0: no INT8 trained: error: too large." in text
     assert "* Toy: INT8 loses 5.00 points." in text
     assert "INT4 loses" not in text  # for it was trained on
-    assert "* Toy: 3 numbers of the RTL differ." in text
+    assert "* Toy: 3 values of the RTL differ." in text
     assert "| 3 of 5,000 |" in line(text, "| Toy |")
 
 
