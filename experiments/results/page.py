@@ -313,7 +313,10 @@ def _trainings(groups: list[Group]) -> str:
         for record in recorded
     ]  # fmt: skip
     hours = sum(record.hours for record in recorded)
-    head = f"## Trainings\n{len(rows)} runs, {hours:.1f} hours on one thread, including quantisation-aware training."
+    head = (
+        f"## Trainings\n{len(rows)} runs, {hours:.1f} hours on one thread, quantisation-aware training "
+        f"included."
+    )
     return "\n".join(
         [head, "", table(["run", "command", "commit", "date", "hours", "torch"], rows)]
     )
