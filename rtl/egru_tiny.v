@@ -18,13 +18,9 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   wire _13_;
   wire _14_;
   wire _15_;
-  wire _16_;
-  wire _17_;
-  wire _18_;
   output busy;
   wire busy;
-  wire \busy$182 ;
-  wire \busy$81 ;
+  wire \busy$183 ;
   wire clear;
   input clk;
   wire clk;
@@ -33,7 +29,6 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   wire commands__ready;
   wire commands__valid;
   wire [319:0] counters;
-  wire delivered;
   wire event_sent;
   wire \events__payload.end ;
   wire [11:0] \events__payload.event ;
@@ -41,8 +36,6 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   wire events__valid;
   wire [12:0] fired__payload;
   wire fired__valid;
-  wire [3:0] first_group;
-  wire [3:0] group;
   wire [47:0] i__0__payload;
   wire i__0__ready;
   wire i__0__valid;
@@ -53,48 +46,52 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   wire i__2__valid;
   input [47:0] i__payload;
   wire [47:0] i__payload;
-  wire [47:0] \i__payload$122 ;
-  wire [49:0] \i__payload$40 ;
-  wire [81:0] \i__payload$58 ;
-  wire [7:0] \i__payload$63 ;
-  wire [15:0] \i__payload$94 ;
+  wire [15:0] \i__payload$105 ;
+  wire [47:0] \i__payload$135 ;
+  wire [49:0] \i__payload$45 ;
+  wire [81:0] \i__payload$63 ;
+  wire [7:0] \i__payload$68 ;
   output i__ready;
   wire i__ready;
-  wire \i__ready$125 ;
-  wire \i__ready$15 ;
-  wire \i__ready$43 ;
-  wire \i__ready$66 ;
-  wire \i__ready$90 ;
-  wire \i__ready$91 ;
+  wire \i__ready$102 ;
+  wire \i__ready$108 ;
+  wire \i__ready$138 ;
+  wire \i__ready$20 ;
+  wire \i__ready$48 ;
+  wire \i__ready$71 ;
+  wire \i__ready$96 ;
   input i__valid;
   wire i__valid;
-  wire \i__valid$126 ;
-  wire \i__valid$16 ;
-  wire \i__valid$44 ;
-  wire \i__valid$61 ;
-  wire \i__valid$67 ;
-  wire \i__valid$98 ;
+  wire \i__valid$103 ;
+  wire \i__valid$109 ;
+  wire \i__valid$111 ;
+  wire \i__valid$139 ;
+  wire \i__valid$21 ;
+  wire \i__valid$49 ;
+  wire \i__valid$66 ;
+  wire \i__valid$72 ;
+  wire \i__valid$97 ;
   wire idle;
   reg [5:0] in_flight = 6'h00;
   wire in_step;
   wire input_event;
   wire input_waits;
-  wire issue;
-  wire [7:0] job;
+  wire issue__busy;
+  wire [3:0] issue__first_group;
+  wire [3:0] issue__group;
+  wire [7:0] issue__job;
+  wire issue__start;
   wire [13:0] macs;
   output [47:0] o__payload;
   wire [47:0] o__payload;
-  wire [35:0] \o__payload$111 ;
+  wire [35:0] \o__payload$124 ;
   input o__ready;
   wire o__ready;
-  wire \o__ready$92 ;
   output o__valid;
   wire o__valid;
-  wire \o__valid$89 ;
   wire [1:0] open__payload;
   wire open__valid;
   wire output_waits;
-  wire [6:0] read;
   wire recurrent_event;
   wire [150:0] registers;
   wire [1:0] replay__payload;
@@ -113,105 +110,83 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   wire [15:0] state;
   wire [3:0] state_unit;
   wire step;
-  wire [95:0] sums;
+  wire [6:0] sums__select;
+  wire [95:0] sums__values;
   wire taken;
-  wire [4:0] units;
   wire update_waits;
   wire waiting;
-  wire \waiting$187 ;
+  wire \waiting$188 ;
   wire waits_for_update;
   wire [55:0] write__payload;
-  wire [83:0] \write__payload$137 ;
-  wire [22:0] \write__payload$143 ;
+  wire [83:0] \write__payload$150 ;
+  wire [22:0] \write__payload$156 ;
   wire write__valid;
-  wire \write__valid$141 ;
-  wire \write__valid$147 ;
-  assign taken = \i__valid$67  & \i__ready$66 ;
-  assign _00_ = \o__valid$89  & \i__ready$90 ;
-  assign delivered = _00_ & \i__ready$91 ;
-  assign \o__ready$92  = \i__ready$90  & \i__ready$91 ;
-  assign _07_ = ! \i__payload$94 [1:0];
-  assign \i__valid$98  = delivered & _07_;
-  assign _10_ = ~ \i__payload$40 [0];
+  wire \write__valid$154 ;
+  wire \write__valid$160 ;
+  assign taken = \i__valid$72  & \i__ready$71 ;
+  assign _00_ = \i__valid$97  & \i__ready$96 ;
+  assign _07_ = ! \i__payload$105 [1:0];
+  assign \i__valid$111  = _00_ & _07_;
+  assign _10_ = ~ \i__payload$45 [0];
   assign sent = _01_ & _10_;
-  assign _11_ = in_step | \i__valid$44 ;
+  assign _11_ = in_step | \i__valid$49 ;
   assign _12_ = | in_flight;
   assign busy = _11_ | _12_;
   assign idle = ~ busy;
-  assign _01_ = \i__valid$44  & \i__ready$43 ;
-  assign event_sent = _01_ & \i__payload$40 [0];
-  assign _02_ = ! \i__payload$40 [47];
+  assign _01_ = \i__valid$49  & \i__ready$48 ;
+  assign event_sent = _01_ & \i__payload$45 [0];
+  assign _02_ = ! \i__payload$45 [47];
   assign input_event = event_sent & _02_;
-  assign recurrent_event = event_sent & \i__payload$40 [47];
+  assign recurrent_event = event_sent & \i__payload$45 [47];
   assign _04_ = { _03_, 1'h0 } + _03_;
   assign macs[6:0] = event_sent ? _04_ : 7'h00;
-  assign _05_ = ~ \o__ready$92 ;
-  assign output_waits = \o__valid$89  & _05_;
-  assign update_waits = \waiting$187  | waits_for_update;
+  assign _05_ = ~ \i__ready$96 ;
+  assign output_waits = \i__valid$97  & _05_;
+  assign update_waits = \waiting$188  | waits_for_update;
   assign _06_ = in_flight + sent;
   assign _08_ = _06_ - retired;
   always @(posedge clk)
     in_flight <= _09_;
-  assign _14_ = ! \i__payload$40 [42:41];
-  assign _15_ = \i__payload$40 [42:41] == 2'h2;
-  assign _13_ = \i__payload$40 [42:41] == 2'h1;
-  function [4:0] _47_;
-    input [4:0] a;
-    input [14:0] b;
-    input [2:0] s;
-    (* parallel_case *)
-    casez (s)
-      3'b??1:
-        _47_ = b[4:0];
-      3'b?1?:
-        _47_ = b[9:5];
-      3'b1??:
-        _47_ = b[14:10];
-      default:
-        _47_ = a;
-    endcase
-  endfunction
-  assign units = _47_(5'h00, { registers[32:28], registers[73:69], registers[114:110] }, { _18_, _17_, _16_ });
-  assign _16_ = registers[1:0] == 2'h2;
-  assign _17_ = registers[1:0] == 2'h1;
-  assign _18_ = ! registers[1:0];
   assign _09_ = rst ? 6'h00 : _08_[5:0];
-  function [4:0] _52_;
+  function [4:0] _40_;
     input [4:0] a;
     input [14:0] b;
     input [2:0] s;
     (* parallel_case *)
     casez (s)
       3'b??1:
-        _52_ = b[4:0];
+        _40_ = b[4:0];
       3'b?1?:
-        _52_ = b[9:5];
+        _40_ = b[9:5];
       3'b1??:
-        _52_ = b[14:10];
+        _40_ = b[14:10];
       default:
-        _52_ = a;
+        _40_ = a;
     endcase
   endfunction
-  assign _03_ = _52_(5'h00, { registers[32:28], registers[73:69], registers[114:110] }, { _14_, _13_, _15_ });
+  assign _03_ = _40_(5'h00, { registers[32:28], registers[73:69], registers[114:110] }, { _15_, _14_, _13_ });
+  assign _13_ = \i__payload$45 [42:41] == 2'h2;
+  assign _14_ = \i__payload$45 [42:41] == 2'h1;
+  assign _15_ = ! \i__payload$45 [42:41];
   \egru.commands  commands (
     .clk(clk),
     .i__ready(i__ready),
     .o__payload(commands__payload),
-    .o__ready(\i__ready$15 ),
-    .o__valid(\i__valid$16 ),
+    .o__ready(\i__ready$20 ),
+    .o__valid(\i__valid$21 ),
     .rst(rst),
     .w_data(i__payload),
     .w_en(i__valid)
   );
-  \egru.counters$203  \counters$203  (
+  \egru.counters$207  \counters$207  (
     .clear(clear),
     .clk(clk),
     .input_event(input_event),
     .input_waits(input_waits),
     .output_waits(output_waits),
-    .\port$36$0 (macs[6:0]),
+    .\port$29$0 (macs[6:0]),
     .recurrent_event(recurrent_event),
-    .row(\busy$182 ),
+    .row(\busy$183 ),
     .rst(rst),
     .running(busy),
     .step(step),
@@ -222,29 +197,29 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   \egru.events  events (
     .base({ registers[126:123], registers[85:82], registers[44:41] }),
     .clk(clk),
-    .close__payload(job[3:2]),
+    .close__payload(issue__job[3:2]),
     .close__valid(close__valid),
-    .i__payload(\i__payload$94 [15:2]),
-    .i__valid(\i__valid$98 ),
+    .i__payload(\i__payload$105 [15:2]),
+    .i__valid(\i__valid$111 ),
     .o__ready(events__ready),
     .o__valid(events__valid),
     .open__payload(open__payload),
     .open__valid(open__valid),
-    .\port$1345$0 (\events__payload.end ),
+    .\port$1346$0 (\events__payload.end ),
     .read__data(\events__payload.event ),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
     .replay__valid(replay__valid),
     .rst(rst),
-    .waiting(\waiting$187 )
+    .waiting(\waiting$188 )
   );
   \egru.fetch  fetch (
     .clk(clk),
-    .i__payload(\i__payload$40 ),
-    .i__ready(\i__ready$43 ),
-    .i__valid(\i__valid$44 ),
-    .o__payload(\i__payload$58 ),
-    .o__valid(\i__valid$61 ),
+    .i__payload(\i__payload$45 ),
+    .i__ready(\i__ready$48 ),
+    .i__valid(\i__valid$49 ),
+    .o__payload(\i__payload$63 ),
+    .o__valid(\i__valid$66 ),
     .request__payload(request__payload),
     .request__ready(request__ready),
     .request__valid(request__valid),
@@ -261,81 +236,79 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .commands__ready(commands__ready),
     .commands__valid(commands__valid),
     .counters(counters),
-    .i__ready(\i__ready$15 ),
-    .i__valid(\i__valid$16 ),
+    .i__ready(\i__ready$20 ),
+    .i__valid(\i__valid$21 ),
     .idle(idle),
     .o__payload(i__0__payload),
     .o__ready(i__0__ready),
     .o__valid(i__0__valid),
-    .\port$1233$1 ({ \write__valid$147 , \write__valid$141 , write__valid }),
+    .\port$1234$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
     .registers(registers),
     .rst(rst),
     .state(state),
     .state_unit(state_unit),
-    .write_parameters__payload(\write__payload$137 ),
-    .write_readout__payload(\write__payload$143 ),
+    .write_parameters__payload(\write__payload$150 ),
+    .write_readout__payload(\write__payload$156 ),
     .write_weights__payload(write__payload)
   );
   \egru.lanes  lanes (
-    .busy(\busy$182 ),
+    .busy(\busy$183 ),
     .clk(clk),
-    .i__payload(\i__payload$58 ),
-    .i__valid(\i__valid$61 ),
-    .o__payload(\i__payload$63 ),
-    .o__ready(\i__ready$66 ),
-    .o__valid(\i__valid$67 ),
-    .read(read),
+    .i__payload(\i__payload$63 ),
+    .i__valid(\i__valid$66 ),
+    .o__payload(\i__payload$68 ),
+    .o__ready(\i__ready$71 ),
+    .o__valid(\i__valid$72 ),
+    .read(sums__select),
     .rst(rst),
-    .sums(sums)
+    .sums__values(sums__values)
   );
-  \egru.readout  readout (
-    .clk(clk),
-    .i__payload(\i__payload$94 ),
-    .i__ready(\i__ready$90 ),
-    .i__valid(delivered),
-    .\o__payload$50 (\o__payload$111 ),
-    .\o__ready$61 (i__1__ready),
-    .\o__valid$54 (i__1__valid),
-    .\port$1221$0 (registers[26:0]),
-    .retired(retired),
-    .rst(rst),
-    .units(units),
-    .write__payload(\write__payload$143 ),
-    .write__valid(\write__valid$147 )
-  );
-  \egru.replies  replies (
-    .clk(clk),
-    .i__ready(\i__ready$125 ),
-    .o__payload(o__payload),
-    .o__ready(o__ready),
-    .o__valid(o__valid),
-    .rst(rst),
-    .w_data(\i__payload$122 ),
-    .w_en(\i__valid$126 )
-  );
-  \egru.replies_merge  replies_merge (
+  \egru.merge  merge (
     .i__0__payload(i__0__payload),
     .i__0__ready(i__0__ready),
     .i__0__valid(i__0__valid),
-    .i__1__payload({ 12'h300, \o__payload$111 [3:0], \o__payload$111 [35:4] }),
+    .i__1__payload({ 12'h300, \o__payload$124 [3:0], \o__payload$124 [35:4] }),
     .i__1__ready(i__1__ready),
     .i__1__valid(i__1__valid),
     .i__2__payload(i__2__payload),
     .i__2__ready(i__2__ready),
     .i__2__valid(i__2__valid),
-    .o__payload(\i__payload$122 ),
-    .o__ready(\i__ready$125 ),
-    .o__valid(\i__valid$126 )
+    .o__payload(\i__payload$135 ),
+    .o__ready(\i__ready$138 ),
+    .o__valid(\i__valid$139 )
+  );
+  \egru.readout  readout (
+    .clk(clk),
+    .i__payload(\i__payload$105 ),
+    .i__ready(\i__ready$102 ),
+    .i__valid(\i__valid$103 ),
+    .\o__payload$47 (\o__payload$124 ),
+    .\o__ready$57 (i__1__ready),
+    .\o__valid$50 (i__1__valid),
+    .registers(registers),
+    .retired(retired),
+    .rst(rst),
+    .write__payload(\write__payload$156 ),
+    .write__valid(\write__valid$160 )
+  );
+  \egru.replies  replies (
+    .clk(clk),
+    .i__ready(\i__ready$138 ),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst),
+    .w_data(\i__payload$135 ),
+    .w_en(\i__valid$139 )
   );
   \egru.report  report (
-    .i__payload(\i__payload$94 ),
-    .i__ready(\i__ready$91 ),
-    .i__valid(delivered),
-    .last_layer(registers[1:0]),
+    .i__payload(\i__payload$105 ),
+    .i__ready(\i__ready$108 ),
+    .i__valid(\i__valid$109 ),
     .o__payload(i__2__payload),
     .o__ready(i__2__ready),
     .o__valid(i__2__valid),
-    .\port$1221$27 (registers[150:27]),
+    .registers(registers),
     .step(step)
   );
   \egru.sequencer  sequencer (
@@ -346,22 +319,30 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .i__ready(commands__ready),
     .i__valid(commands__valid),
     .in_step(in_step),
-    .last_layer(registers[1:0]),
     .layer(open__payload),
-    .layers(registers[150:28]),
     .marked(waits_for_update),
-    .o__payload(\i__payload$40 ),
-    .o__ready(\i__ready$43 ),
-    .o__valid(\i__valid$44 ),
+    .o__payload(\i__payload$45 ),
+    .o__ready(\i__ready$48 ),
+    .o__valid(\i__valid$49 ),
     .open__valid(open__valid),
-    .\port$1345$0 (\events__payload.end ),
-    .\port$519$0 (\events__payload.event ),
+    .\port$1346$0 (\events__payload.end ),
+    .\port$512$0 (\events__payload.event ),
+    .\registers$2 (registers),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
     .replay__valid(replay__valid),
     .rst(rst),
     .taken(taken),
     .waits_for_host(input_waits)
+  );
+  \egru.spikes  spikes (
+    .i__ready(\i__ready$96 ),
+    .i__valid(\i__valid$97 ),
+    .o__0__payload(\i__payload$105 ),
+    .o__0__ready(\i__ready$102 ),
+    .o__0__valid(\i__valid$103 ),
+    .o__1__ready(\i__ready$108 ),
+    .o__1__valid(\i__valid$109 )
   );
   \egru.store  store (
     .clk(clk),
@@ -375,40 +356,40 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .write__payload(write__payload),
     .write__valid(write__valid)
   );
-  \egru.units$201  \units$201  (
-    .busy(\busy$81 ),
+  \egru.units  units (
     .clk(clk),
-    .first_group(first_group),
-    .group(group),
-    .issue(issue),
-    .job(job),
+    .issue__busy(issue__busy),
+    .issue__first_group(issue__first_group),
+    .issue__group(issue__group),
+    .issue__job(issue__job),
+    .issue__start(issue__start),
     .o__payload(fired__payload),
     .o__valid(fired__valid),
-    .parameter_write__en(\write__valid$141 ),
-    .read(read),
+    .parameter_write__en(\write__valid$154 ),
     .rst(rst),
     .\state$72 (state),
     .state_unit(state_unit),
-    .sums(sums),
-    .write__payload(\write__payload$137 )
+    .sums(sums__values),
+    .sums__select(sums__select),
+    .write__payload(\write__payload$150 )
   );
   \egru.update  update (
-    .busy(\busy$81 ),
     .clk(clk),
     .close__valid(close__valid),
-    .first_group(first_group),
-    .group(group),
     .i__payload(fired__payload),
-    .\i__payload$26 (\i__payload$63 ),
-    .i__ready(\i__ready$66 ),
+    .\i__payload$26 (\i__payload$68 ),
+    .i__ready(\i__ready$71 ),
     .i__valid(fired__valid),
-    .\i__valid$29 (\i__valid$67 ),
-    .issue(issue),
-    .job(job),
-    .layers(registers[150:28]),
-    .o__payload(\i__payload$94 ),
-    .o__ready(\o__ready$92 ),
-    .o__valid(\o__valid$89 ),
+    .\i__valid$29 (\i__valid$72 ),
+    .issue__busy(issue__busy),
+    .issue__first_group(issue__first_group),
+    .issue__group(issue__group),
+    .issue__job(issue__job),
+    .issue__start(issue__start),
+    .o__payload(\i__payload$105 ),
+    .o__ready(\i__ready$96 ),
+    .o__valid(\i__valid$97 ),
+    .registers(registers),
     .rst(rst)
   );
   assign macs[13:7] = 7'h00;
@@ -555,7 +536,7 @@ module \egru.commands.fifo (w_en, clk, rst, r_en, w_rdy, r_rdy, r_data, level, w
   assign _04_ = rst ? 4'h0 : _15_;
 endmodule
 
-module \egru.counters$203 (rst, running, input_event, recurrent_event, \port$36$0 , output_waits, update_waits, weights_wait, row, step, clear, input_waits, values, clk);
+module \egru.counters$207 (rst, running, input_event, recurrent_event, \port$29$0 , output_waits, update_waits, weights_wait, row, step, clear, input_waits, values, clk);
   wire [32:0] _000_;
   (* unused_bits = "32" *)
   wire [32:0] _001_;
@@ -634,8 +615,8 @@ module \egru.counters$203 (rst, running, input_event, recurrent_event, \port$36$
   reg [13:0] macs_increment = 14'h0000;
   input output_waits;
   wire output_waits;
-  input [6:0] \port$36$0 ;
-  wire [6:0] \port$36$0 ;
+  input [6:0] \port$29$0 ;
+  wire [6:0] \port$29$0 ;
   input recurrent_event;
   wire recurrent_event;
   reg [31:0] recurrent_events = 32'd0;
@@ -739,29 +720,29 @@ module \egru.counters$203 (rst, running, input_event, recurrent_event, \port$36$
   assign _004_ = ~ row;
   assign _005_ = running & _004_;
   assign _048_ = rst ? 32'd0 : _026_[31:0];
-  assign _047_ = rst ? 1'h0 : _024_;
-  assign _046_ = rst ? 32'd0 : _020_[31:0];
-  assign _045_ = rst ? 1'h0 : _018_;
-  assign _044_ = rst ? 32'd0 : _014_[31:0];
   assign _042_ = rst ? 1'h0 : _012_;
   assign _041_ = rst ? 32'd0 : _008_[31:0];
   assign _040_ = rst ? 1'h0 : _006_;
   assign _039_ = rst ? 32'd0 : _003_[31:0];
-  assign _038_ = rst ? 14'h0000 : { 7'h00, \port$36$0  };
+  assign _038_ = rst ? 14'h0000 : { 7'h00, \port$29$0  };
   assign _037_ = rst ? 32'd0 : _001_[31:0];
   assign _036_ = rst ? 1'h0 : row;
   assign _035_ = rst ? 32'd0 : _050_[31:0];
   assign _034_ = rst ? 1'h0 : recurrent_event;
   assign _033_ = rst ? 32'd0 : _043_[31:0];
+  assign _047_ = rst ? 1'h0 : _024_;
   assign _031_ = rst ? 1'h0 : input_event;
   assign _030_ = rst ? 32'd0 : _021_[31:0];
   assign _029_ = rst ? 1'h0 : step;
   assign _028_ = rst ? 32'd0 : _009_[31:0];
   assign _027_ = rst ? 1'h0 : running;
+  assign _046_ = rst ? 32'd0 : _020_[31:0];
+  assign _045_ = rst ? 1'h0 : _018_;
+  assign _044_ = rst ? 32'd0 : _014_[31:0];
   assign values = { stall_output, stall_weights, stall_update, stall_input, \macs$20 , rows, recurrent_events, input_events, steps, cycles };
 endmodule
 
-module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1345$0 , o__valid, close__valid, close__payload, clk);
+module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1346$0 , o__valid, close__valid, close__payload, clk);
   wire [3:0] _000_;
   (* unused_bits = "4 5" *)
   wire [5:0] _001_;
@@ -872,8 +853,8 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   reg pending_0 = 1'h0;
   reg pending_1 = 1'h0;
   reg pending_2 = 1'h0;
-  output \port$1345$0 ;
-  reg \port$1345$0  = 1'h0;
+  output \port$1346$0 ;
+  reg \port$1346$0  = 1'h0;
   reg [4:0] position = 5'h00;
   wire [3:0] read__addr;
   output [11:0] read__data;
@@ -938,7 +919,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _011_ = active & _006_;
   assign _012_ = position + 1'h1;
   always @(posedge clk)
-    \port$1345$0  <= _013_;
+    \port$1346$0  <= _013_;
   always @(posedge clk)
     count_0 <= _014_;
   always @(posedge clk)
@@ -1008,7 +989,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _054_ = ! open__payload;
   assign _070_ = open__valid ? _069_ : _068_;
   assign _014_ = rst ? 5'h00 : _070_;
-  assign _071_ = advance ? _009_ : \port$1345$0 ;
+  assign _071_ = advance ? _009_ : \port$1346$0 ;
   assign _013_ = rst ? 1'h0 : _071_;
   function [0:0] _156_;
     input [0:0] a;
@@ -1311,7 +1292,7 @@ module \egru.fetch.pending (rst, w_en, r_en, w_rdy, r_rdy, r_data, w_port__data,
   assign _04_ = rst ? 3'h0 : _15_;
 endmodule
 
-module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, i__ready, commands__valid, o__valid, o__payload, \port$1233$1 , clear_counters, state_unit, commands__ready, state, counters, clk);
+module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, i__ready, commands__valid, o__valid, o__payload, \port$1234$1 , clear_counters, state_unit, commands__ready, state, counters, clk);
   wire _000_;
   wire _001_;
   wire _002_;
@@ -1591,8 +1572,8 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   output o__valid;
   wire o__valid;
   wire pending;
-  output [2:0] \port$1233$1 ;
-  wire [2:0] \port$1233$1 ;
+  output [2:0] \port$1234$1 ;
+  wire [2:0] \port$1234$1 ;
   reg [1:0] register_0 = 2'h0;
   reg [3:0] register_1 = 4'h0;
   reg [7:0] register_10 = 8'h00;
@@ -2131,7 +2112,7 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   assign _242_ = ! address;
   assign state_unit = address[3:0];
   assign clear_counters = complete[5];
-  assign \port$1233$1  = complete[3:1];
+  assign \port$1234$1  = complete[3:1];
   assign o__payload = { \o__payload.code , 4'h0, address, \o__payload.value  };
   assign registers = { register_28, register_27, register_26, register_25, register_24, register_23, register_22, register_21, register_20, register_19, register_18, register_17, register_16, register_15, register_14, register_13, register_12, register_11, register_10, register_9, register_8, register_7, register_6, register_5, register_4, register_3, register_2, register_1, register_0 };
   assign write_readout__payload = { stored[6:0], gathered[79:64] };
@@ -2139,7 +2120,7 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   assign write_weights__payload = { stored, gathered[79:32] };
 endmodule
 
-module \egru.lanes (rst, i__valid, busy, i__payload, sums, o__valid, o__payload, o__ready, read, clk);
+module \egru.lanes (rst, i__valid, busy, i__payload, sums__values, o__valid, o__payload, o__ready, read, clk);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -2168,13 +2149,13 @@ module \egru.lanes (rst, i__valid, busy, i__payload, sums, o__valid, o__payload,
   wire [6:0] read;
   input rst;
   wire rst;
-  output [95:0] sums;
-  reg [95:0] sums = 96'h000000000000000000000000;
-  wire [95:0] \sums$12 ;
+  wire [95:0] sums;
+  output [95:0] sums__values;
+  reg [95:0] sums__values = 96'h000000000000000000000000;
   assign _01_ = | i__payload[72:71];
   assign _02_ = i__valid & _01_;
   always @(posedge clk)
-    sums <= \sums$12 ;
+    sums__values <= sums;
   always @(posedge clk)
     marker_1 <= _02_;
   always @(posedge clk)
@@ -2192,7 +2173,7 @@ module \egru.lanes (rst, i__valid, busy, i__payload, sums, o__valid, o__payload,
   assign _03_ = rst ? 1'h0 : _07_;
   \egru.lanes.slice_0  slice_0 (
     .clk(clk),
-    .found(\sums$12 ),
+    .found(sums),
     .operation({ i__payload[81:79], i__payload[70:53], i__payload[75], i__payload[51:49], busy }),
     .\read$9 (read),
     .\row$6 (i__payload[48:1]),
@@ -2442,7 +2423,57 @@ module \egru.lanes.slice_0 (rst, \row$6 , operation, found, \read$9 , clk);
   assign _30_[95:0] = { _23_[23:0], _12_[23:0], _06_[23:0], _00_[23:0] };
 endmodule
 
-module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , write__payload, \port$1221$0 , write__valid, i__payload, \o__payload$50 , \o__valid$54 , clk);
+module \egru.merge (i__2__valid, i__0__ready, i__1__ready, i__2__ready, i__1__payload, i__0__valid, i__0__payload, i__1__valid, i__2__payload, o__valid, o__payload, o__ready);
+  wire _00_;
+  wire _01_;
+  wire _02_;
+  wire [47:0] _03_;
+  wire [47:0] _04_;
+  wire _05_;
+  wire _06_;
+  input [47:0] i__0__payload;
+  wire [47:0] i__0__payload;
+  output i__0__ready;
+  wire i__0__ready;
+  input i__0__valid;
+  wire i__0__valid;
+  input [47:0] i__1__payload;
+  wire [47:0] i__1__payload;
+  output i__1__ready;
+  wire i__1__ready;
+  input i__1__valid;
+  wire i__1__valid;
+  input [47:0] i__2__payload;
+  wire [47:0] i__2__payload;
+  output i__2__ready;
+  wire i__2__ready;
+  input i__2__valid;
+  wire i__2__valid;
+  wire \mine$11 ;
+  wire \mine$7 ;
+  output [47:0] o__payload;
+  wire [47:0] o__payload;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  wire o__valid;
+  assign \mine$7  = i__1__valid & _02_;
+  assign _02_ = ~ i__0__valid;
+  assign i__1__ready = o__ready & _02_;
+  assign _01_ = ~ _00_;
+  assign \mine$11  = i__2__valid & _01_;
+  assign _00_ = i__0__valid | i__1__valid;
+  assign i__2__ready = o__ready & _01_;
+  assign _03_ = i__0__valid ? i__0__payload : 48'h000000000000;
+  assign _04_ = \mine$7  ? i__1__payload : _03_;
+  assign o__payload = \mine$11  ? i__2__payload : _04_;
+  assign _05_ = i__0__valid ? 1'h1 : 1'h0;
+  assign _06_ = \mine$7  ? 1'h1 : _05_;
+  assign o__valid = \mine$11  ? 1'h1 : _06_;
+  assign i__0__ready = o__ready;
+endmodule
+
+module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__payload, registers, write__valid, i__payload, \o__payload$47 , \o__valid$50 , clk);
   wire _000_;
   wire _001_;
   wire [31:0] _002_;
@@ -2481,20 +2512,24 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
   wire _032_;
   wire [3:0] _033_;
   wire _034_;
-  wire _035_;
+  wire [4:0] _035_;
   wire _036_;
   wire _037_;
   wire _038_;
   wire _039_;
-  wire [3:0] _040_;
+  wire _040_;
   wire [3:0] _041_;
   wire [3:0] _042_;
-  wire _043_;
+  wire [3:0] _043_;
   wire _044_;
   wire _045_;
   wire _046_;
   wire _047_;
   wire _048_;
+  wire _049_;
+  wire _050_;
+  wire _051_;
+  wire _052_;
   wire [2:0] \$signature__addr ;
   wire [63:0] \$signature__data ;
   wire accept;
@@ -2518,22 +2553,22 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
   reg [2:0] new__addr = 3'h0;
   wire [63:0] new__data;
   wire [15:0] o__payload;
-  wire [40:0] \o__payload$38 ;
-  output [35:0] \o__payload$50 ;
-  wire [35:0] \o__payload$50 ;
-  wire [31:0] \o__payload$50.sum ;
-  wire \o__ready$37 ;
-  input \o__ready$61 ;
-  wire \o__ready$61 ;
-  wire \o__valid$36 ;
-  output \o__valid$54 ;
-  wire \o__valid$54 ;
+  wire [40:0] \o__payload$35 ;
+  output [35:0] \o__payload$47 ;
+  wire [35:0] \o__payload$47 ;
+  wire [31:0] \o__payload$47.sum ;
+  wire \o__ready$34 ;
+  input \o__ready$57 ;
+  wire \o__ready$57 ;
+  wire \o__valid$33 ;
+  output \o__valid$50 ;
+  wire \o__valid$50 ;
   reg [17:0] operand = 18'h00000;
   reg overwrite_0 = 1'h0;
   reg overwrite_1 = 1'h0;
-  input [26:0] \port$1221$0 ;
-  wire [26:0] \port$1221$0 ;
   reg [63:0] products = 64'h0000000000000000;
+  input [150:0] registers;
+  wire [150:0] registers;
   wire [6:0] request__payload;
   wire request__ready;
   wire request__valid;
@@ -2546,8 +2581,6 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
   input rst;
   wire rst;
   wire sending;
-  input [4:0] units;
-  wire [4:0] units;
   reg [2:0] word_0 = 3'h0;
   input [22:0] write__payload;
   wire [22:0] write__payload;
@@ -2569,17 +2602,19 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
       sums[new__addr] <= new__data;
   end
   assign \$signature__data  = sums[\$signature__addr ];
+  assign _014_ = \o__payload$35 [39:38] == 2'h2;
+  assign _015_ = \o__valid$33  & _014_;
   assign _025_ = ! active;
-  assign _016_ = index == \port$1221$0 [5:2];
+  assign _016_ = index == registers[5:2];
   assign _026_ = index + 1'h1;
   always @(posedge clk)
     fresh <= _027_;
   always @(posedge clk)
     active <= _028_;
   always @(posedge clk)
-    row <= \o__payload$38 [16:1];
+    row <= \o__payload$35 [16:1];
   always @(posedge clk)
-    operand <= \o__payload$38 [37:20];
+    operand <= \o__payload$35 [37:20];
   always @(posedge clk)
     word_0 <= _029_;
   always @(posedge clk)
@@ -2594,39 +2629,37 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
     index <= _033_;
   always @(posedge clk)
     fsm_state <= _034_;
-  assign \i__payload$28.index  = _009_ ? { 1'h0, o__payload[7:4] } : units;
-  assign \i__payload$28.value  = _009_ ? { 10'h000, o__payload[15:8] } : \port$1221$0 [26:9];
-  assign accept = _001_ & \o__payload$38 [0];
+  assign \i__payload$28.index  = _008_ ? { 1'h0, o__payload[7:4] } : _035_;
+  assign \i__payload$28.value  = _008_ ? { 10'h000, o__payload[15:8] } : registers[26:9];
+  assign accept = _001_ & \o__payload$35 [0];
   assign _002_ = overwrite_1 ? 32'd0 : \$signature__data [31:0];
   assign { _003_[32], new__data[31:0] } = $signed(_002_) + $signed(products[31:0]);
   assign _004_ = overwrite_1 ? 32'd0 : \$signature__data [63:32];
   assign { _005_[32], new__data[63:32] } = $signed(_004_) + $signed(products[63:32]);
   assign \$signature__addr  = sending ? index[3:1] : new__addr;
   assign _006_ = \$signature__data  >> { 1'h0, index[0], 5'h00 };
-  assign \o__payload$50.sum  = \o__payload$38 [40] ? 32'd0 : _006_;
-  assign _001_ = \o__valid$36  & \o__ready$37 ;
-  assign _007_ = | \o__payload$38 [39:38];
-  assign _008_ = _001_ & _007_;
-  assign _010_ = ~ \o__payload$38 [0];
-  assign _011_ = \port$1221$0 [8:6] - 1'h1;
-  assign _012_ = \o__payload$38 [19:17] == _011_;
+  assign \o__payload$47.sum  = \o__payload$35 [40] ? 32'd0 : _006_;
+  assign _001_ = \o__valid$33  & \o__ready$34 ;
+  assign _007_ = | \o__payload$35 [39:38];
+  assign _009_ = _001_ & _007_;
+  assign _010_ = ~ \o__payload$35 [0];
+  assign _011_ = registers[8:6] - 1'h1;
+  assign _012_ = \o__payload$35 [19:17] == _011_;
   assign _013_ = _010_ | _012_;
-  assign retired = _008_ & _013_;
-  assign _017_ = \i__valid$24  & \i__ready$27 ;
-  assign _000_ = o__payload[3:2] == \port$1221$0 [1:0];
-  assign _009_ = ! o__payload[1:0];
-  assign _018_ = o__payload[1:0] == 1'h1;
-  assign _019_ = _009_ | _018_;
+  assign retired = _009_ & _013_;
+  assign _018_ = \i__valid$24  & \i__ready$27 ;
+  assign _000_ = o__payload[3:2] == registers[1:0];
+  assign _008_ = ! o__payload[1:0];
+  assign _017_ = o__payload[1:0] == 1'h1;
+  assign _019_ = _008_ | _017_;
   assign \i__payload$28.fetch  = _000_ & _019_;
   assign _020_ = o__payload[1:0] == 2'h2;
   assign _021_ = o__payload[1:0] == 2'h3;
   assign _022_ = _020_ | _021_;
   assign _023_ = $signed(row[7:0]) * $signed(operand);
   assign _024_ = $signed(row[15:8]) * $signed(operand);
-  assign _014_ = \o__payload$38 [39:38] == 2'h2;
-  assign _015_ = \o__valid$36  & _014_;
-  assign _035_ = _016_ ? 1'h0 : fsm_state;
-  function [0:0] _095_;
+  assign _036_ = _016_ ? 1'h0 : fsm_state;
+  function [0:0] _099_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
@@ -2634,20 +2667,20 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _095_ = b[0:0];
+        _099_ = b[0:0];
       2'b1?:
-        _095_ = b[1:1];
+        _099_ = b[1:1];
       default:
-        _095_ = a;
+        _099_ = a;
     endcase
   endfunction
-  assign _036_ = _095_(fsm_state, { _038_, _035_ }, { _039_, fsm_state });
-  assign _037_ = _025_ ? 1'h1 : fsm_state;
-  assign _038_ = _015_ ? _037_ : fsm_state;
-  assign _034_ = rst ? 1'h0 : _036_;
-  assign _040_ = \o__ready$61  ? _026_[3:0] : index;
-  assign _041_ = _016_ ? (* full_case = 32'd1 *) index : _040_;
-  function [3:0] _101_;
+  assign _037_ = _099_(fsm_state, { _039_, _036_ }, { _040_, fsm_state });
+  assign _038_ = _025_ ? 1'h1 : fsm_state;
+  assign _039_ = _015_ ? _038_ : fsm_state;
+  assign _034_ = rst ? 1'h0 : _037_;
+  assign _041_ = \o__ready$57  ? _026_[3:0] : index;
+  assign _042_ = _016_ ? (* full_case = 32'd1 *) index : _041_;
+  function [3:0] _105_;
     input [3:0] a;
     input [7:0] b;
     input [1:0] s;
@@ -2655,30 +2688,29 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _101_ = b[3:0];
+        _105_ = b[3:0];
       2'b1?:
-        _101_ = b[7:4];
+        _105_ = b[7:4];
       default:
-        _101_ = a;
+        _105_ = a;
     endcase
   endfunction
-  assign _042_ = _101_(index, { 4'h0, _041_ }, { _039_, fsm_state });
-  assign _039_ = ~ (* full_case = 32'd1 *) fsm_state;
-  assign _033_ = rst ? 4'h0 : _042_;
+  assign _043_ = _105_(index, { 4'h0, _042_ }, { _040_, fsm_state });
+  assign _033_ = rst ? 4'h0 : _043_;
   assign _032_ = rst ? 1'h0 : overwrite_0;
-  assign _031_ = rst ? 1'h0 : \o__payload$38 [40];
+  assign _031_ = rst ? 1'h0 : \o__payload$35 [40];
   assign _030_ = rst ? 3'h0 : word_0;
-  assign _029_ = rst ? 3'h0 : \o__payload$38 [19:17];
+  assign _029_ = rst ? 3'h0 : \o__payload$35 [19:17];
   assign _028_ = rst ? 2'h0 : { active[0], accept };
-  assign _043_ = _022_ ? 1'h1 : fresh;
-  assign _044_ = \i__payload$28.fetch  ? 1'h0 : _043_;
-  assign _045_ = _017_ ? _044_ : fresh;
-  assign _027_ = rst ? 1'h1 : _045_;
-  assign _046_ = _016_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
-  assign \o__valid$54  = fsm_state ? (* full_case = 32'd1 *) _046_ : 1'h0;
+  assign _044_ = _022_ ? 1'h1 : fresh;
+  assign _045_ = \i__payload$28.fetch  ? 1'h0 : _044_;
+  assign _046_ = _018_ ? _045_ : fresh;
+  assign _027_ = rst ? 1'h1 : _046_;
+  assign _047_ = _016_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
+  assign \o__valid$50  = fsm_state ? (* full_case = 32'd1 *) _047_ : 1'h0;
   assign sending = fsm_state ? (* full_case = 32'd1 *) 1'h1 : 1'h0;
-  assign _047_ = _016_ ? 1'h1 : 1'h0;
-  function [0:0] _117_;
+  assign _048_ = _016_ ? 1'h1 : 1'h0;
+  function [0:0] _120_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
@@ -2686,23 +2718,44 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _117_ = b[0:0];
+        _120_ = b[0:0];
       2'b1?:
-        _117_ = b[1:1];
+        _120_ = b[1:1];
       default:
-        _117_ = a;
+        _120_ = a;
     endcase
   endfunction
-  assign \o__ready$37  = _117_(1'h0, { _048_, _047_ }, { _039_, fsm_state });
-  assign _048_ = _015_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
+  assign \o__ready$34  = _120_(1'h0, { _049_, _048_ }, { _040_, fsm_state });
+  assign _049_ = _015_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
+  assign _040_ = ~ (* full_case = 32'd1 *) fsm_state;
+  function [4:0] _123_;
+    input [4:0] a;
+    input [14:0] b;
+    input [2:0] s;
+    (* parallel_case *)
+    casez (s)
+      3'b??1:
+        _123_ = b[4:0];
+      3'b?1?:
+        _123_ = b[9:5];
+      3'b1??:
+        _123_ = b[14:10];
+      default:
+        _123_ = a;
+    endcase
+  endfunction
+  assign _035_ = _123_(5'h00, { registers[32:28], registers[73:69], registers[114:110] }, { _052_, _051_, _050_ });
+  assign _050_ = registers[1:0] == 2'h2;
+  assign _051_ = registers[1:0] == 2'h1;
+  assign _052_ = ! registers[1:0];
   \egru.readout.fetch  fetch (
     .clk(clk),
-    .i__payload({ fresh, o__payload[1:0], 4'h0, \i__payload$28.value , \port$1221$0 [8:6], \i__payload$28.index , 7'h00, \i__payload$28.fetch  }),
+    .i__payload({ fresh, o__payload[1:0], 4'h0, \i__payload$28.value , registers[8:6], \i__payload$28.index , 7'h00, \i__payload$28.fetch  }),
     .i__ready(\i__ready$27 ),
     .i__valid(\i__valid$24 ),
-    .o__payload(\o__payload$38 ),
-    .o__ready(\o__ready$37 ),
-    .o__valid(\o__valid$36 ),
+    .o__payload(\o__payload$35 ),
+    .o__ready(\o__ready$34 ),
+    .o__valid(\o__valid$33 ),
     .request__payload(request__payload),
     .request__ready(request__ready),
     .request__valid(request__valid),
@@ -2735,7 +2788,7 @@ module \egru.readout (rst, i__valid, units, retired, i__ready, \o__ready$61 , wr
   );
   assign _005_[31:0] = new__data[63:32];
   assign _003_[31:0] = new__data[31:0];
-  assign \o__payload$50  = { \o__payload$50.sum , index };
+  assign \o__payload$47  = { \o__payload$47.sum , index };
 endmodule
 
 module \egru.readout.fetch (rst, i__ready, request__valid, o__valid, row__ready, request__ready, i__payload, o__ready, i__valid, o__payload, request__payload, row__payload, row__valid, clk);
@@ -2975,7 +3028,7 @@ module \egru.readout.fetch.pending (rst, w_en, r_en, w_rdy, r_rdy, r_data, w_por
   assign _04_ = rst ? 3'h0 : _15_;
 endmodule
 
-module \egru.readout.queue (rst, w_en, i__ready, o__ready, w_data, o__valid, o__payload, clk);
+module \egru.readout.queue (rst, i__ready, o__ready, w_en, w_data, o__valid, o__payload, clk);
   wire _00_;
   wire _01_;
   wire [15:0] _02_;
@@ -3023,7 +3076,7 @@ module \egru.readout.queue (rst, w_en, i__ready, o__ready, w_data, o__valid, o__
   );
 endmodule
 
-module \egru.readout.queue.fifo (rst, w_en, r_en, w_rdy, r_rdy, r_data, w_port__data, level, clk);
+module \egru.readout.queue.fifo (rst, r_en, w_rdy, r_rdy, r_data, w_en, w_port__data, level, clk);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -3376,57 +3429,7 @@ module \egru.replies.fifo (rst, r_en, w_rdy, r_rdy, r_data, level, w_en, w_port_
   assign _04_ = rst ? 4'h0 : _15_;
 endmodule
 
-module \egru.replies_merge (i__2__valid, i__0__ready, i__1__ready, i__2__ready, i__1__payload, i__0__valid, i__0__payload, i__1__valid, i__2__payload, o__valid, o__payload, o__ready);
-  wire _00_;
-  wire _01_;
-  wire _02_;
-  wire [47:0] _03_;
-  wire [47:0] _04_;
-  wire _05_;
-  wire _06_;
-  input [47:0] i__0__payload;
-  wire [47:0] i__0__payload;
-  output i__0__ready;
-  wire i__0__ready;
-  input i__0__valid;
-  wire i__0__valid;
-  input [47:0] i__1__payload;
-  wire [47:0] i__1__payload;
-  output i__1__ready;
-  wire i__1__ready;
-  input i__1__valid;
-  wire i__1__valid;
-  input [47:0] i__2__payload;
-  wire [47:0] i__2__payload;
-  output i__2__ready;
-  wire i__2__ready;
-  input i__2__valid;
-  wire i__2__valid;
-  wire \mine$11 ;
-  wire \mine$7 ;
-  output [47:0] o__payload;
-  wire [47:0] o__payload;
-  input o__ready;
-  wire o__ready;
-  output o__valid;
-  wire o__valid;
-  assign \mine$7  = i__1__valid & _02_;
-  assign _02_ = ~ i__0__valid;
-  assign i__1__ready = o__ready & _02_;
-  assign _01_ = ~ _00_;
-  assign \mine$11  = i__2__valid & _01_;
-  assign _00_ = i__0__valid | i__1__valid;
-  assign i__2__ready = o__ready & _01_;
-  assign _03_ = i__0__valid ? i__0__payload : 48'h000000000000;
-  assign o__valid = \mine$11  ? 1'h1 : _06_;
-  assign _04_ = \mine$7  ? i__1__payload : _03_;
-  assign o__payload = \mine$11  ? i__2__payload : _04_;
-  assign _05_ = i__0__valid ? 1'h1 : 1'h0;
-  assign _06_ = \mine$7  ? 1'h1 : _05_;
-  assign i__0__ready = o__ready;
-endmodule
-
-module \egru.report (o__valid, i__ready, step, o__ready, last_layer, \port$1221$27 , i__payload, o__payload, i__valid);
+module \egru.report (o__valid, i__ready, step, o__ready, registers, i__payload, o__payload, i__valid);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -3446,8 +3449,6 @@ module \egru.report (o__valid, i__ready, step, o__ready, last_layer, \port$1221$
   wire i__ready;
   input i__valid;
   wire i__valid;
-  input [1:0] last_layer;
-  wire [1:0] last_layer;
   output [47:0] o__payload;
   wire [47:0] o__payload;
   wire [3:0] \o__payload.code ;
@@ -3457,20 +3458,20 @@ module \egru.report (o__valid, i__ready, step, o__ready, last_layer, \port$1221$
   wire o__ready;
   output o__valid;
   wire o__valid;
-  input [123:0] \port$1221$27 ;
-  wire [123:0] \port$1221$27 ;
+  input [150:0] registers;
+  wire [150:0] registers;
   output step;
   wire step;
   assign _09_ = { 1'h0, _08_ } + i__payload[7:4];
   assign o__valid = i__valid & _01_;
   assign _00_ = ! i__payload[1:0];
-  assign _05_ = _00_ & \port$1221$27 [0];
+  assign _05_ = _00_ & registers[27];
   assign _01_ = _04_ | _05_;
   assign _06_ = ~ _01_;
   assign i__ready = o__ready | _06_;
   assign _07_ = i__valid & i__ready;
   assign _02_ = i__payload[1:0] == 1'h1;
-  assign _03_ = i__payload[3:2] == last_layer;
+  assign _03_ = i__payload[3:2] == registers[1:0];
   assign _04_ = _02_ & _03_;
   assign step = _07_ & _04_;
   assign \o__payload.index  = _00_ ? (* full_case = 32'd1 *) { 6'h00, _09_ } : 12'h000;
@@ -3492,15 +3493,15 @@ module \egru.report (o__valid, i__ready, step, o__ready, last_layer, \port$1221$
         _28_ = a;
     endcase
   endfunction
-  assign _08_ = _28_(4'h0, { \port$1221$27 [17:14], \port$1221$27 [58:55], \port$1221$27 [99:96] }, { _12_, _11_, _10_ });
+  assign _08_ = _28_(4'h0, { registers[44:41], registers[85:82], registers[126:123] }, { _12_, _11_, _10_ });
   assign _10_ = i__payload[3:2] == 2'h2;
   assign _11_ = i__payload[3:2] == 2'h1;
   assign _12_ = ! i__payload[3:2];
   assign o__payload = { \o__payload.code , \o__payload.index , \o__payload.value  };
 endmodule
 
-module \egru.sequencer (rst, taken, replay__ready, \port$519$0 , o__ready, i__payload, last_layer, layers, i__valid, in_step, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1345$0 
-, events__valid, clk);
+module \egru.sequencer (rst, taken, replay__ready, \port$512$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1346$0 , events__valid
+, clk);
   wire _000_;
   wire _001_;
   wire _002_;
@@ -3614,12 +3615,8 @@ module \egru.sequencer (rst, taken, replay__ready, \port$519$0 , o__ready, i__pa
   (* enum_value_10 = "READOUT" *)
   (* enum_value_11 = "RESET" *)
   wire [1:0] kind;
-  input [1:0] last_layer;
-  wire [1:0] last_layer;
   output [1:0] layer;
   reg [1:0] layer = 2'h0;
-  input [122:0] layers;
-  wire [122:0] layers;
   output marked;
   reg marked = 1'h0;
   output [49:0] o__payload;
@@ -3631,12 +3628,14 @@ module \egru.sequencer (rst, taken, replay__ready, \port$519$0 , o__ready, i__pa
   wire offered;
   output open__valid;
   wire open__valid;
-  input \port$1345$0 ;
-  wire \port$1345$0 ;
-  input [11:0] \port$519$0 ;
-  wire [11:0] \port$519$0 ;
+  input \port$1346$0 ;
+  wire \port$1346$0 ;
+  input [11:0] \port$512$0 ;
+  wire [11:0] \port$512$0 ;
   (* unused_bits = "0 1 2 3 4 9 10 11 12 13 14 15 16" *)
   wire [40:0] registers;
+  input [150:0] \registers$2 ;
+  wire [150:0] \registers$2 ;
   output [1:0] replay__payload;
   wire [1:0] replay__payload;
   input replay__ready;
@@ -3674,11 +3673,11 @@ module \egru.sequencer (rst, taken, replay__ready, \port$519$0 , o__ready, i__pa
   assign _023_ = _022_ & first;
   assign _022_ = i__valid & accepted;
   assign _024_ = events__valid & accepted;
-  assign _025_ = _024_ & \port$1345$0 ;
+  assign _025_ = _024_ & \port$1346$0 ;
   assign _026_ = | layer;
   assign _027_ = replayed & _026_;
   assign _028_ = ~ bank;
-  assign _029_ = layer == last_layer;
+  assign _029_ = layer == \registers$2 [1:0];
   assign _030_ = layer + 1'h1;
   always @(posedge clk)
     marked <= _031_;
@@ -3712,7 +3711,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$519$0 , o__ready, i__pa
   assign _006_ = i__payload[47:44] != 3'h6;
   assign _007_ = i__valid & _006_;
   assign _009_ = layer - 1'h1;
-  assign _010_ = ~ \port$1345$0 ;
+  assign _010_ = ~ \port$1346$0 ;
   assign _011_ = events__valid & _010_;
   assign _015_ = | kind;
   assign _017_ = _014_ & _015_;
@@ -3926,7 +3925,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$519$0 , o__ready, i__pa
         _189_ = a;
     endcase
   endfunction
-  assign value = _189_(9'h000, { i__payload[8:0], 1'h0, \port$519$0 [11:4] }, { _012_, _055_ });
+  assign value = _189_(9'h000, { i__payload[8:0], 1'h0, \port$512$0 [11:4] }, { _012_, _055_ });
   assign source = _055_ ? replayed : 1'h0;
   assign in_step = _012_ ? any_input : 1'h1;
   function [3:0] _192_;
@@ -3943,7 +3942,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$519$0 , o__ready, i__pa
         _192_ = a;
     endcase
   endfunction
-  assign \work.index  = _192_(4'h0, { i__payload[35:32], \port$519$0 [3:0] }, { _012_, _055_ });
+  assign \work.index  = _192_(4'h0, { i__payload[35:32], \port$512$0 [3:0] }, { _012_, _055_ });
   assign _055_ = fsm_state == 3'h3;
   assign _012_ = ! fsm_state;
   function [40:0] _195_;
@@ -3962,10 +3961,30 @@ module \egru.sequencer (rst, taken, replay__ready, \port$519$0 , o__ready, i__pa
         _195_ = a;
     endcase
   endfunction
-  assign registers = _195_(41'h00000000000, { layers[40:0], layers[81:41], layers[122:82] }, { _084_, _083_, _082_ });
+  assign registers = _195_(41'h00000000000, { \registers$2 [68:28], \registers$2 [109:69], \registers$2 [150:110] }, { _084_, _083_, _082_ });
   assign _082_ = layer == 2'h2;
   assign _083_ = layer == 2'h1;
   assign _084_ = ! layer;
+endmodule
+
+module \egru.spikes (i__ready, o__0__valid, o__1__valid, o__1__ready, i__valid, o__0__payload, o__0__ready);
+  output i__ready;
+  wire i__ready;
+  input i__valid;
+  wire i__valid;
+  input [15:0] o__0__payload;
+  wire [15:0] o__0__payload;
+  input o__0__ready;
+  wire o__0__ready;
+  output o__0__valid;
+  wire o__0__valid;
+  input o__1__ready;
+  wire o__1__ready;
+  output o__1__valid;
+  wire o__1__valid;
+  assign i__ready = & { o__1__ready, o__0__ready };
+  assign o__0__valid = i__valid & i__ready;
+  assign o__1__valid = o__0__valid;
 endmodule
 
 module \egru.store (rst, request__valid, row__ready, request__ready, write__payload, write__valid, read__addr, row__payload, row__valid, clk);
@@ -4275,7 +4294,7 @@ module \egru.store (rst, request__valid, row__ready, request__ready, write__payl
   assign _04_ = request__ready ? read__data : row__payload;
 endmodule
 
-module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en, state_unit, sums, issue, job, first_group, group, read, o__payload, \state$72 , clk);
+module \egru.units (rst, issue__busy, o__valid, write__payload, parameter_write__en, state_unit, sums, issue__start, issue__job, issue__first_group, issue__group, sums__select, o__payload, \state$72 , clk);
   (* unused_bits = "4" *)
   wire [4:0] _00_;
   wire _01_;
@@ -4285,8 +4304,6 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
   reg [3:0] \$signature__addr  = 4'h0;
   wire [15:0] \$signature__data ;
   wire [3:0] address;
-  output busy;
-  wire busy;
   input clk;
   wire clk;
   wire fired;
@@ -4310,15 +4327,17 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
   reg [3:0] fired_group_7 = 4'h0;
   reg [3:0] fired_group_8 = 4'h0;
   reg [3:0] fired_group_9 = 4'h0;
-  input [3:0] first_group;
-  wire [3:0] first_group;
-  input [3:0] group;
-  wire [3:0] group;
   reg [19:0] in_flight = 20'h00000;
-  input issue;
-  wire issue;
-  input [7:0] job;
-  wire [7:0] job;
+  output issue__busy;
+  wire issue__busy;
+  input [3:0] issue__first_group;
+  wire [3:0] issue__first_group;
+  input [3:0] issue__group;
+  wire [3:0] issue__group;
+  input [7:0] issue__job;
+  wire [7:0] issue__job;
+  input issue__start;
+  wire issue__start;
   output [12:0] o__payload;
   wire [12:0] o__payload;
   wire [7:0] \o__payload.values ;
@@ -4330,8 +4349,6 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
   wire [79:0] parameter_read__data;
   input parameter_write__en;
   wire parameter_write__en;
-  output [6:0] read;
-  wire [6:0] read;
   input rst;
   wire rst;
   wire [15:0] state;
@@ -4343,6 +4360,8 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
   wire [3:0] state_unit;
   input [95:0] sums;
   wire [95:0] sums;
+  output [6:0] sums__select;
+  wire [6:0] sums__select;
   input [83:0] write__payload;
   wire [83:0] write__payload;
   reg [3:0] written_address_1 = 4'h0;
@@ -4416,9 +4435,9 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
     _59_ <= states[state_read__addr];
   end
   assign state_read__data = _59_;
-  assign busy = issue | _01_;
-  assign state_read__addr = busy ? written_address_14 : state_unit;
-  assign state = job[5] ? 16'h0000 : state_read__data;
+  assign issue__busy = issue__start | _01_;
+  assign state_read__addr = issue__busy ? written_address_14 : state_unit;
+  assign state = issue__job[5] ? 16'h0000 : state_read__data;
   assign o__valid = in_flight[19] & fired;
   always @(posedge clk)
     \parameter  <= _02_;
@@ -4471,7 +4490,7 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
   always @(posedge clk)
     \state$72  <= _04_;
   always @(posedge clk)
-    fired_group_1 <= group;
+    fired_group_1 <= issue__group;
   always @(posedge clk)
     fired_group_2 <= fired_group_1;
   always @(posedge clk)
@@ -4498,7 +4517,7 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
     fired_group_13 <= fired_group_12;
   always @(posedge clk)
     fired_group_14 <= fired_group_13;
-  assign { _00_[4], address } = first_group + group;
+  assign { _00_[4], address } = issue__first_group + issue__group;
   always @(posedge clk)
     fired_group_15 <= fired_group_14;
   always @(posedge clk)
@@ -4513,9 +4532,9 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
     fired_group_20 <= fired_group_19;
   assign _01_ = | in_flight;
   assign _04_ = rst ? 16'h0000 : state_read__data;
-  assign _03_ = rst ? 20'h00000 : { in_flight[18:0], issue };
+  assign _03_ = rst ? 20'h00000 : { in_flight[18:0], issue__start };
   assign _02_ = parameter_write__en ? \parameter  : parameter_read__data;
-  \egru.units$201.unit_0  unit_0 (
+  \egru.units.unit_0  unit_0 (
     .clk(clk),
     .fired_1(fired),
     .new_state(\$signature__data ),
@@ -4527,10 +4546,10 @@ module \egru.units$201 (rst, busy, o__valid, write__payload, parameter_write__en
   );
   assign _00_[3:0] = address;
   assign o__payload = { \o__payload.values , fired, fired_group_20 };
-  assign read = { job[7:6], job[4], group[0], group[3:1] };
+  assign sums__select = { issue__job[7:6], issue__job[4], issue__group[0], issue__group[3:1] };
 endmodule
 
-module \egru.units$201.unit_0 (rst, state, sums, parameters, fired_1, value, new_state, clk);
+module \egru.units.unit_0 (rst, state, sums, parameters, fired_1, value, new_state, clk);
   wire [25:0] _000_;
   wire [16:0] _001_;
   wire _002_;
@@ -5944,7 +5963,7 @@ module \egru.units$201.unit_0 (rst, state, sums, parameters, fired_1, value, new
   assign value = value_1[7:0];
 endmodule
 
-module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__payload$26 , i__ready, issue, close__valid, o__valid, o__payload, job, first_group, group, i__payload, clk);
+module \egru.update (rst, issue__busy, i__valid, o__ready, registers, \i__valid$29 , \i__payload$26 , i__ready, issue__start, close__valid, o__valid, o__payload, issue__job, issue__first_group, issue__group, i__payload, clk);
   wire [1:0] _000_;
   wire _001_;
   wire _002_;
@@ -5997,18 +6016,12 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
   wire _047_;
   wire _048_;
   wire _049_;
-  input busy;
-  wire busy;
   input clk;
   wire clk;
   output close__valid;
   wire close__valid;
-  output [3:0] first_group;
-  wire [3:0] first_group;
   wire free;
   reg [1:0] fsm_state = 2'h0;
-  output [3:0] group;
-  reg [3:0] group = 4'h0;
   reg [12:0] head = 13'h0000;
   input [12:0] i__payload;
   wire [12:0] i__payload;
@@ -6020,13 +6033,17 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
   wire i__valid;
   input \i__valid$29 ;
   wire \i__valid$29 ;
-  output issue;
-  wire issue;
-  output [7:0] job;
-  reg [7:0] job = 8'h00;
+  input issue__busy;
+  wire issue__busy;
+  output [3:0] issue__first_group;
+  wire [3:0] issue__first_group;
+  output [3:0] issue__group;
+  reg [3:0] issue__group = 4'h0;
+  output [7:0] issue__job;
+  reg [7:0] issue__job = 8'h00;
+  output issue__start;
+  wire issue__start;
   reg [40:0] layer = 41'h00000000000;
-  input [122:0] layers;
-  wire [122:0] layers;
   wire [4:0] level;
   wire lowest;
   wire mark;
@@ -6039,6 +6056,8 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
   output o__valid;
   reg o__valid = 1'h0;
   wire \o__valid$24 ;
+  input [150:0] registers;
+  wire [150:0] registers;
   input rst;
   wire rst;
   (* enum_base_type = "Kind" *)
@@ -6053,20 +6072,20 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
   assign { _010_[1], lowest } = { 1'h0, head[4] } & _000_;
   assign _021_ = ~ o__valid;
   assign free = _021_ | o__ready;
-  assign \spike.kind  = head[4] ? 2'h0 : job[1:0];
+  assign \spike.kind  = head[4] ? 2'h0 : issue__job[1:0];
   assign _028_ = head[4] == lowest;
   assign _029_ = free & _028_;
   assign \o__ready$12  = _018_ | _029_;
-  assign _001_ = job[1:0] == 1'h1;
+  assign _001_ = issue__job[1:0] == 1'h1;
   assign _005_ = head[4] | mark;
   assign _006_ = ~ lowest;
   assign _007_ = head[4] & _006_;
   assign _008_ = \o__valid$24  & \o__ready$12 ;
   assign _011_ = \i__payload$26 [1:0] == 1'h1;
   assign _012_ = \i__valid$29  & _011_;
-  assign _013_ = group + 1'h1;
-  assign _014_ = group == layer[12:9];
-  assign _015_ = ~ busy;
+  assign _013_ = issue__group + 1'h1;
+  assign _014_ = issue__group == layer[12:9];
+  assign _015_ = ~ issue__busy;
   assign _016_ = ! level;
   assign _017_ = _015_ & _016_;
   assign _018_ = ~ head[4];
@@ -6078,11 +6097,11 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
   always @(posedge clk)
     head <= _023_;
   always @(posedge clk)
-    job <= _024_;
+    issue__job <= _024_;
   always @(posedge clk)
     layer <= _025_;
   always @(posedge clk)
-    group <= _026_;
+    issue__group <= _026_;
   always @(posedge clk)
     fsm_state <= _027_;
   assign _030_ = free ? 2'h0 : fsm_state;
@@ -6126,11 +6145,11 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
         _087_ = a;
     endcase
   endfunction
-  assign _037_ = _087_(group, { 4'h0, _013_[3:0] }, { _002_, _034_ });
+  assign _037_ = _087_(issue__group, { 4'h0, _013_[3:0] }, { _002_, _034_ });
   assign _026_ = rst ? 4'h0 : _037_;
   assign _038_ = _002_ ? _009_ : layer;
   assign _025_ = rst ? 41'h00000000000 : _038_;
-  assign _039_ = _002_ ? \i__payload$26  : job;
+  assign _039_ = _002_ ? \i__payload$26  : issue__job;
   assign _024_ = rst ? 8'h00 : _039_;
   assign _040_ = _008_ ? \o__payload$25 [12:5] : head[12:5];
   assign _023_[12:5] = rst ? 8'h00 : _040_;
@@ -6139,7 +6158,7 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
   assign _023_[4] = rst ? 1'h0 : _042_;
   assign _043_ = _008_ ? \o__payload$25 [3:0] : head[3:0];
   assign _023_[3:0] = rst ? 4'h0 : _043_;
-  assign _044_ = free ? { \spike.value , \spike.unit , job[3:2], \spike.kind  } : o__payload;
+  assign _044_ = free ? { \spike.value , \spike.unit , issue__job[3:2], \spike.kind  } : o__payload;
   assign _022_ = rst ? 16'h0000 : _044_;
   assign _045_ = free ? _005_ : o__valid;
   assign _020_ = rst ? 1'h0 : _045_;
@@ -6147,7 +6166,7 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
   assign close__valid = _003_ ? (* full_case = 32'd1 *) _046_ : 1'h0;
   assign mark = _003_ ? (* full_case = 32'd1 *) 1'h1 : 1'h0;
   assign _003_ = fsm_state == (* full_case = 32'd1 *) 2'h2;
-  assign issue = _034_ ? 1'h1 : 1'h0;
+  assign issue__start = _034_ ? 1'h1 : 1'h0;
   assign _034_ = fsm_state == 2'h1;
   assign i__ready = _002_ ? 1'h1 : 1'h0;
   assign _002_ = ! fsm_state;
@@ -6169,7 +6188,7 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
         _114_ = a;
     endcase
   endfunction
-  assign _009_ = _114_(41'h00000000000, { layers[40:0], layers[81:41], layers[122:82] }, { _049_, _048_, _047_ });
+  assign _009_ = _114_(41'h00000000000, { registers[68:28], registers[109:69], registers[150:110] }, { _049_, _048_, _047_ });
   assign _047_ = \i__payload$26 [3:2] == 2'h2;
   assign _048_ = \i__payload$26 [3:2] == 2'h1;
   assign _049_ = ! \i__payload$26 [3:2];
@@ -6184,7 +6203,7 @@ module \egru.update (rst, o__ready, busy, i__valid, layers, \i__valid$29 , \i__p
     .w_en(i__valid)
   );
   assign _010_[0] = lowest;
-  assign first_group = layer[16:13];
+  assign issue__first_group = layer[16:13];
 endmodule
 
 module \egru.update.waiting (rst, o__ready, level, w_en, o__valid, o__payload, w_data, clk);

@@ -14,10 +14,10 @@ from egru_hw.gateware.event_queue import EventQueue
 from egru_hw.gateware.host_port import HostPort
 from egru_hw.gateware.mac_lanes import MacLanes
 from egru_hw.gateware.readout import Readout
-from egru_hw.gateware.replies import Merge, Report
+from egru_hw.gateware.replies import Fork, Merge, SpikeReporter
 from egru_hw.gateware.sequencer import Sequencer
 from egru_hw.gateware.streams import Queue, connect
-from egru_hw.gateware.tokens import Kind, Source, tag_layout
+from egru_hw.gateware.tokens import Kind, Source, spike_layout, tag_layout
 from egru_hw.gateware.unit_group import UnitGroup
 from egru_hw.gateware.unit_update import UnitUpdate
 from egru_hw.gateware.weight_fetch import WeightFetch
@@ -79,8 +79,13 @@ class Accelerator(wiring.Component):
         m.submodules.update = update = UnitUpdate(config)
         m.submodules.units = units = UnitGroup(config, image.words[Target.PARAMETERS])
         m.submodules.readout = readout = Readout(config, image.words[Target.READOUT])
+        m.submodules.spikes = spikes = Fork(spike_layout(config), 2)
+        m.submodules.report = report = SpikeReporter(config)
+        m.submodules.merge = merge = Merge(PACKET, 3)
         m.submodules.counters = counters = Counters()
         registers = host.registers
+        for part in (sequencer, update, report, readout):
+            m.d.comb += part.registers.eq(registers)
 
         # Host to lanes, lanes to units: one path.
         connect(m, wiring.flipped(self.i), commands.i)
@@ -94,30 +99,18 @@ class Accelerator(wiring.Component):
         connect(m, fetch.row, store.row)
         connect(m, fetch.o, lanes.i)
         connect(m, lanes.o, update.i)
+        wiring.connect(m, update.issue, units.issue)
+        wiring.connect(m, units.sums, lanes.sums)
         connect(m, units.o, update.fired)
-        m.d.comb += [
-            units.issue.eq(update.issue),
-            units.job.eq(update.job),
-            units.group.eq(update.group),
-            units.first_group.eq(update.first_group),
-            update.busy.eq(units.busy),
-            sequencer.taken.eq(update.i.valid & update.i.ready),
-            lanes.read.eq(units.read),
-            units.sums.eq(lanes.sums),
-        ]
+        m.d.comb += sequencer.taken.eq(update.i.valid & update.i.ready)
 
-        # Spikes go three ways at once: back into the lists, to the read-out, to the host.
-        m.submodules.report = report = Report(config)
+        # Spikes go to the event lists, to the read-out and to the host in the same cycle.
+        connect(m, update.o, spikes.i)
+        connect(m, spikes.o[0], readout.i)
+        connect(m, spikes.o[1], report.i)
         spike = update.o.payload
-        delivered = Signal()
         m.d.comb += [
-            delivered.eq(update.o.valid & readout.i.ready & report.i.ready),
-            update.o.ready.eq(readout.i.ready & report.i.ready),
-            readout.i.valid.eq(delivered),
-            readout.i.payload.eq(spike),
-            report.i.valid.eq(delivered),
-            report.i.payload.eq(spike),
-            events.i.valid.eq(delivered & (spike.kind == Kind.EVENT)),
+            events.i.valid.eq(update.o.valid & update.o.ready & (spike.kind == Kind.EVENT)),
             events.i.payload.layer.eq(spike.layer),
             events.i.payload.event.unit.eq(spike.unit),
             events.i.payload.event.value.eq(spike.value),
@@ -125,7 +118,6 @@ class Accelerator(wiring.Component):
         connect(m, update.close, events.close)
 
         # Replies, the rarest first.
-        m.submodules.replies_merge = merge = Merge(PACKET, 3)
         connect(m, host.o, merge.i[0])
         m.d.comb += [
             merge.i[1].payload.code.eq(Reply.OUTPUT),
@@ -149,21 +141,6 @@ class Accelerator(wiring.Component):
             counters.clear.eq(host.clear_counters),
         ]
 
-        # The model's registers.
-        last_layer = Array(registers.layers)[registers.last_layer]
-        m.d.comb += [
-            sequencer.layers.eq(registers.layers),
-            sequencer.last_layer.eq(registers.last_layer),
-            update.layers.eq(registers.layers),
-            report.layers.eq(registers.layers),
-            report.last_layer.eq(registers.last_layer),
-            report.report_events.eq(registers.report_events),
-            readout.last_layer.eq(registers.last_layer),
-            readout.units.eq(last_layer.units),
-            readout.outputs.eq(registers.outputs),
-            readout.pitch.eq(registers.readout_pitch),
-            readout.bias_operand.eq(registers.bias_operand),
-        ]
         for layer in range(config.max_layers):
             m.d.comb += events.base[layer].eq(
                 registers.layers[layer].first_group * config.units_per_cycle

@@ -35,7 +35,7 @@ def operation_layout(config: Config) -> data.StructLayout:
 
 
 def read_layout(config: Config) -> data.StructLayout:
-    """Which sums the unit update wants, and which of them any event has touched."""
+    """Which sums are read, and whether any event has touched them."""
     return data.StructLayout(
         {
             "word": bits_for(config.max_pitch),
@@ -43,6 +43,17 @@ def read_layout(config: Config) -> data.StructLayout:
             "bank": 1,
             "any_input": 1,
             "any_recurrent": 1,
+        }
+    )
+
+
+def sums_signature(config: Config) -> wiring.Signature:
+    """How the unit update reads sums: ``select`` names a group of units, and ``values`` are its
+    sums, MacLanes.READ_LATENCY cycles later."""
+    return wiring.Signature(
+        {
+            "select": Out(read_layout(config)),
+            "values": In(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
         }
     )
 

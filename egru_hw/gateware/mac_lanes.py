@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
-from egru_hw.gateware.lane_slice import LaneSlice, operation_layout, read_layout, slice_columns
+from egru_hw.gateware.lane_slice import LaneSlice, operation_layout, slice_columns, sums_signature
 from egru_hw.gateware.shapes import delay, register
 from egru_hw.gateware.tokens import Kind, job_layout, tag_layout
 from egru_hw.gateware.unit import SUMS_LAYOUT
@@ -26,7 +26,7 @@ class MacLanes(wiring.Component):
       sequencer sends nothing behind a marker until that has been taken, which also keeps
       events away from a bank that is still being read.
     * ``o``: the marker, when everything before it has been summed.
-    * ``read``: asks for the sums of a group of units; ``sums`` has them READ_LATENCY later.
+    * ``sums``: see :func:`sums_signature`.
     * ``busy``: a row is being taken.
     """
 
@@ -44,8 +44,7 @@ class MacLanes(wiring.Component):
             {
                 "i": In(stream.Signature(fetched, always_ready=True)),
                 "o": Out(stream.Signature(job_layout(config))),
-                "read": In(read_layout(config)),
-                "sums": Out(self.sums_layout),
+                "sums": In(sums_signature(config)),
                 "busy": Out(1),
             }
         )
@@ -72,13 +71,13 @@ class MacLanes(wiring.Component):
             m.d.comb += [
                 part.operation.eq(operation),
                 part.row.eq(fetched.row.word_select(number, part.row_layout.size)),
-                part.read.eq(self.read),
+                part.read.eq(self.sums.select),
             ]
             slices.append(part)
         # All but the slice that was asked are silent.
         found = register(self.sums_layout)
         m.d.sync += found.eq(reduce(or_, (part.sums.as_value() for part in slices)))
-        m.d.comb += self.sums.eq(found)
+        m.d.comb += self.sums.values.eq(found)
 
         marker = self.i.valid & (tag.job.kind != Kind.EVENT)
         with m.If(delay(m, marker, LaneSlice.LATENCY - 1, "marker")):

@@ -1,10 +1,11 @@
 """The read-out: a linear map of the last layer's events, summed over the steps of a sequence."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
+from egru_hw.contract.protocol import register_layout
 from egru_hw.gateware.shapes import register, shape
 from egru_hw.gateware.streams import Queue, connect
 from egru_hw.gateware.tokens import Kind, spike_layout
@@ -25,8 +26,7 @@ class Readout(wiring.Component):
       RESET clears them.
     * ``o``: the sums, ``outputs`` elements a READOUT.
     * ``retired``: a marker has been dealt with.
-    * ``last_layer``, ``units`` (of that layer), ``outputs``, ``pitch``, ``bias_operand``:
-      the model's; constant while events are in flight.
+    * ``registers``: the model's; constant while events are in flight.
     * ``write``: stores a row of weights. ``init``: their contents at power-up.
     """
 
@@ -46,11 +46,7 @@ class Readout(wiring.Component):
                     )
                 ),
                 "retired": Out(1),
-                "last_layer": In(bits_for(config.max_layers)),
-                "units": In(bits_for(config.max_units + 1)),
-                "outputs": In(self.output_bits),
-                "pitch": In(self.pitch_bits),
-                "bias_operand": In(shape(numerics.OPERAND)),
+                "registers": In(register_layout(config)),
                 "write": In(write_signature(self.address_bits, self.row_bits)),
             }
         )
@@ -74,10 +70,13 @@ class Readout(wiring.Component):
         connect(m, fetch.row, store.row)
         connect(m, wiring.flipped(self.write), store.write)
 
+        registers = self.registers
+        units = Array(registers.layers)[registers.last_layer].units
+
         # Of other layers nothing is fetched; their markers go along, to retire in order.
         spike = queue.o.payload
         is_event = spike.kind == Kind.EVENT
-        ours = spike.layer == self.last_layer
+        ours = spike.layer == registers.last_layer
         fetches = ours & (is_event | (spike.kind == Kind.UPDATE))
         fresh = Signal(init=1)  # no sum has been written since the last clear
         wanted = fetch.i.payload
@@ -85,9 +84,9 @@ class Readout(wiring.Component):
             fetch.i.valid.eq(queue.o.valid),
             queue.o.ready.eq(fetch.i.ready),
             wanted.fetch.eq(fetches),
-            wanted.index.eq(Mux(is_event, spike.unit, self.units)),
-            wanted.pitch.eq(self.pitch),
-            wanted.value.eq(Mux(is_event, spike.value, self.bias_operand)),
+            wanted.index.eq(Mux(is_event, spike.unit, units)),
+            wanted.pitch.eq(registers.readout_pitch),
+            wanted.value.eq(Mux(is_event, spike.value, registers.bias_operand)),
             wanted.tag.kind.eq(spike.kind),
             wanted.tag.fresh.eq(fresh),
         ]
@@ -133,7 +132,7 @@ class Readout(wiring.Component):
             self.o.payload.index.eq(index),
             self.o.payload.sum.eq(Mux(fetched.tag.fresh, 0, old.data[index[:lane_bits]])),
         ]
-        last_word = ~fetched.fetch | (fetched.word == self.pitch - 1)
+        last_word = ~fetched.fetch | (fetched.word == registers.readout_pitch - 1)
         m.d.comb += self.retired.eq(
             fetch.o.valid & fetch.o.ready & (fetched.tag.kind != Kind.EVENT) & last_word
         )
@@ -147,7 +146,7 @@ class Readout(wiring.Component):
                     m.d.comb += fetch.o.ready.eq(1)
             with m.State("SEND"):
                 m.d.comb += sending.eq(1)
-                with m.If(index == self.outputs):
+                with m.If(index == registers.outputs):
                     m.d.comb += fetch.o.ready.eq(1)
                     m.next = "SUM"
                 with m.Else():

@@ -1,31 +1,27 @@
-"""What the host hears: spikes as replies, and several streams of replies as one."""
+"""Replies to the host: spikes as replies, one stream to several, and several to one."""
 
-from amaranth.hdl import Array, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from egru_hw.contract.config import Config, bits_for
-from egru_hw.contract.protocol import PACKET, Reply, layer_registers
+from egru_hw.contract.config import Config
+from egru_hw.contract.protocol import PACKET, Reply, register_layout
 from egru_hw.gateware.tokens import Kind, spike_layout
 
 
-class Report(wiring.Component):
-    """Tells the host of events (if ``report_events``) and of finished steps.
+class SpikeReporter(wiring.Component):
+    """Reports events, if the register ``report_events`` is set, and completed steps to the host.
 
     * ``i``: spikes. ``o``: EVENT and STEP replies, in the same cycle; a stall of ``o`` stalls
-      ``i`` unless there is nothing to tell.
-    * ``step``: a step has been finished.
+      ``i`` unless there is nothing to report.
+    * ``step``: a step has been completed.
     """
 
     def __init__(self, config: Config):
         self.config = config
         super().__init__(
             {
-                "layers": In(
-                    data.ArrayLayout(data.StructLayout(layer_registers(config)), config.max_layers)
-                ),
-                "last_layer": In(bits_for(config.max_layers)),
-                "report_events": In(1),
+                "registers": In(register_layout(config)),
                 "i": In(stream.Signature(spike_layout(config))),
                 "o": Out(stream.Signature(PACKET)),
                 "step": Out(1),
@@ -35,10 +31,12 @@ class Report(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         spike, reply = self.i.payload, self.o.payload
-        is_step = (spike.kind == Kind.UPDATE) & (spike.layer == self.last_layer)
+        is_step = (spike.kind == Kind.UPDATE) & (spike.layer == self.registers.last_layer)
         is_event = spike.kind == Kind.EVENT
-        told = is_step | (is_event & self.report_events)
-        first_unit = Array(self.layers)[spike.layer].first_group * self.config.units_per_cycle
+        reported = is_step | (is_event & self.registers.report_events)
+        first_unit = (
+            Array(self.registers.layers)[spike.layer].first_group * self.config.units_per_cycle
+        )
         with m.If(is_event):
             m.d.comb += [
                 reply.code.eq(Reply.EVENT),
@@ -48,15 +46,37 @@ class Report(wiring.Component):
         with m.Else():
             m.d.comb += reply.code.eq(Reply.STEP)
         m.d.comb += [
-            self.o.valid.eq(self.i.valid & told),
-            self.i.ready.eq(self.o.ready | ~told),
+            self.o.valid.eq(self.i.valid & reported),
+            self.i.ready.eq(self.o.ready | ~reported),
             self.step.eq(self.i.valid & self.i.ready & is_step),
         ]
         return m
 
 
+class Fork(wiring.Component):
+    """Copies a stream to ``count`` others, which take each element in the same cycle."""
+
+    def __init__(self, shape, count: int):
+        super().__init__(
+            {
+                "i": In(stream.Signature(shape)),
+                "o": Out(stream.Signature(shape)).array(count),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.i.ready.eq(Cat(sink.ready for sink in self.o).all())
+        for sink in self.o:
+            m.d.comb += [
+                sink.valid.eq(self.i.valid & self.i.ready),
+                sink.payload.eq(self.i.payload),
+            ]
+        return m
+
+
 class Merge(wiring.Component):
-    """Joins ``count`` streams; the lowest-numbered with something to say goes first."""
+    """Joins ``count`` streams; of several valid ones the lowest-numbered goes first."""
 
     def __init__(self, shape, count: int):
         super().__init__(

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
-from egru_hw.contract.protocol import PACKET, Command, layer_registers
+from egru_hw.contract.protocol import PACKET, Command, layer_registers, register_layout
 from egru_hw.gateware.event_queue import replayed_layout
 from egru_hw.gateware.tokens import Kind, Source, tag_layout
 from egru_hw.gateware.weight_fetch import work_layout
@@ -39,10 +39,7 @@ class Sequencer(wiring.Component):
         layer_bits = bits_for(config.max_layers)
         super().__init__(
             {
-                "layers": In(
-                    data.ArrayLayout(data.StructLayout(layer_registers(config)), config.max_layers)
-                ),
-                "last_layer": In(layer_bits),
+                "registers": In(register_layout(config)),
                 "i": In(stream.Signature(PACKET)),
                 "o": Out(stream.Signature(self.work)),
                 "replay": Out(stream.Signature(layer_bits)),
@@ -58,13 +55,13 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        layer = Signal.like(self.last_layer)
+        layer = Signal.like(self.registers.last_layer)
         registers = Signal(data.StructLayout(layer_registers(config)))
         bank = Signal()
         first = Signal(init=1)
         any_input = Signal()
         any_recurrent = Signal()
-        m.d.comb += registers.eq(Array(self.layers)[layer])
+        m.d.comb += registers.eq(Array(self.registers.layers)[layer])
 
         # One register stage in front of the weight fetch.
         kind = Signal(Kind)
@@ -168,7 +165,7 @@ class Sequencer(wiring.Component):
                 with m.If(accepted):
                     m.d.comb += self.open.valid.eq(1)
                     m.d.sync += [bank.eq(~bank), any_input.eq(0), any_recurrent.eq(0)]
-                    with m.If(layer == self.last_layer):
+                    with m.If(layer == self.registers.last_layer):
                         m.d.sync += [layer.eq(0), first.eq(0)]
                         m.next = "HOST"
                     with m.Else():

@@ -6,11 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
 from egru_hw.contract.protocol import PARAMETERS, Target, word_bits
-from egru_hw.gateware.lane_slice import read_layout
+from egru_hw.gateware.lane_slice import sums_signature
 from egru_hw.gateware.mac_lanes import MacLanes
 from egru_hw.gateware.shapes import delay, register, shape
 from egru_hw.gateware.tokens import job_layout
-from egru_hw.gateware.unit import SUMS_LAYOUT, Unit
+from egru_hw.gateware.unit import Unit
 from egru_hw.gateware.weight_store import write_signature
 from golden.integer import numerics
 
@@ -28,15 +28,30 @@ def fired_layout(config: Config) -> data.StructLayout:
     )
 
 
+def issue_signature(config: Config) -> wiring.Signature:
+    """How the unit update has groups updated.
+
+    With ``start`` the unit group updates ``group`` of the layer whose groups begin at
+    ``first_group``. ``job`` names the accumulators that hold its sums; it and ``first_group``
+    are constant until ``busy`` falls: no group is in the pipeline then.
+    """
+    group_bits = bits_for(config.groups)
+    return wiring.Signature(
+        {
+            "start": Out(1),
+            "job": Out(job_layout(config)),
+            "group": Out(group_bits),
+            "first_group": Out(group_bits),
+            "busy": In(1),
+        }
+    )
+
+
 class UnitGroup(wiring.Component):
     """``units_per_cycle`` units, their parameters and states. One group a cycle, no stalls.
 
-    * ``issue``: update ``group`` of the layer whose groups begin at ``first_group``. ``job``
-      says which accumulators hold its sums; it and ``first_group`` stay constant until
-      ``busy`` falls.
-    * ``read``, ``sums``: to the lanes.
-    * ``o``: the group's events, LATENCY cycles after ``issue``; only if there are any.
-    * ``busy``: groups are in the pipeline.
+    * ``issue``: see :func:`issue_signature`. ``sums``: from the lanes.
+    * ``o``: the group's events, LATENCY cycles after ``issue.start``; only if there are any.
     * ``write``: stores the parameters of a group. ``init``: their contents at power-up.
     * ``state_unit``, ``state``: the host's view of a unit's state, two cycles later, valid
       while nothing is issued.
@@ -50,14 +65,9 @@ class UnitGroup(wiring.Component):
         self.states = data.ArrayLayout(shape(numerics.STATE), config.units_per_cycle)
         super().__init__(
             {
-                "issue": In(1),
-                "job": In(job_layout(config)),
-                "group": In(self.group_bits),
-                "first_group": In(self.group_bits),
-                "read": Out(read_layout(config)),
-                "sums": In(data.ArrayLayout(SUMS_LAYOUT, config.units_per_cycle)),
+                "issue": In(issue_signature(config)),
+                "sums": Out(sums_signature(config)),
                 "o": Out(stream.Signature(fired_layout(config), always_ready=True)),
-                "busy": Out(1),
                 "write": In(write_signature(self.group_bits, word_bits(config, Target.PARAMETERS))),
                 "state_unit": In(bits_for(config.max_units)),
                 "state": Out(shape(numerics.STATE)),
@@ -66,11 +76,11 @@ class UnitGroup(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config = self.config
+        config, issue = self.config, self.issue
         per_cycle = config.units_per_cycle
         slots = config.columns // per_cycle  # groups in a word of the accumulators
         address = Signal(self.group_bits)
-        m.d.comb += address.eq(self.first_group + self.group)
+        m.d.comb += address.eq(issue.first_group + issue.group)
 
         m.submodules.parameters = parameters = memory.Memory(
             shape=word_bits(config, Target.PARAMETERS), depth=config.groups, init=self.init
@@ -97,12 +107,12 @@ class UnitGroup(wiring.Component):
         lane_bits = bits_for(per_cycle) if per_cycle > 1 else 0
         host_lane = delay(m, self.state_unit[:lane_bits], 1, "host_lane")
         in_flight = Signal(self.LATENCY)
-        m.d.sync += in_flight.eq(Cat(self.issue, in_flight))
+        m.d.sync += in_flight.eq(Cat(issue.start, in_flight))
         m.d.comb += [
-            self.busy.eq(self.issue | in_flight.any()),
+            issue.busy.eq(issue.start | in_flight.any()),
             state_read.addr.eq(
                 Mux(
-                    self.busy,
+                    issue.busy,
                     delay(m, address, SUMS_DELAY + Unit.STATE_DELAY - 1, "state_address"),
                     self.state_unit[lane_bits:],
                 )
@@ -114,25 +124,25 @@ class UnitGroup(wiring.Component):
 
         slot_bits = (slots - 1).bit_length()
         m.d.comb += [
-            self.read.word.eq(self.group[slot_bits:]),
-            self.read.slot.eq(self.group[:slot_bits]),
-            self.read.bank.eq(self.job.bank),
-            self.read.any_input.eq(self.job.any_input),
-            self.read.any_recurrent.eq(self.job.any_recurrent),
+            self.sums.select.word.eq(issue.group[slot_bits:]),
+            self.sums.select.slot.eq(issue.group[:slot_bits]),
+            self.sums.select.bank.eq(issue.job.bank),
+            self.sums.select.any_input.eq(issue.job.any_input),
+            self.sums.select.any_recurrent.eq(issue.job.any_recurrent),
         ]
         outputs = self.o.payload
         for lane in range(per_cycle):
             m.submodules[f"unit_{lane}"] = unit = Unit()
             m.d.comb += [
-                unit.sums.eq(self.sums[lane]),
+                unit.sums.eq(self.sums.values[lane]),
                 unit.parameters.eq(parameter.word_select(lane, PARAMETERS.size)),
-                unit.state.eq(Mux(self.job.first, 0, state_read.data[lane])),
+                unit.state.eq(Mux(issue.job.first, 0, state_read.data[lane])),
                 state_write.data[lane].eq(unit.new_state),
                 outputs.fired[lane].eq(unit.fired),
                 outputs.values[lane].eq(unit.value),
             ]
         m.d.comb += [
             self.o.valid.eq(in_flight[-1] & outputs.fired.any()),
-            outputs.group.eq(delay(m, self.group, self.LATENCY, "fired_group")),
+            outputs.group.eq(delay(m, issue.group, self.LATENCY, "fired_group")),
         ]
         return m

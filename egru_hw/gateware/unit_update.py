@@ -5,10 +5,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
-from egru_hw.contract.protocol import layer_registers
+from egru_hw.contract.protocol import layer_registers, register_layout
 from egru_hw.gateware.streams import Queue
 from egru_hw.gateware.tokens import Kind, job_layout, spike_layout
-from egru_hw.gateware.unit_group import fired_layout
+from egru_hw.gateware.unit_group import fired_layout, issue_signature
 
 
 class UnitUpdate(wiring.Component):
@@ -20,8 +20,7 @@ class UnitUpdate(wiring.Component):
 
     * ``i``: markers from the lanes. The next is taken once the one before has left. Kinds
       other than UPDATE are passed on.
-    * ``issue``, ``group``, ``first_group``, ``job``, ``busy``: to the unit group.
-    * ``fired``: from it; never stalls.
+    * ``issue``: to the unit group. ``fired``: from it; never stalls.
     * ``o``: events, then the marker that caused them.
     * ``close``: with that marker: the layer's list of events is complete.
     """
@@ -29,16 +28,11 @@ class UnitUpdate(wiring.Component):
     def __init__(self, config: Config):
         self.config = config
         self.layer = data.StructLayout(layer_registers(config))
-        group_bits = bits_for(config.groups)
         super().__init__(
             {
-                "layers": In(data.ArrayLayout(self.layer, config.max_layers)),
+                "registers": In(register_layout(config)),
                 "i": In(stream.Signature(job_layout(config))),
-                "issue": Out(1),
-                "job": Out(job_layout(config)),
-                "group": Out(group_bits),
-                "first_group": Out(group_bits),
-                "busy": In(1),
+                "issue": Out(issue_signature(config)),
                 "fired": In(stream.Signature(fired_layout(config), always_ready=True)),
                 "o": Out(stream.Signature(spike_layout(config))),
                 "close": Out(stream.Signature(bits_for(config.max_layers), always_ready=True)),
@@ -47,7 +41,7 @@ class UnitUpdate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config = self.config
+        config, issue = self.config, self.issue
         layer = Signal(self.layer)
         # As deep as a layer has groups, so that the pipeline never stalls.
         m.submodules.waiting = waiting = Queue(fired_layout(config), config.groups)
@@ -66,8 +60,8 @@ class UnitUpdate(wiring.Component):
         m.d.comb += [
             free.eq(~self.o.valid | self.o.ready),
             is_event.eq(head.fired.any()),
-            spike.layer.eq(self.job.layer),
-            spike.kind.eq(Mux(is_event, Kind.EVENT, self.job.kind)),
+            spike.layer.eq(issue.job.layer),
+            spike.kind.eq(Mux(is_event, Kind.EVENT, issue.job.kind)),
         ]
         for lane in range(config.units_per_cycle):
             with m.If(lowest[lane]):
@@ -82,30 +76,33 @@ class UnitUpdate(wiring.Component):
         with m.If(waiting.o.valid & waiting.o.ready):
             m.d.sync += head.eq(waiting.o.payload)
 
-        m.d.comb += [self.first_group.eq(layer.first_group), self.close.payload.eq(self.job.layer)]
+        m.d.comb += [
+            issue.first_group.eq(layer.first_group),
+            self.close.payload.eq(issue.job.layer),
+        ]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += [
-                    self.job.eq(self.i.payload),
-                    layer.eq(Array(self.layers)[self.i.payload.layer]),
-                    self.group.eq(0),
+                    issue.job.eq(self.i.payload),
+                    layer.eq(Array(self.registers.layers)[self.i.payload.layer]),
+                    issue.group.eq(0),
                 ]
                 with m.If(self.i.valid & (self.i.payload.kind == Kind.UPDATE)):
                     m.next = "ISSUE"
                 with m.Elif(self.i.valid):
                     m.next = "MARK"
             with m.State("ISSUE"):
-                m.d.comb += self.issue.eq(1)
-                m.d.sync += self.group.eq(self.group + 1)
-                with m.If(self.group == layer.last_group):
+                m.d.comb += issue.start.eq(1)
+                m.d.sync += issue.group.eq(issue.group + 1)
+                with m.If(issue.group == layer.last_group):
                     m.next = "DRAIN"
             with m.State("DRAIN"):
-                with m.If(~self.busy & (waiting.level == 0) & ~is_event):
+                with m.If(~issue.busy & (waiting.level == 0) & ~is_event):
                     m.next = "MARK"
             with m.State("MARK"):
                 m.d.comb += mark.eq(1)
                 with m.If(free):
-                    m.d.comb += self.close.valid.eq(self.job.kind == Kind.UPDATE)
+                    m.d.comb += self.close.valid.eq(issue.job.kind == Kind.UPDATE)
                     m.next = "IDLE"
         return m

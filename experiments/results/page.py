@@ -314,8 +314,8 @@ def _trainings(groups: list[Group]) -> str:
     ]  # fmt: skip
     hours = sum(record.hours for record in recorded)
     head = (
-        f"## Trainings\n{len(rows)} runs, {hours:.1f} hours on one thread, quantisation-aware training "
-        f"included."
+        f"## Trainings\n{len(rows)} runs, {hours:.1f} hours on one thread, with quantisation-aware "
+        f"training."
     )
     return "\n".join(
         [head, "", table(["run", "command", "commit", "date", "hours", "torch"], rows)]

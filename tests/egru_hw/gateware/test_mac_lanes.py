@@ -69,13 +69,13 @@ async def read_sums(ctx, lanes, bank, word, seen=tuple(Source)):
     groups = CONFIG.columns // CONFIG.units_per_cycle
     found = []
     for slot in range(groups):
-        ctx.set(lanes.read.word, word)
-        ctx.set(lanes.read.slot, slot)
-        ctx.set(lanes.read.bank, bank)
-        ctx.set(lanes.read.any_input, int(Source.INPUT in seen))
-        ctx.set(lanes.read.any_recurrent, int(Source.RECURRENT in seen))
+        ctx.set(lanes.sums.select.word, word)
+        ctx.set(lanes.sums.select.slot, slot)
+        ctx.set(lanes.sums.select.bank, bank)
+        ctx.set(lanes.sums.select.any_input, int(Source.INPUT in seen))
+        ctx.set(lanes.sums.select.any_recurrent, int(Source.RECURRENT in seen))
         await ctx.tick().repeat(lanes.READ_LATENCY)
-        sums = ctx.get(lanes.sums)
+        sums = ctx.get(lanes.sums.values)
         found += [[unit[name] for name in SUMS] for unit in sums]
     return np.array(found)
 

@@ -52,11 +52,12 @@ def test_readout_sums_the_last_layer_and_starts_afresh_each_sequence(outputs, st
     retired = []
 
     async def send(ctx):
-        ctx.set(dut.last_layer, LAYERS - 1)
-        ctx.set(dut.units, 6)
-        ctx.set(dut.outputs, outputs)
-        ctx.set(dut.pitch, -(-outputs // CONFIG.readout_lanes))
-        ctx.set(dut.bias_operand, model.readout.bias_operand)
+        registers = dut.registers
+        ctx.set(registers.last_layer, LAYERS - 1)
+        ctx.set(registers.layers[LAYERS - 1].units, 6)
+        ctx.set(registers.outputs, outputs)
+        ctx.set(registers.readout_pitch, -(-outputs // CONFIG.readout_lanes))
+        ctx.set(registers.bias_operand, model.readout.bias_operand)
         await put(ctx, dut.i, spikes, stall, rng)
 
     async def receive(ctx):

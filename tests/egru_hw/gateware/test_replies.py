@@ -5,7 +5,7 @@ import numpy as np
 from egru_hw.contract.config import preset
 from egru_hw.contract.protocol import Counter, Reply, unpack
 from egru_hw.gateware.counters import Counters
-from egru_hw.gateware.replies import Merge, Report
+from egru_hw.gateware.replies import Fork, Merge, SpikeReporter
 from egru_hw.gateware.tokens import Kind
 from tests.helpers.streams import STALLS, generator, get, put, simulate
 
@@ -15,7 +15,7 @@ CONFIG = preset("tiny")
 @STALLS
 def test_the_host_hears_of_events_by_global_unit_and_of_finished_steps(stall):
     rng = generator(1)
-    dut = Report(CONFIG)
+    dut = SpikeReporter(CONFIG)
     first_groups = [0, 6]
     spikes, expected = [], []
     for told in (1, 0):
@@ -30,11 +30,11 @@ def test_the_host_hears_of_events_by_global_unit_and_of_finished_steps(stall):
                 expected.append((Reply.STEP, 0, 0))
 
     async def send(ctx):
-        ctx.set(dut.last_layer, 1)
+        ctx.set(dut.registers.last_layer, 1)
         for layer, group in enumerate(first_groups):
-            ctx.set(dut.layers[layer].first_group, group)
+            ctx.set(dut.registers.layers[layer].first_group, group)
         for told, spike in spikes:
-            ctx.set(dut.report_events, told)
+            ctx.set(dut.registers.report_events, told)
             await put(ctx, dut.i, [spike], stall, rng)
 
     async def receive(ctx):
@@ -102,3 +102,25 @@ def test_a_cycle_counts_as_one_stall_at_most_and_none_while_lanes_work():
         assert not any(ctx.get(dut.values[c]) for c in Counter)
 
     simulate(dut, bench)
+
+
+@STALLS
+def test_a_forked_stream_reaches_every_sink_whole_and_in_the_same_cycles(stall):
+    rng = generator(5)
+    dut = Fork(16, 3)
+    sent = rng.integers(0, 1 << 16, 60).tolist()
+    taken = []
+
+    async def send(ctx):
+        await put(ctx, dut.i, sent, stall, rng)
+
+    def receiver(n):
+        async def receive(ctx):
+            got = await get(ctx, dut.o[n], len(sent), stall, np.random.default_rng(n))
+            assert [payload for _, payload in got] == sent
+            taken.append([cycle for cycle, _ in got])
+
+        return receive
+
+    simulate(dut, send, *(receiver(n) for n in range(3)))
+    assert taken[0] == taken[1] == taken[2]

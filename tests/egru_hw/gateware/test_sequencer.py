@@ -107,10 +107,10 @@ def test_every_layer_gets_its_events_once_and_then_its_marker(layers, stall):
     opened = []
 
     async def send(ctx):
-        ctx.set(dut.last_layer, layers - 1)
+        ctx.set(dut.registers.last_layer, layers - 1)
         for number, value in enumerate(values):
             for name, raw in value.items():
-                ctx.set(dut.layers[number][name], raw)
+                ctx.set(dut.registers.layers[number][name], raw)
         await put(ctx, dut.i, [PACKET.from_bits(int(c)) for c in commands], stall, rng)
 
     async def replay(ctx):

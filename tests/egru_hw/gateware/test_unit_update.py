@@ -46,23 +46,17 @@ class Bench:
         self.module = m = Module()
         m.submodules.update, m.submodules.units = update, units = self.update, self.units
         wiring.connect(m, units.o, update.fired)
-        m.d.comb += [
-            units.issue.eq(update.issue),
-            units.job.eq(update.job),
-            units.group.eq(update.group),
-            units.first_group.eq(update.first_group),
-            update.busy.eq(units.busy),
-        ]
+        wiring.connect(m, update.issue, units.issue)
         # The accumulators, as late as the lanes are.
         slots = config.columns // config.units_per_cycle
-        asked = units.read.word * slots + (units.read.slot if slots > 1 else 0)
-        m.d.comb += units.sums.eq(Array(self.groups)[delay(m, asked, MacLanes.READ_LATENCY)])
+        asked = units.sums.select.word * slots + (units.sums.select.slot if slots > 1 else 0)
+        m.d.comb += units.sums.values.eq(Array(self.groups)[delay(m, asked, MacLanes.READ_LATENCY)])
         groups = 0
         for number, layer in enumerate(model.layers):
             count = config.layer_groups(layer.hidden_size)
             m.d.comb += [
-                update.layers[number].first_group.eq(groups),
-                update.layers[number].last_group.eq(count - 1),
+                update.registers.layers[number].first_group.eq(groups),
+                update.registers.layers[number].last_group.eq(count - 1),
             ]
             groups += count
 
