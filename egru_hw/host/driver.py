@@ -61,8 +61,11 @@ def run(
 ) -> HardwareResult:
     """Load ``model`` and run it over ``raw_inputs`` (N, T, C), each sequence from rest.
 
-    ``TransportError`` if the accelerator was built for another configuration.
+    Raises:
+        TransportError: the accelerator was built for another configuration, or does not answer.
+        ValueError: ``raw_inputs`` are not what :meth:`golden.IntegerEGRU.run` takes.
     """
+    raw_inputs = model.checked_inputs(raw_inputs)
     count, steps, _ = raw_inputs.shape
     read_units = _padded_units(model, config)
     reads = model.readout_kind.reads(steps)

@@ -11,6 +11,8 @@ def integers(name: str, value, *dimensions: str) -> np.ndarray:
         raise ValueError(
             f"{name} must be a {expected} array of integers, not {array.dtype} of {array.shape}"
         )
+    if array.max(initial=0) > np.iinfo(np.int64).max:
+        raise ValueError(f"{name} must be integers of 64 bits with sign, not {array.max()}")
     array = array.astype(np.int64)
     array.setflags(write=False)
     return array

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import golden
 from golden import Prediction, load_model
 from golden.model_file import ModelFileError, find, shipped
 from golden.prediction import accuracy
