@@ -164,7 +164,7 @@ def processor() -> str:
 
 
 def second_level() -> int:
-    """Bytes of a core's second-level cache; what the cost model takes it for, if not told."""
+    """Bytes of a core's second-level cache; that of the cost model if it is unknown."""
     try:
         return int(SECOND_LEVEL_SIZE.read_text().strip().removesuffix("K")) << 10
     except (OSError, ValueError):

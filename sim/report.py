@@ -1,4 +1,4 @@
-"""What ``make sim`` tells: a table, the same as JSON, and a raster of events."""
+"""The report of a simulation: a table, the same as JSON, and a raster plot of events."""
 
 import json
 import platform
@@ -48,7 +48,7 @@ def summary(simulation: Simulation) -> dict[str, Any]:
 
 
 def dense_macs(simulation: Simulation) -> int:
-    """Multiply-accumulates a step if every input and every unit spoke."""
+    """Multiply-accumulates per step if every input and every unit had an event."""
     sizes = [events.shape[-1] for events in simulation.golden.events]
     sources = [simulation.input_size, *sizes]
     return sum(

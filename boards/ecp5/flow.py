@@ -157,5 +157,5 @@ def _run(
     elif done.returncode < 0:
         why = f"{name} was ended by signal {-done.returncode}"
     else:
-        why = f"{name} does not say why"
+        why = f"{name} gave no reason"
     raise BuildError(f"{STEPS[name]} failed: {why} (log: {log}).")

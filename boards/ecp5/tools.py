@@ -35,7 +35,7 @@ class Tools:
         raise BuildError(f"{', '.join(PROGRAMS)} are missing: install the extra egru-hw[boards].")
 
     def versions(self) -> dict[str, str]:
-        """What each program says of itself. YoWASP's compile themselves when first called."""
+        """The version of each program. YoWASP's compile themselves at their first call."""
         return {name: self._version(name) for name in self.paths}
 
     def _version(self, name: str) -> str:

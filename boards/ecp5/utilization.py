@@ -33,7 +33,7 @@ class Utilization:
     def parse(cls, text: str, mhz: float) -> "Utilization":
         """From nextpnr's JSON report on a design whose clock is to be ``mhz``.
 
-        ``ValueError`` if no clock was held to that: the result would say nothing.
+        ``ValueError`` if no clock has that constraint: the result would be meaningless.
         """
         report = json.loads(text)
         clocks = [

@@ -1,4 +1,4 @@
-"""The size of an accelerator: one frozen object for hardware, host and boards."""
+"""The sizes of an accelerator: one frozen object for hardware, host and boards."""
 
 import json
 import zlib
@@ -16,7 +16,7 @@ def _power_of_two(value: int) -> bool:
 
 
 def bits_for(count: int) -> int:
-    """Bits that tell ``count`` things apart, at least one."""
+    """Bits needed to distinguish ``count`` values, at least one."""
     return max(1, (count - 1).bit_length())
 
 
@@ -118,7 +118,7 @@ class Config:
 
     @property
     def fingerprint(self) -> int:
-        """32 bits by which a host recognises the hardware that it was made for."""
+        """32 bits that identify the hardware of this configuration to a host."""
         return zlib.crc32(self.to_json().encode())
 
 

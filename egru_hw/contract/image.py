@@ -28,7 +28,7 @@ class Image:
 def build_image(model: IntegerEGRU, config: Config, report_events: bool = False) -> Image:
     """Lay ``model`` out for hardware of ``config``.
 
-    ``report_events`` sets the register that makes the accelerator tell of every event.
+    ``report_events`` sets the register that makes the accelerator report every event.
     ``ValueError`` if the model does not fit, with what, and by how much.
     """
     _check_fit(model, config)

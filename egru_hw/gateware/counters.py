@@ -1,4 +1,4 @@
-"""Counters of what the accelerator did and what it waited for."""
+"""Counters of the accelerator's work and of its stalls."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -11,7 +11,7 @@ from egru_hw.contract.protocol import VALUE_BITS, Counter
 class Counters(wiring.Component):
     """Counts, while ``running``, what happens; a cycle counts as one stall at most.
 
-    ``*_wait*`` say that something is being waited for. Only cycles in which no ``row`` is
+    ``*_wait*`` are high while a unit waits. Only cycles in which no ``row`` is
     multiplied are stalls; of several reasons the one furthest down the path is counted.
     Inputs take effect two cycles later.
     """

@@ -21,9 +21,9 @@ def replayed_layout(config: Config) -> data.StructLayout:
 class EventQueue(wiring.Component):
     """Event lists, one a layer, which can be read while they are still being written.
 
-    A layer's events are wanted twice: by the layer above in the same step, and by the layer
-    itself in the next. A plain FIFO gives them once, so this one keeps each list until the
-    layer is opened anew.
+    A layer's events are read twice: by the layer above in the same step, and by the layer itself
+    in the next. A FIFO can be read once only, so this queue keeps each list until the
+    layer is opened again.
 
     * ``open``: forget layer's list; events will follow.
     * ``i``: append an event to the list of ``layer``. Never stalls.

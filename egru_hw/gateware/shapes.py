@@ -26,8 +26,8 @@ def multiple(value: Value, factor: Value) -> Value:
 def register(shape, name: str | None = None) -> Signal:
     """A register for data, which no reset reaches.
 
-    Valid bits say whether data mean anything, and only those need a reset: one that goes to
-    every register of the datapath takes more routing than an FPGA has.
+    Only valid bits need a reset. A reset of every register of the datapath would take more routing
+    than an FPGA has.
     """
     return Signal(shape, name=name, reset_less=True, src_loc_at=1)
 

@@ -7,11 +7,11 @@ from golden.integer import numerics
 
 
 class Kind(enum.Enum, shape=2):
-    """What an element of an internal stream says."""
+    """What an element of an internal stream means."""
 
-    EVENT = 0  # a unit or an input spoke
+    EVENT = 0  # of a unit or an input
     UPDATE = 1  # all events of a layer's step were sent: its units can be updated
-    READOUT = 2  # the read-out is to be sent and cleared
+    READOUT = 2  # send the read-out, then clear it
     RESET = 3  # a new sequence begins
 
 

@@ -1,4 +1,4 @@
-"""Sparse weight fetch: each event asks for its own rows of weights, silence asks for none."""
+"""Sparse weight fetch: only events read weights, and each reads its own rows."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, fifo, stream, wiring
@@ -43,8 +43,8 @@ def fetched_layout(*, row_bits: int, pitch_bits: int, tag) -> data.StructLayout:
 class WeightFetch(wiring.Component):
     """Turns events into rows of weights, each beside the operand it is multiplied by.
 
-    * ``i``: an event, which wants the rows ``base + index * pitch`` and the following,
-      ``pitch`` in all; or a marker, which wants none.
+    * ``i``: an event, which needs ``pitch`` rows from ``base + index * pitch`` on; or a marker,
+      which needs none.
     * ``request``, ``row``: to a weight store.
     * ``o``: for an event ``pitch`` elements, counted by ``word``; for a marker one element.
       In order, one a cycle while the store keeps up; four cycles from ``i`` with the on-chip

@@ -36,7 +36,7 @@ class Transport(Protocol):
 
 
 class TransportError(RuntimeError):
-    """The accelerator does not answer, or not as it should."""
+    """The accelerator does not answer, or answers something unexpected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +108,11 @@ def run(
         counter: value & ((1 << VALUE_BITS) - 1)
         for counter, value in zip(Counter, rest[-len(Counter) :], strict=True)
     }
-    told = (codes == Reply.EVENT) | (codes == Reply.STEP)
+    streamed = (codes == Reply.EVENT) | (codes == Reply.STEP)
     units = _unit_slices(model, config)
-    events = decode_events(codes[told], indices[told], values[told], count * steps, read_units)
+    events = decode_events(
+        codes[streamed], indices[streamed], values[streamed], count * steps, read_units
+    )
     return HardwareResult(
         tuple(events[:, u].reshape(count, steps, -1) for u in units),
         tuple(states[:, u] for u in units),
@@ -179,10 +181,10 @@ def decode_events(codes, indices, values, steps: int, units: int) -> np.ndarray:
     if bad.any():
         first = int(np.argmax(bad))
         raise TransportError(
-            f"the accelerator told of an impossible event: step {step[first]}, unit "
+            f"the accelerator reported an impossible event: step {step[first]}, unit "
             f"{unit[first]}, value {value[first]}"
         )
     if len(np.unique(step * units + unit)) != len(step):
-        raise TransportError("the accelerator told twice of one event")
+        raise TransportError("the accelerator reported one event twice")
     events[step, unit] = value
     return events

@@ -6,9 +6,9 @@ on top is 0 and ignored. Bit 7 of a byte is set on the first byte of a packet an
     byte        0           1           2       ...     6
             1 0 47..42   0 41..35   0 34..28    ...   0 6..0
 
-So a receiver that joins midway, or misses a byte, loses that packet alone: it drops what is not
-part of a complete packet and finds the next one by its first byte. Nothing is repeated or
-checked; a byte that arrives with a wrong value in it is taken for what it says.
+A receiver that joins midway, or misses a byte, loses only that packet: it drops bytes that are not
+part of a complete packet, and recognises the next packet by its first byte. Nothing is repeated or
+checked; a byte that arrives with a wrong value is not detected.
 """
 
 import numpy as np

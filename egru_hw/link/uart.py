@@ -1,16 +1,16 @@
 """The serial line between a host and the accelerator: 8 data bits, no parity, one stop bit.
 
-``egru_hw.link.framing`` says how a packet becomes bytes, and what happens to damaged ones.
+``egru_hw.link.framing`` defines how packets are sent as bytes, and what happens to damaged ones.
 
-Flow control. Towards the host, the transmitter holds packets back until the line is free.
-From the host there is none: no wire could say "wait", so the host must not send more than the
-receiver's FIFO holds. It is enough to know which commands can wait in it:
+Flow control. Towards the host, the transmitter holds packets back until the line is free. From
+the host there is none, since no wire could carry it: the host must not send more than the
+receiver's FIFO holds. Only some commands can wait there:
 
-* A command that is answered (STEP, READ, READOUT) may be held up by its replies, which take the
-  line 7 bytes each. Until the last of them has arrived, at most ``depth`` further packets may
+* A command that is answered (STEP, READ, READOUT) may wait for its replies, which occupy the
+  line for 7 bytes each. Until the last of them has arrived, at most ``depth`` further packets may
   be on their way.
-* All others are carried out in less time than their 7 bytes take to arrive, and may be
-  sent back to back.
+* All others execute in less time than their 7 bytes take to arrive, and may be sent back to
+  back.
 
 The default depth holds the commands of a whole step of 256 inputs, which a host may thus send
 while the replies to the step before are on their way. A packet that finds the FIFO full is lost

@@ -17,7 +17,7 @@ class Experiment:
         title: of its section.
         task: its name.
         seeds: how many, from 0, by model.
-        cheap: whether ``make results`` trains it anew; the rest is read from records.
+        cheap: whether ``make results`` trains it; the others are read from records.
         options: options of ``egru train`` beside the model and the seed.
         data: its files in the folder of all data; None if it needs none.
         score: what is compared: the share of right answers, or the loss in nats.

@@ -92,7 +92,7 @@ class Group:
         return [self.records[run.name] for run in runs if run.name in self.records]
 
     def rtl(self) -> Record | None:
-        """The record that tells of the accelerator."""
+        """The record with a run on the accelerator."""
         return next((record for record in self.of("egru") if record.rtl), None)
 
     def scores(self, kind: str, model: str = "egru") -> list[Score]:

@@ -108,8 +108,8 @@ class Workplace:
         assert isinstance(network, Network)
         if has_twin(network) and file.integer is None:
             raise RunError(
-                f"{self.model.model} has no integer model, and {self.folder / 'log'} says why: "
-                f"change the recipe, or delete {self.folder} to train anew"
+                f"{self.model.model} has no integer model, and {self.folder / 'log'} has the "
+                f"reason: change the recipe, or delete {self.folder} to start again"
             )
         task = self.run.task(self.data)
         with LOADING:
@@ -156,7 +156,7 @@ class Workplace:
         path = self.folder / "start.json"
         if path.exists() and not self._is_current():
             aside = self.folder.with_name(f"{self.folder.name}.{time.time_ns()}")
-            self.say(f"its recipe has changed: starting anew, with what was there in {aside}")
+            self.say(f"its recipe has changed: starting again; the earlier run is in {aside}")
             self.folder.rename(aside)
         if not path.exists():
             start = {
@@ -174,7 +174,7 @@ class Workplace:
         try:
             return self.run.is_of(json.loads(path.read_text())["recipe"])
         except (ValueError, KeyError, TypeError):
-            raise RunError(f"{path} is damaged: delete {self.folder} to train anew") from None
+            raise RunError(f"{path} is damaged: delete {self.folder} to start again") from None
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
         """8 bits if the model loses more by them than it may, 4 if it is a task's first."""

@@ -21,15 +21,17 @@ console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 def main(
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of all data: fsdd.zip, mnist/, tinyshakespeare.txt."),
+        typer.Option(help="Folder with the data: fsdd.zip, mnist/, tinyshakespeare.txt."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, each on one thread.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Number of parallel runs, each on one thread.")
+    ] = 1,
     train: Annotated[
-        Literal["none", "cheap", "all"], typer.Option(help="What to train anew.")
+        Literal["none", "cheap", "all"], typer.Option(help="Which experiments to train.")
     ] = "cheap",
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Train for this experiment only, cheap or not; may be repeated."),
+        typer.Option(help="Train only this experiment, cheap or not. Can be repeated."),
     ] = None,
 ) -> None:
     """Train the cheap experiments and write docs/results.md from all records.
@@ -76,7 +78,7 @@ def _chosen(train: str, only: list[str]) -> list[Experiment]:
 
 
 def _works(experiments: list[Experiment], data: Path | None) -> list[Workplace]:
-    """The runs that are to be made; says which cannot be."""
+    """The runs to be made; reports those that cannot be."""
     works = []
     for experiment in experiments:
         for run in experiment.runs():

@@ -199,7 +199,7 @@ def _weight_format(
     name: str, weight: np.ndarray, values: np.ndarray, bits: int, fractions: range
 ) -> Format:
     """The format, of these ``fractions``, of ``weight`` (rows, C) for ``values`` (N, T, C)."""
-    energy = np.square(values).mean((0, 1)) + 1e-12  # a column nothing meets still has a say
+    energy = np.square(values).mean((0, 1)) + 1e-12  # columns that no value meets still count
 
     def error(form: Format) -> float:
         return float((np.square(form.real(form.quantize(weight)) - weight) * energy).sum())

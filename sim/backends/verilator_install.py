@@ -41,7 +41,7 @@ def verilator_environment() -> dict[str, str]:
 
 
 def _system_version() -> tuple[int, ...]:
-    """Of the Verilator on PATH; (0,) if there is none, or it tells no number as PyPI's does."""
+    """Version of the Verilator on PATH; (0,) if there is none, or it prints none, as PyPI's."""
     if not shutil.which("verilator"):
         return (0,)
     command = ["verilator", "--version"]

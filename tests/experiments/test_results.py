@@ -287,7 +287,7 @@ def test_a_run_leaves_a_record_and_is_not_repeated_until_its_recipe_changes(else
     other = replace(egru_only, options=TOY.options | {"epochs": 2})
     monkeypatch.setattr(runner, "EXPERIMENTS", (other,))
     code, output = results()
-    assert "toy-egru-0: its recipe has changed: starting anew" in output
+    assert "toy-egru-0: its recipe has changed: starting again" in output
     assert ("--epochs", "2") in pairwise(calls[0])
 
 
@@ -341,7 +341,7 @@ def test_a_network_without_integers_is_told_of_again(elsewhere):
     work.folder.mkdir(parents=True)
     file = load_model(SHIPPED)
     save_model(work.model.model, file.network(), None, file.config)
-    with pytest.raises(RunError, match=r"has no integer model, and .*log says why"):
+    with pytest.raises(RunError, match=r"has no integer model, and .*log has the reason"):
         work.make()
 
 

@@ -1,7 +1,7 @@
 // out [rows, units] = d [rows, columns] · w [units, columns] transposed, only where it is wanted.
 //
 // Both operands of a wanted element are contiguous. A strip, a few vectors, of a unit's weights
-// stays in registers while all rows that want the unit use it; the same strip of the rows, packed,
+// stays in registers while all rows that need the unit use it; the same strip of the rows, packed,
 // stays in the first-level cache while the units of a block pass. An element is summed in the
 // order of the columns, in one vector, whatever else is wanted.
 #pragma once

@@ -244,7 +244,7 @@ int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen
   return elements * panels.columns(p);
 }
 
-// A thread's panels, one after another, where out(panels, p) tells the place of one.
+// A thread's panels, one after another, where out(panels, p) is the place of one.
 template <class T, class Out>
 int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates], int part,
                To to, Out out, const T* start) {

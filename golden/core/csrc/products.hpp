@@ -29,7 +29,7 @@ template <class T> struct OwnEvents {
     for (int64_t g = 0; g < events.groups; ++g) std::free(memory[g]);
   }
 
-  // False if they are more than `limit`. count(first, size) tells how many there are in lists
+  // False if they are more than `limit`. count(first, size) counts those in lists
   // [first, first + size), which collect(group, blocks, first, size, to) lists: at once, while the
   // caches have them; but if with all as full as these the limit were exceeded, not before all
   // are counted. `worth_packing(elements)`: so many in all are worth blocks.
