@@ -3,9 +3,9 @@
 Names are imported when they are first used, so that a host needs no hardware description.
 """
 
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from golden import lazy
 
 if TYPE_CHECKING:
     from egru_hw.contract.config import PRESETS, Config, preset
@@ -42,17 +42,5 @@ _HOMES = {
     "run": "egru_hw.host.driver",
 }
 
-try:
-    __version__ = version("egru-hw")
-except PackageNotFoundError:  # the folder is on the path without being installed
-    __version__ = "0+unknown"
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+__version__ = lazy.VERSION
+__getattr__, __dir__ = lazy.exports(__name__, [*__all__, "__version__"], _HOMES)

@@ -3,9 +3,9 @@
 Names are imported when they are first used, so that the integer model never loads PyTorch.
 """
 
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from golden import lazy
 
 if TYPE_CHECKING:
     from golden.cells.event_gru import EGRU
@@ -18,20 +18,6 @@ if TYPE_CHECKING:
     from golden.prediction import Prediction
     from golden.quantization.quantize import QuantizeConfig, quantize
     from golden.quantization.quantized_network import QuantizedNetwork
-
-_HOMES = {
-    "EGRU": ("golden.cells.event_gru", "EGRU"),
-    "IntegerEGRU": ("golden.integer", "IntegerEGRU"),
-    "ModelFile": ("golden.model_file", "ModelFile"),
-    "Network": ("golden.network.network", "Network"),
-    "Prediction": ("golden.prediction", "Prediction"),
-    "QuantizeConfig": ("golden.quantization.quantize", "QuantizeConfig"),
-    "QuantizedNetwork": ("golden.quantization.quantized_network", "QuantizedNetwork"),
-    "WordNetwork": ("golden.network.word_network", "WordNetwork"),
-    "load_model": ("golden.model_file", "load"),
-    "quantize": ("golden.quantization.quantize", "quantize"),
-    "save_model": ("golden.model_file", "save"),
-}
 
 __all__ = [
     "EGRU",
@@ -47,25 +33,19 @@ __all__ = [
     "save_model",
 ]
 
-try:
-    __version__ = version("egru-hw")
-except PackageNotFoundError:  # the folder is on the path without being installed
-    __version__ = "0+unknown"
+_HOMES = {
+    "EGRU": "golden.cells.event_gru",
+    "IntegerEGRU": "golden.integer",
+    "ModelFile": "golden.model_file",
+    "Network": "golden.network.network",
+    "Prediction": "golden.prediction",
+    "QuantizeConfig": "golden.quantization.quantize",
+    "QuantizedNetwork": "golden.quantization.quantized_network",
+    "WordNetwork": "golden.network.word_network",
+    "load_model": "golden.model_file:load",
+    "quantize": "golden.quantization.quantize",
+    "save_model": "golden.model_file:save",
+}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOMES[name]
-    try:
-        return getattr(import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError(
-            f"golden.{name} needs PyTorch: install the extra egru-hw[train]"
-        ) from None
-
-
-def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+__version__ = lazy.VERSION
+__getattr__, __dir__ = lazy.exports(__name__, [*__all__, "__version__"], _HOMES)

@@ -1,8 +1,8 @@
 """Simulation of the accelerator, compared with the integer model bit by bit."""
 
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from golden import lazy
 
 if TYPE_CHECKING:
     from sim.comparison import Comparison, Difference, compare
@@ -18,17 +18,5 @@ _HOMES = {
     "run": "sim.simulation",
 }
 
-try:
-    __version__ = version("egru-hw")
-except PackageNotFoundError:  # the folder is on the path without being installed
-    __version__ = "0+unknown"
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+__version__ = lazy.VERSION
+__getattr__, __dir__ = lazy.exports(__name__, [*__all__, "__version__"], _HOMES)

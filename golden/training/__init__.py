@@ -3,8 +3,9 @@
 Names are imported when first used, so that ``import golden.training`` does not load torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from golden import lazy
 
 if TYPE_CHECKING:
     from golden.training.building import build as build
@@ -18,25 +19,17 @@ if TYPE_CHECKING:
     from golden.training.tuning import tune as tune
 
 _HOMES = {
-    "CheckpointError": "checkpoint",
-    "Epoch": "history",
-    "Files": "checkpoint",
-    "Interrupted": "errors",
-    "OutOfMemory": "errors",
-    "build": "building",
-    "calibration": "outcome",
-    "train": "loop",
-    "tune": "tuning",
+    "CheckpointError": "golden.training.checkpoint",
+    "Epoch": "golden.training.history",
+    "Files": "golden.training.checkpoint",
+    "Interrupted": "golden.training.errors",
+    "OutOfMemory": "golden.training.errors",
+    "build": "golden.training.building",
+    "calibration": "golden.training.outcome",
+    "train": "golden.training.loop",
+    "tune": "golden.training.tuning",
 }
 
 __all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"golden.training.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy.exports(__name__, __all__, _HOMES)

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 # From the bottom up. Modules on one floor do not import those of another name on it.
 FLOORS = (
+    ("golden.lazy",),
     ("golden.prediction", "golden.readouts"),
-    ("golden.integer", "golden.core", "golden.network.surrogate"),
-    ("golden.network.egru",),
+    ("golden.integer", "golden.core"),
     ("golden.cells",),
     ("golden.recipe",),
-    ("golden.tasks", "golden.network"),
+    ("golden.tasks",),
+    ("golden.network",),
     ("golden.quantization",),
     ("golden.model_file",),
     ("golden.evaluation",),
