@@ -177,7 +177,9 @@ command is answered. A host need not wait for replies before it sends further co
 
 {codes(Reply, "reply")}
 
-Replies come in the order of the commands that cause them. `value` is in two's complement.
+Replies of one code come in the order of their commands, and a STEP reply follows the EVENT replies of its
+step. OUTPUT replies may come after EVENT and STEP replies of steps that were commanded after the READOUT.
+`value` is in two's complement.
 
 ## Targets
 
