@@ -11,6 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_configure():
     """Refuse to test another checkout, whose editable install comes before this folder."""
+    # A shell starts background jobs, perhaps this one, with Ctrl-C ignored, and programs that
+    # tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for package in ("golden", "egru_hw", "sim", "boards", "egru_cli", "experiments"):
         spec = find_spec(package)
         place = Path(spec.origin).resolve().parents[1] if spec and spec.origin else None
@@ -31,8 +34,6 @@ def toy(monkeypatch):
     from tests.helpers.toy import Toy
 
     torch.set_num_threads(1)
-    # A shell starts background jobs, perhaps this one, with Ctrl-C ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setitem(TASKS, "toy", Toy())
     yield
     torch.use_deterministic_algorithms(False)
