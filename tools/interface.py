@@ -147,7 +147,7 @@ The top module is `egru`. Everything is synchronous to the rising edge of `clk`.
 | port | direction | bits | meaning |
 | --- | --- | --- | --- |
 | `clk` | in | 1 | clock |
-| `rst` | in | 1 | synchronous reset, active high; memories keep their contents |
+| `rst` | in | 1 | synchronous reset, active high; REGISTERS are cleared and must be written again, the other memories keep their contents |
 | `i__payload` | in | {PACKET.size} | a command |
 | `i__valid` | in | 1 | `i__payload` holds a command |
 | `i__ready` | out | 1 | the command is accepted |
@@ -171,7 +171,10 @@ Commands and replies have the same layout.
 {codes(Command, "command")}
 
 Commands act in the order in which they arrive. Apart from NOP, WRITE, SELECT, RESET and EVENT, every
-command is answered. A host need not wait for replies before it sends further commands.
+command is answered; a READ of 0 words and a READOUT of 0 outputs give no reply. A host need not wait for replies before it sends further commands.
+
+A step is in progress from its first EVENT, or its STEP, until its STEP reply. Do not send SELECT, WRITE or
+READ between the first EVENT of a step and its STEP: they would wait for ever, and only `rst` ends that.
 
 ### Replies
 
@@ -235,7 +238,7 @@ while a sequence is running.
 ## Counters
 
 Target COUNTERS, {VALUE_BITS} bits each, unsigned and wrapping. They count while `busy` is high. The stalls
-exclude each other.
+exclude each other; cycles that are neither ROWS nor a stall are latency.
 
 {table(("address", "counter", "meaning"), ((c.value, f"`{c.name}`", c.description) for c in Counter))}
 
