@@ -67,7 +67,11 @@ def build(
         ValueError: the model does not fit the accelerator, or the clock cannot be made.
     """
     start = time.monotonic()
-    chosen, mhz = board.variant(variant), mhz or board.frequency
+    chosen = board.variant(variant)
+    directory = out / f"{board.name}-{variant.lower()}"
+    (directory / BITSTREAM).unlink(missing_ok=True)
+    if mhz is None:
+        mhz = board.frequency
     check_clock(board, mhz)
     config = preset(chosen.preset)
     image = build_image(model, config)
@@ -78,7 +82,6 @@ def build(
         else "YoWASP's tools, which compile themselves for some minutes at their first call"
     )
     versions = tools.versions()
-    directory = out / f"{board.name}-{variant.lower()}"
     top = Top(board, config, image, mhz)
     utilization = _implement(
         chosen.platform(), top, directory, mhz, placement_seed, tools, progress
@@ -97,7 +100,6 @@ def _implement(
     progress: Callable[[str], None],
 ) -> Utilization:
     """Synthesis, place and route, and packing, in ``directory``."""
-    (directory / BITSTREAM).unlink(missing_ok=True)
     progress("generating the hardware")
     plan = platform.prepare(
         top,

@@ -16,6 +16,8 @@ from egru_hw.link.uart import PacketUART, divisor_for
 
 def check_clock(board: Board, mhz: float) -> None:
     """``ValueError`` if the PLL or the serial port cannot work with a clock of ``mhz``."""
+    if not mhz > 0:
+        raise ValueError(f"the clock must be a positive number of MHz, not {mhz!r}")
     dividers(board.clock_mhz, mhz)
     divisor_for(mhz * 1e6, framing.BAUD)
 

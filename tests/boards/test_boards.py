@@ -274,6 +274,41 @@ def test_build_of_something_unknown_rejected(run, arguments, message):
     assert message in sentence(run(*arguments))
 
 
+@pytest.fixture
+def stale(tmp_path):
+    """The bitstream of an earlier build for the 12F."""
+    path = tmp_path / "ulx3s-12f" / "egru.bit"
+    path.parent.mkdir()
+    path.write_text("stale")
+    return path
+
+
+def build_12f(model, stale, **options):
+    return boards.build(BOARD, "12F", model, stale.parents[1], **options)
+
+
+def test_model_that_does_not_fit_leaves_no_bitstream_of_an_earlier_one(tools, stale):
+    large = random_model(np.random.default_rng(1), 4, (8,), preset("ulx3s-12f").max_outputs + 1)
+    with pytest.raises(ValueError, match="the model does not fit this accelerator"):
+        build_12f(large, stale)
+    assert not stale.exists()
+
+
+@pytest.mark.parametrize(
+    ("mhz", "message"),
+    [
+        (77, "the PLL cannot make 77 MHz from 25 MHz"),
+        (0, "the clock must be a positive number of MHz, not 0"),
+        (-80, "the clock must be a positive number of MHz, not -80"),
+        (float("nan"), "the clock must be a positive number of MHz, not nan"),
+    ],
+)
+def test_clock_that_cannot_be_made_leaves_no_bitstream(tools, stale, mhz, message):
+    with pytest.raises(ValueError, match=message):
+        build_12f(random_model(np.random.default_rng(1), 4, (8,), 2), stale, mhz=mhz)
+    assert not stale.exists()
+
+
 def test_missing_model_rejected(tmp_path, tools):
     missing = str(tmp_path / "none.safetensors")
     assert missing in sentence(invoke("bitstream", "ulx3s", "--model", missing))
