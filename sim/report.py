@@ -2,8 +2,9 @@
 
 import json
 import platform
+from contextlib import suppress
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,18 @@ def summary(simulation: Simulation) -> dict[str, Any]:
         "seconds": round(simulation.seconds, 2),
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("amaranth", "cocotb", "numpy")},
+            **_versions("amaranth", "cocotb", "numpy"),
         },
     }
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    """Versions of those packages that are installed; Amaranth's simulator needs no cocotb."""
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def dense_macs(simulation: Simulation) -> int:

@@ -80,7 +80,9 @@ def run(
 
     Raises:
         ValueError: the model does not fit the configuration, or the inputs the model.
-        TransportError: the simulation failed.
+        ModuleNotFoundError: the backend is not installed.
+        ToolError: a program that Verilator needs is missing.
+        TransportError: the simulation could not be built, or failed.
     """
     config = config or preset(DEFAULT_PRESET)
     inputs = np.asarray(inputs)

@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import Verilator
 
 import egru_hw
 import golden.integer.numerics
@@ -24,6 +22,14 @@ from egru_hw.host.driver import TransportError
 from sim.backends import Progress
 from sim.backends.verilator_install import verilator_environment
 from sim.stimulus import PATIENCE, Stimulus, silence
+
+try:
+    from cocotb_tools.check_results import get_results
+    from cocotb_tools.runner import Verilator
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the backend 'verilator' needs cocotb: install the extra egru-hw[sim]", name=error.name
+    ) from None
 
 # A process that never runs would leave a constant undriven, in every standard simulator; the
 # other warnings are about widths, which Amaranth has settled.

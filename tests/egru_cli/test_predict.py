@@ -74,7 +74,7 @@ def test_the_accelerator_gives_the_prediction_of_the_integer_model(tiny):
 
 
 def test_an_accelerator_that_differs_fails_the_command(tiny, monkeypatch):
-    from tests.sim.test_sim import spoil
+    from tests.helpers.simulation import spoil
 
     run = sim.simulation.run
     monkeypatch.setattr(

@@ -7,7 +7,7 @@ import pytest
 import egru_cli.sim as command
 from golden.model_file import load
 from tests.helpers.command import invoke
-from tests.sim.test_sim import simulate_tiny, spoil
+from tests.helpers.simulation import simulate_tiny, spoil
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""A small simulation, and what it were with one wrong number."""
+
+from dataclasses import replace
+
+import sim
+from egru_hw.contract.config import preset
+from sim import compare
+from tests.helpers.models import random_inputs, random_model
+from tests.helpers.streams import generator
+
+
+def simulate_tiny(**options):
+    rng = generator(1)
+    model = random_model(rng, 2, (5, 4), 3, threshold=2000)
+    inputs = random_inputs(rng, 3, 6, 2)
+    return sim.run(model, inputs, **{"config": preset("tiny"), "backend": "amaranth"} | options)
+
+
+def spoil(simulation, where):
+    """The simulation as it were if the hardware had one number wrong."""
+    hardware = simulation.hardware
+    if where == "event":
+        events = [layer.copy() for layer in hardware.events]
+        events[1][2, 3, 1] ^= 5
+        hardware = replace(hardware, events=tuple(events))
+    elif where == "final state":
+        states = [layer.copy() for layer in hardware.states]
+        states[0][1, 4] += 1
+        hardware = replace(hardware, states=tuple(states))
+    else:
+        outputs = hardware.outputs.copy()
+        outputs[0, 2] -= 1
+        hardware = replace(hardware, outputs=outputs)
+    return replace(simulation, hardware=hardware, comparison=compare(simulation.golden, hardware))

@@ -1,0 +1,69 @@
+"""Simulation as a library function: inputs, bound, and backends."""
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import pytest
+
+import sim
+from egru_hw.contract.config import preset
+from sim import report
+from sim.simulation import bound
+from tests.helpers.models import random_model
+from tests.helpers.simulation import simulate_tiny
+from tests.helpers.streams import generator
+
+
+def test_the_bound_counts_rows_of_events_and_groups_of_units():
+    simulation = simulate_tiny()
+    config, golden = simulation.config, simulation.golden
+    by_hand = 0
+    for layer, units in enumerate((5, 4)):
+        for sequence in range(3):
+            for step in range(6):
+                events = golden.input_events[layer][sequence, step]
+                events += golden.recurrent_events[layer][sequence, step]
+                by_hand += events * -(-3 * units // config.lanes) + -(-units // 1)
+    assert bound(golden, config) == by_hand == simulation.bound
+
+
+def test_inputs_may_be_real_numbers():
+    rng = generator(2)
+    model = random_model(rng, 2, (5,))
+    x = rng.normal(0, 1, (2, 4, 2))
+    simulation = sim.run(model, x, config=preset("tiny"), backend="amaranth")
+    expected = model.run(model.quantize_inputs(x))
+    assert (simulation.hardware.events[0] == expected.events[0]).all()
+
+
+def test_unknown_backend_rejected():
+    with pytest.raises(ValueError, match="backend must be 'verilator' or 'amaranth', not 'icarus'"):
+        sim.run(random_model(generator(3), 1, (1,)), np.ones((1, 1, 1), int), backend="icarus")
+
+
+@pytest.fixture
+def without_cocotb(monkeypatch):
+    """As in an environment without the extra egru-hw[sim]."""
+
+    def version_of(package: str) -> str:
+        if package == "cocotb":
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    for module in ("cocotb", "cocotb_tools"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "sim.backends.verilator", raising=False)
+    monkeypatch.setattr(report, "version", version_of)
+
+
+def test_amaranths_simulator_needs_no_cocotb(without_cocotb):
+    summary = report.summary(simulate_tiny())
+    assert summary["mismatches"] == 0
+    assert set(summary["versions"]) == {"python", "amaranth", "numpy"}
+
+
+def test_verilator_without_cocotb_is_one_sentence(without_cocotb):
+    sentence = r"^the backend 'verilator' needs cocotb: install the extra egru-hw\[sim\]$"
+    with pytest.raises(ModuleNotFoundError, match=sentence):
+        simulate_tiny(backend="verilator")
