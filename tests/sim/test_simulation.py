@@ -42,6 +42,9 @@ def test_unknown_backend_rejected():
         sim.run(random_model(generator(3), 1, (1,)), np.ones((1, 1, 1), int), backend="icarus")
 
 
+COCOTB = ("cocotb", "cocotb_tools")
+
+
 @pytest.fixture
 def without_cocotb(monkeypatch):
     """As in an environment without the extra egru-hw[sim]."""
@@ -51,8 +54,9 @@ def without_cocotb(monkeypatch):
             raise PackageNotFoundError(package)
         return version(package)
 
-    for module in ("cocotb", "cocotb_tools"):
-        monkeypatch.setitem(sys.modules, module, None)
+    imported = [name for name in sys.modules if name.partition(".")[0] in COCOTB]
+    for name in (*COCOTB, *imported):  # a module that is imported already hides its package's
+        monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "sim.backends.verilator", raising=False)
     monkeypatch.setattr(report, "version", version_of)
 
