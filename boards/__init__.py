@@ -1,7 +1,7 @@
 """Bitstreams for open FPGA boards, made with open tools only.
 
-A board is a file of data here (:class:`boards.board.Board`) and a line in the table below. What
-boards of one FPGA family share is in the folder of that family.
+A board is one file of data in this folder (:class:`boards.board.Board`) and one line in
+:data:`BOARDS`. Code that boards of one FPGA family share is in the family's folder.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BOARDS = (
     "ulx3s",
 )  # fmt: skip
-"""Names of all boards, which are those of their files."""
+"""Names of all boards. ``boards/NAME.py`` describes the board ``NAME``."""
 
 __all__ = ["BOARDS", "Board", "Build", "BuildError", "build", "find"]
 

@@ -1,4 +1,4 @@
-"""What a board is: data, from which the top level and the build are made."""
+"""The description of a board, from which the top level and the build are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import boards
 
 
 class BuildError(Exception):
-    """Why there is no bitstream, in one sentence for the user."""
+    """No bitstream was built or loaded; the message tells the user why."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """An FPGA that a board is sold with: its platform, and the preset of the accelerator."""
+    """One FPGA that the board is available with: its platform, and the accelerator's preset."""
 
     platform: type[TemplatedPlatform]
     preset: str
@@ -23,16 +23,16 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A board with a serial port behind USB. Resources are named as its platform names them.
+    """A board with a serial port over USB. Resource names are those of its platform.
 
     Args:
-        name: on the command line and of its file.
-        variants: by the name of the FPGA.
-        clock: resource of the crystal, of ``clock_mhz``.
-        frequency: clock of the accelerator in MHz, unless another one is asked for.
+        name: name on the command line, and of the file that describes the board.
+        variants: FPGAs by name.
+        clock: resource of the crystal, which runs at ``clock_mhz``.
+        frequency: default clock of the accelerator in MHz.
         uart: resource of the serial port.
-        lights: how many of the LEDs ``led`` 0, 1, ... show heartbeat, step, overrun and loss.
-        high: pins to be driven high, as (resource, signal).
+        lights: number of LEDs, ``led`` 0 to at most 3, for heartbeat, step, overrun and loss.
+        high: pins to drive high, as (resource, signal).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""ULX3S with an LFE5U-12F, 25F, 45F or 85F, whose host is behind its USB serial port."""
+"""ULX3S with an LFE5U-12F, 25F, 45F or 85F, connected to the host by its USB serial port."""
 
 from amaranth_boards import ulx3s
 
@@ -15,6 +15,6 @@ BOARD = Board(
     clock="clk25",
     clock_mhz=25,
     frequency=80,
-    # Low, this pin would let the ESP32 on the board take over and reload the FPGA.
+    # A low level would let the ESP32 on the board boot and reload the FPGA.
     high=(("esp32", "gpio0"),),
 )

@@ -1,4 +1,4 @@
-"""Comparison of the accelerator with the integer model: ``==``, and the first difference."""
+"""Compares the accelerator with the integer model bit by bit, and names the first mismatch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from golden.integer.numerics import EVENT, STATE, Format
 
 @dataclass(frozen=True)
 class Difference:
-    """One number that differs, with its raw values. ``step`` is None for what ends a sequence."""
+    """One number that differs, in raw values. ``step`` is None at the end of a sequence."""
 
     what: str
     sequence: int
@@ -50,7 +50,7 @@ class Comparison:
 
 
 def compare(golden: IntegerResult, hardware: HardwareResult) -> Comparison:
-    """Every event, final state and output. The first difference is the earliest in time."""
+    """Compare every event, final state and output. The first difference is the earliest."""
     compared = mismatches = 0
     differences = []
     for what, layer, expected, found, format_ in _pairs(golden, hardware):

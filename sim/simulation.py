@@ -1,4 +1,4 @@
-"""Simulation as a library function: tests, ``make sim`` and other tools call it alike."""
+"""Simulation as a library function, for tests, ``egru sim`` and other tools."""
 
 import time
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ BUILD = Path("build/sim")
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What a simulation of N sequences of T steps found.
+    """Result of a simulation of N sequences of T steps.
 
     Attributes:
         golden: the integer model's result.
-        hardware: the accelerator's.
-        comparison: of the two.
-        config: the hardware's size.
-        input_size: features a step.
-        bound: the fewest cycles for this work, see ``docs/architecture.md``.
-        seconds: wall time of the simulation, building included.
+        hardware: the accelerator's result.
+        comparison: comparison of the two.
+        config: sizes of the accelerator.
+        input_size: inputs per step.
+        bound: lower bound on the cycles without overlap, see :func:`bound`.
+        seconds: wall time of the simulation, including its build.
     """
 
     golden: IntegerResult
@@ -67,16 +67,16 @@ def run(
     """Simulate ``model`` over ``inputs`` and compare with the integer model.
 
     Args:
-        model: what to run; loaded over the host's stream.
+        model: model to run; it is loaded over the host's stream.
         inputs: (N, T, C): integers are raw values, real numbers are quantised.
         backend: a name in :data:`sim.backends.BACKENDS`: the emitted Verilog under Verilator and
             cocotb, or Amaranth's simulator.
         waves: VCD file to record.
         stall: probability of back-pressure on each stream and cycle.
-        seed: of the stalls.
-        config: size of the hardware; the ULX3S-85F preset if omitted.
+        seed: seed of the stalls.
+        config: sizes of the accelerator; the ULX3S-85F preset if omitted.
         build: folder for compiled simulations.
-        progress: is called with what happens next.
+        progress: see :data:`sim.backends.Progress`.
 
     Raises:
         ValueError: the model does not fit the configuration, or the inputs the model.
@@ -108,7 +108,7 @@ def run(
 
 
 def bound(result: IntegerResult, config: Config) -> int:
-    """Cycles that the work of ``result`` takes at least, were nothing overlapped.
+    """Cycles that the work of ``result`` takes at least if nothing overlaps.
 
     Per layer and step ``(input events + recurrent events) * ceil(3H / lanes)`` for the lanes
     and ``ceil(H / units_per_cycle)`` for the unit update.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE = 100_000
-"""Cycles without a transfer on either stream after which a simulation is given up."""
+"""A simulation fails after this many cycles without a transfer on either stream."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,10 +12,10 @@ class Stimulus:
     """How the two streams are driven.
 
     Args:
-        stall: probability, each cycle, that the host holds a command back, and, drawn apart,
-            that it does not take a reply. In [0, 1).
-        seed: of those draws.
-        waves: a VCD file to record to, if any.
+        stall: probability per cycle, in [0, 1), that the host withholds a command; independently
+            also that it does not accept a reply.
+        seed: seed of the stalls.
+        waves: VCD file to record, if any.
     """
 
     stall: float = 0.0
@@ -28,8 +28,8 @@ class Stimulus:
 
 
 def silence(outstanding: int, replies: int) -> str:
-    """The message for an accelerator that no longer answers."""
+    """The error message for an accelerator that stops replying."""
     return (
-        f"the accelerator fell silent: no transfer for {PATIENCE} cycles, "
+        f"the accelerator stopped replying: no transfer for {PATIENCE} cycles, "
         f"{outstanding} of {replies} replies are missing"
     )

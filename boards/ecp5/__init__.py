@@ -1,1 +1,1 @@
-"""Lattice ECP5: clock, top level, tools and the build."""
+"""Lattice ECP5: PLL, top level, tools and build flow."""

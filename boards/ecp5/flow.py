@@ -1,4 +1,4 @@
-"""From a model to a bitstream, or to one sentence on why there is none."""
+"""Builds a bitstream from a model with Yosys, nextpnr and ecppack."""
 
 import json
 import subprocess
@@ -19,23 +19,23 @@ from egru_hw.contract.image import build_image
 from golden.integer import IntegerEGRU
 
 BITSTREAM = "egru.bit"
-# Each slice of the lanes has its own copy of what is broadcast to all, so that it can be placed
-# close to it. Yosys would merge the copies again if it could see into several slices at once.
+# Each slice of the lanes registers its own copy of the broadcast signals, so that the copy can be
+# placed close to it. Yosys would merge the copies if it could see into several slices at once.
 KEEP_SLICES = "setattr -mod -set keep_hierarchy 1 *.slice_*"
-# The default placer leaves nets half as long again, and 85F then hardly routes.
+# Nets are 1.5 times as long with the default placer, and 85F then hardly routes.
 NEXTPNR_OPTIONS = ("--placer", "static")
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "packing"}
 
 
 @dataclass(frozen=True)
 class Build:
-    """A bitstream that was built, and how.
+    """A finished build.
 
     Attributes:
-        bitstream: its path; the logs of the tools are beside it.
-        utilization: resources used, and the clock that was reached.
-        tools: versions of the tools, by their names.
-        seconds: how long it took.
+        bitstream: path of the bitstream; the tools' logs are in the same folder.
+        utilization: resources used and clock reached.
+        tools: version of each tool by name.
+        seconds: duration of the build.
     """
 
     bitstream: Path
@@ -54,13 +54,13 @@ def build(
     placement_seed: int = 2,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Build:
-    """Build ``out/BOARD-VARIANT/egru.bit``, which exists afterwards only if all went well.
+    """Build ``out/BOARD-VARIANT/egru.bit``. Removes an earlier one, even if the build fails.
 
     Args:
-        model: in the bitstream.
-        mhz: the clock that must be reached; the board's own if omitted.
-        placement_seed: of place and route.
-        progress: is called with what happens next.
+        model: model that the accelerator's memories hold at power-up.
+        mhz: clock that the design must reach; the board's default if omitted.
+        placement_seed: seed of place and route.
+        progress: called with the name of each step as it begins.
 
     Raises:
         BuildError: the design does not fit or misses its clock, or a tool is missing or fails.

@@ -29,7 +29,7 @@ class Dividers:
 def dividers(input_mhz: float, output_mhz: float) -> Dividers:
     """The settings whose output is nearest to ``output_mhz``.
 
-    Of equally near ones the first has the fastest phase detector, which makes the least jitter.
+    Among equally near settings, the one with the fastest phase detector has the least jitter.
     ``ValueError`` names the nearest clock if it is off by more than 0.1 %.
     """
     choices = []

@@ -1,4 +1,4 @@
-"""Finds the programs that make a bitstream: native ones if all are there, else YoWASP's."""
+"""Finds the FPGA tools: native ones if all are installed, otherwise YoWASP's."""
 
 import re
 import shutil
@@ -14,9 +14,9 @@ PROGRAMS = ("yosys", "nextpnr-ecp5", "ecppack")
 
 @dataclass(frozen=True)
 class Tools:
-    """The programs' paths, by their names in ``PROGRAMS``.
+    """Paths of the programs in ``PROGRAMS``, by name.
 
-    ``native`` ones are 2 to 4 times faster than YoWASP's, which are WebAssembly.
+    ``native`` programs are 2 to 4 times as fast as YoWASP's, which are WebAssembly.
     """
 
     paths: dict[str, str]
@@ -24,7 +24,7 @@ class Tools:
 
     @classmethod
     def find(cls) -> "Tools":
-        """``BuildError`` if neither all native programs are there nor all of YoWASP's."""
+        """``BuildError`` if neither the native programs nor YoWASP's are all installed."""
         # The environment's own programs are not on PATH unless it was activated.
         environment = str(Path(sys.executable).parent)
         for native, prefix, where in ((True, "", None), (False, "yowasp-", environment)):
@@ -35,7 +35,7 @@ class Tools:
         raise BuildError(f"{', '.join(PROGRAMS)} are missing: install the extra egru-hw[boards].")
 
     def versions(self) -> dict[str, str]:
-        """The version of each program. YoWASP's compile themselves at their first call."""
+        """The version of each program. YoWASP's are compiled on first use."""
         return {name: self._version(name) for name in self.paths}
 
     def _version(self, name: str) -> str:

@@ -25,15 +25,15 @@ def check_clock(board: Board, mhz: float) -> None:
 class Top(Elaboratable):
     """The accelerator between the board's serial port, clock and LEDs.
 
-    LED 0 blinks while the clock runs, 1 is on during a step. 2 shows that the host sent more
-    than fits (see :mod:`egru_hw.link.uart`) and 3 that a damaged packet arrived, both until
-    power-down.
+    LED 0 blinks while the clock runs. LED 1 is on during a step. LED 2 turns on when the host
+    overruns the receiver (see :mod:`egru_hw.link.uart`), LED 3 when a damaged packet arrives; both
+    stay on until power-down.
 
     Args:
-        board: names of its resources.
+        board: the board, which names the resources.
         config: sizes of the accelerator.
-        image: the model in its memories at power-up.
-        mhz: its clock, see :func:`check_clock`.
+        image: contents of its memories at power-up.
+        mhz: clock of the accelerator, see :func:`check_clock`.
     """
 
     def __init__(self, board: Board, config: Config, image: Image, mhz: float):

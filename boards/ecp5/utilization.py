@@ -1,10 +1,10 @@
-"""What place and route reports about a design: resources used, and clock reached."""
+"""Resources used and clock reached, as reported by place and route."""
 
 import json
 import re
 from dataclasses import dataclass
 
-# nextpnr's cells, and what people call them.
+# nextpnr's cells, and their common names.
 RESOURCES = {
     "TRELLIS_COMB": "LUTs",
     "TRELLIS_FF": "flip-flops",
@@ -15,7 +15,7 @@ RESOURCES = {
 
 @dataclass(frozen=True)
 class Use:
-    """How many of a resource a design uses, and the device has."""
+    """How many of a resource the design uses, and how many the device has."""
 
     used: int
     available: int
@@ -31,7 +31,7 @@ class Utilization:
 
     @classmethod
     def parse(cls, text: str, mhz: float) -> "Utilization":
-        """From nextpnr's JSON report on a design whose clock is to be ``mhz``.
+        """Parse nextpnr's JSON report on a design that must run at ``mhz``.
 
         ``ValueError`` if no clock has that constraint: the result would be meaningless.
         """
@@ -48,7 +48,7 @@ class Utilization:
 
 
 def overfull(log: str) -> dict[str, Use]:
-    """The resources of which the design needs more than there are, from nextpnr's log."""
+    """Resources that the design needs more of than the device has, from nextpnr's log."""
     _, _, table = log.partition("Device utilisation:")
     rows = re.findall(r"(\w+): +(\d+)/ *(\d+) +\d+%", table)
     uses = {RESOURCES.get(cell, cell): Use(int(used), int(limit)) for cell, used, limit in rows}

@@ -1,4 +1,4 @@
-"""Simulators, one module for each, which is imported when it is chosen.
+"""Simulators, one module each, imported when chosen.
 
 A module defines ``transport(config, stimulus, build, progress)``, which returns an
 :class:`egru_hw.host.driver.Transport`.
@@ -12,4 +12,4 @@ BACKENDS = {
 }
 
 Progress = Callable[[str, float | None], None]
-"""Called with what happens now, and the share of it that is done where that is known."""
+"""Called with the current step, and the share of it that is done, or None if unknown."""

