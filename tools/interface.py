@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from egru_hw.contract.config import GATE_COUNT, INDEX_BITS, PRESETS, Config, preset  # noqa: E402
+from egru_hw.contract.config import GATE_COUNT, PRESETS, Config, preset  # noqa: E402
 from egru_hw.contract.protocol import (  # noqa: E402
     PACKET,
     PARAMETERS,
@@ -28,7 +28,7 @@ from egru_hw.contract.protocol import (  # noqa: E402
 )
 from egru_hw.link import framing  # noqa: E402
 from egru_hw.link.uart import PacketUART  # noqa: E402
-from golden.integer import GATES, SUM_TABLE, SUMS, numerics  # noqa: E402
+from golden.integer import GATES, SUM_TABLE, numerics  # noqa: E402
 
 DEPTH = signature(PacketUART).parameters["depth"].default
 PAGE = ROOT / "docs" / "interface.md"
@@ -147,7 +147,7 @@ The top module is `egru`. Everything is synchronous to the rising edge of `clk`.
 | port | direction | bits | meaning |
 | --- | --- | --- | --- |
 | `clk` | in | 1 | clock |
-| `rst` | in | 1 | synchronous reset, active high; REGISTERS are cleared and must be written again, the other memories keep their contents |
+| `rst` | in | 1 | synchronous reset, active high; REGISTERS and COUNTERS return to their values at power-up, so REGISTERS that were loaded must be written again; the other targets keep their contents |
 | `i__payload` | in | {PACKET.size} | a command |
 | `i__valid` | in | 1 | `i__payload` holds a command |
 | `i__ready` | out | 1 | the command is accepted |
@@ -171,10 +171,14 @@ Commands and replies have the same layout.
 {codes(Command, "command")}
 
 Commands act in the order in which they arrive. Apart from NOP, WRITE, SELECT, RESET and EVENT, every
-command is answered; a READ of 0 words and a READOUT of 0 outputs give no reply. A host need not wait for replies before it sends further commands.
+command is answered; a READ of 0 words and a READOUT of 0 outputs give no reply. A host need not wait for
+replies before it sends further commands.
 
 A step is in progress from its first EVENT, or its STEP, until its STEP reply. Do not send SELECT, WRITE or
 READ between the first EVENT of a step and its STEP: they would wait for ever, and only `rst` ends that.
+
+Nor may a host send a code that is not in the table, or an EVENT or STEP before REGISTERS have been loaded:
+the accelerator may then stop until `rst` as well.
 
 ### Replies
 
@@ -198,8 +202,9 @@ A word holds {GATE_COUNT} weights for each of `lanes / {GATE_COUNT}` consecutive
 `{GATE_COUNT} * column + gate` has bits `weight_bits * lane` and up, with the gates in the order
 {", ".join(f"{gate} = {number}" for number, gate in enumerate(GATES))}. An event of source s (an input, or
 a unit of the same layer) uses `pitch` consecutive words; word w has units `w * lanes / {GATE_COUNT}` and
-up. Lanes without a unit hold 0. The words of a layer are those of input 0, input 1, ..., from
-`input_base` on, then those of unit 0, unit 1, ..., from `recurrent_base` on:
+up. Lanes without a unit hold 0. The inputs of layer 0 are those of the host; input s of a layer above is unit
+s of the layer below. The words of a layer are those of input 0, input 1, ..., from `input_base` on, then
+those of unit 0, unit 1, ..., from `recurrent_base` on:
 
     address(input s, word w) = input_base + s * pitch + w
     address(unit s, word w)  = recurrent_base + s * pitch + w
@@ -235,6 +240,16 @@ while a sequence is running.
 
 {registers(example)}
 
+A weight times an aligned value has the {numerics.ACCUMULATOR.fraction} fraction bits of an accumulator, which
+gives both alignments, from 0 to {numerics.MAX_ALIGNMENT}. The operand of the read-out's bias aligns it with the
+products of weights and event values:
+
+    alignment    = {numerics.ACCUMULATOR.fraction} - fraction(weights) - fraction(values)
+    bias_operand = 2^(fraction(read-out weights) + {numerics.EVENT.fraction} - fraction(read-out bias))
+
+Values are the model's inputs for `input_alignment` of layer 0, and events, with {numerics.EVENT.fraction} fraction
+bits, elsewhere.
+
 ## Counters
 
 Target COUNTERS, {VALUE_BITS} bits each, unsigned and wrapping. They count while `busy` is high. The stalls
@@ -256,7 +271,8 @@ unsigned. [numerics.md](numerics.md) specifies the arithmetic.
    chunks of all words. Words that are not used need not be written.
 3. SELECT COUNTERS and WRITE any value, to clear the counters.
 
-Memories have no defined contents at power-up, unless they were built into a bitstream.
+At power-up REGISTERS and COUNTERS are 0, and the other targets have no defined contents, unless a model was
+built into the bitstream.
 
 ## Running a sequence
 
@@ -285,11 +301,9 @@ send at most {DEPTH} further packets.
 
 ## Presets
 
-`INDEX_BITS` is {INDEX_BITS}. An accelerator has these sizes; a model may have any size up to the maxima.
+An accelerator has these sizes; a model may have any size up to the maxima.
 
 {presets()}
-
-The sums of a unit are {", ".join(SUMS)}, in this order.
 """
 
 

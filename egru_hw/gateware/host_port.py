@@ -43,8 +43,8 @@ class HostPort(wiring.Component):
     * ``i``, ``o``: commands, and DATA replies.
     * ``commands``: RESET, EVENT, STEP, READOUT.
     * ``registers``: the model's registers, as ``protocol`` lists them.
-    * ``write_*``: a memory's next word. While it is not ready no command is accepted, and RESET,
-      EVENT, STEP and READOUT wait until it is stored.
+    * ``write_*``: a memory's next word. While it is not ready, no command but NOP is accepted.
+      RESET, EVENT, STEP and READOUT wait until it is stored.
     * ``state_unit``, ``state``: see ``UnitGroup``. ``counters``, ``clear_counters``.
     """
 

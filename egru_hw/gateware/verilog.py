@@ -58,8 +58,10 @@ def merge_equal_modules(design: str) -> str:
             if not (found := re.search(r"(?m)^module (\S+)", block)):
                 continue
             name = found[1]
-            # The hierarchy, which an attribute names, is no part of the logic.
-            body = re.sub(r"(?m)^\s*attribute .*\n", "", block).replace(f"module {name}\n", "")
+            # Where a module is in the hierarchy is no part of the logic. Other attributes are:
+            # `init` is the value of a register at power-up.
+            body = re.sub(r"(?m)^attribute \\(generator|top) .*\n", "", block)
+            body = body.replace(f"module {name}\n", "")
             if (first := kept.setdefault(body, name)) != name:
                 renamed[name] = first
                 design = design.replace(block, "", 1)

@@ -10,7 +10,7 @@ receiver's FIFO holds. Only some commands can wait there:
   line for 7 bytes each. Until the last of them has arrived, at most ``depth`` further packets may
   be on their way.
 * All others execute in less time than their 7 bytes take to arrive, and may be sent back to
-  back.
+  back. For WRITE this assumes a weight store that accepts a row within that time.
 
 The default depth holds the commands of a whole step of 256 inputs, which a host may thus send
 while the replies to the step before are on their way. A packet that finds the FIFO full is lost

@@ -1,6 +1,7 @@
 """The host's port: loading, reading back, waiting for quiet, handing on."""
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 
 from egru_hw.contract.config import preset
 from egru_hw.contract.protocol import (
@@ -92,6 +93,22 @@ def test_every_register_is_loaded_at_its_address_and_holds_its_power_up_value():
             assert value_of(ctx, name) == value % (1 << width), name
 
     simulate(dut, bench)
+
+
+def test_reset_returns_registers_to_their_power_up_values():
+    dut, reset = HostPort(CONFIG, {0: 1}), Signal()
+    load = packets(pack(Command.SELECT, Target.REGISTERS, 0), pack(Command.WRITE, 0, 2))
+
+    async def bench(ctx):
+        ctx.set(dut.idle, 1)
+        await put(ctx, dut.i, load)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.registers.last_layer) == 2
+        ctx.set(reset, 1)
+        await ctx.tick()
+        assert ctx.get(dut.registers.last_layer) == 1
+
+    simulate(ResetInserter(reset)(dut), bench)
 
 
 @STALLS
