@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from experiments.commit import commit
 from experiments.results.catalogue import Run
 from experiments.results.costs import costs, integer_footprint
 from experiments.results.record import Record, Rtl
@@ -29,17 +30,6 @@ RTL_SEQUENCES = 100
 # What integers of so many bits may lose; 4 are not meant for language models.
 TOLERANCE = {8: {"accuracy": 0.003, "loss": 0.01}, 4: {"accuracy": 0.01, "loss": math.inf}}
 SAY_EVERY = 60.0  # seconds between two lines of one run
-# What a figure depends on: changes elsewhere do not make a commit another one.
-CODE = (
-    "golden",
-    "sim",
-    "egru_hw",
-    "egru_cli",
-    "pyproject.toml",
-    "constraints.txt",
-    "CMakeLists.txt",
-)
-
 # mnist1d is made with the process's only random generator, which runs beside may not share.
 LOADING = threading.Lock()
 
@@ -256,21 +246,6 @@ class Workplace:
             if process.returncode == 2 and line.startswith("error: "):  # and no traceback
                 raise Refused(message, line.strip())
             raise RunError(message)
-
-
-def commit() -> str:
-    """Of the code that runs; marked where files differ from it, "unknown" outside a repository."""
-    root = Path(__file__).parents[2]
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(root), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--", *CODE)
-        return git("rev-parse", "--short=10", "HEAD") + (" with changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _score(results: dict[str, Any], index: int) -> Score:
