@@ -3,16 +3,14 @@
 import json
 import re
 import shutil
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, replace
-from functools import wraps
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from egru_cli.main import explained
 from experiments.results import page, runner
 from experiments.results.catalogue import EXPERIMENTS, Experiment, Run
 from experiments.results.costs import Costs
@@ -20,6 +18,7 @@ from experiments.results.record import FOLDER, Record, RecordError, Rtl, load, l
 from experiments.results.run import Refused, RunError, Workplace
 from golden import load_model, save_model
 from golden.evaluation import Score
+from tests.helpers.command import invoke
 
 SHIPPED = Path(__file__).parents[2] / "golden" / "models" / "mnist1d.safetensors"
 
@@ -55,15 +54,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 def results(*words) -> tuple[int, str]:
     """Exit code and output of the command."""
-    app = typer.Typer()
-
-    @app.command()
-    @wraps(runner.main)
-    def command(*arguments, **options):
-        with explained():
-            runner.main(*arguments, **options)
-
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    result = invoke("results", *words)
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
     return result.exit_code, re.sub(r"\s+", " ", result.output)
@@ -216,6 +207,22 @@ def test_records_are_read_as_they_were_written(tmp_path):
         record.save(tmp_path / "toy.json")
         assert load(tmp_path / "toy.json")[run.name] == record
     assert len(load(tmp_path / "toy.json")) == len(TOY.runs())
+
+
+def test_records_that_are_saved_at_the_same_time_are_all_kept(tmp_path):
+    """Threads and processes; every save reads the file, adds a record, and replaces the file."""
+    toy, path = replace(TOY, seeds={"gru": 40}), tmp_path / "toy.json"
+    threads, processes = toy.runs()[:20], toy.runs()[20:]
+    with (
+        ThreadPoolExecutor(8) as pool,
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as others,
+    ):
+        saved = [pool.submit(make(run).save, path) for run in threads]
+        saved += [others.submit(make(run).save, path) for run in processes]
+        for future in saved:
+            future.result()
+    assert load(path).keys() == {run.name for run in toy.runs()}
+    assert [file.name for file in tmp_path.iterdir()] == ["toy.json"]
 
 
 @pytest.mark.parametrize(
