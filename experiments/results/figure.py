@@ -1,4 +1,4 @@
-"""docs/results.svg: accuracy against effective operations, a panel for each task."""
+"""docs/results.svg: accuracy against effective operations, a panel per experiment."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ STYLES = {
 
 
 def draw(experiments: Sequence[Experiment], records: dict[str, Record], path: Path) -> None:
-    """A mark for each record; the same records give the same file."""
+    """Draw a mark per record. The same records give the same file."""
     rows = -(-len(experiments) // COLUMNS)
     with rc_context({"svg.hashsalt": "egru-hw", "font.size": 9}):
         figure = Figure(figsize=(3.2 * COLUMNS, 2.9 * rows))

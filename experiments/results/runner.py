@@ -74,8 +74,8 @@ def _works(experiments: list[Experiment], data: Path | None, say: Say) -> list[W
             path = run.data(data)
             if experiment.data and (path is None or not path.exists()):
                 say(
-                    f"{experiment.name}: not trained, for there is no {experiment.data} in "
-                    f"{data or 'a folder named with --data'}; its records are read"
+                    f"{experiment.name}: not trained: there is no {experiment.data} in "
+                    f"{data or 'a folder named with --data'}; its records are used"
                 )
                 break
             works.append(Workplace(run, data, _prefixed(run.name, say)))

@@ -1,4 +1,4 @@
-"""The benchmark's command line and its figures, on a layer too small to time."""
+"""The command line and the figures of the benchmark, on a small layer."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def test_rows_are_read_once_for_all_sequences_and_those_of_r_in_every_step():
     assert rows_read(egru, x, (y0, torch.zeros(1, 2, 4))) == (2, 2)
 
 
-def test_the_bound_is_of_near_reads_or_of_far_ones_where_weights_are_too_many():
+def test_the_bound_counts_far_reads_if_the_weights_exceed_the_second_level_cache():
     torch.set_num_threads(1)
     speed = {"L1": 4.0, "L2": 2.0, "L3": 1.0}  # GB/s
     macs = {"W x": [0, 10, 20], "R y": [0, 30, 40]}
@@ -56,7 +56,7 @@ def test_a_case_has_times_and_the_multiply_accumulates_of_its_events(monkeypatch
     assert needed / dense == pytest.approx(0.2, abs=0.1)
 
 
-def test_the_second_level_cache_is_the_processors_or_what_the_cost_model_takes_it_for(
+def test_the_second_level_cache_is_the_processors_or_else_that_of_the_cost_model(
     monkeypatch, tmp_path
 ):
     known = tmp_path / "size"
