@@ -1,5 +1,44 @@
 """``egru bench``: the speed of the training core."""
 
-from experiments.training_speed import main
+from typing import Annotated
 
-__all__ = ["main"]
+import torch
+import typer
+from rich.console import Console
+
+from experiments.training_speed.benchmark import benchmark
+from experiments.training_speed.cases import SHAPES, Shape
+
+
+def main(
+    shapes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="T,N,C,H: steps, sequences, inputs, units.",
+            show_default=" ".join(",".join(map(str, shape)) for shape in SHAPES),
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="Processor threads.", show_default="all cores"),
+    ] = None,
+) -> None:
+    """Time the training core, event by event and dense, PyTorch operations and torch.nn.GRU.
+
+    Writes bench.json, bench.md (the tables of docs/performance.md) and bench.png to
+    build/bench-train/. All shapes take half an hour on 2 cores.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    benchmark([_shape(text) for text in shapes or []] or SHAPES, Console(width=170))
+
+
+def _shape(text: str) -> Shape:
+    """Of "T,N,C,H"."""
+    try:
+        steps, count, inputs, size = map(int, text.split(","))
+        if min(steps, count, inputs, size) > 0:
+            return steps, count, inputs, size
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{text!r} is not T,N,C,H: four whole numbers from 1 up")

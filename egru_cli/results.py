@@ -1,5 +1,38 @@
 """``egru results``: the experiments of docs/results.md."""
 
-from experiments.results.runner import main
+from pathlib import Path
+from typing import Annotated
 
-__all__ = ["main"]
+import torch
+import typer
+
+from egru_cli.console import console
+from experiments.results.runner import Choice, make_results
+
+
+def main(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the data: fsdd.zip, mnist/, tinyshakespeare.txt."),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Number of parallel runs, each on one thread.")
+    ] = 1,
+    train: Annotated[Choice, typer.Option(help="Which experiments to train.")] = "cheap",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Train only this experiment, cheap or not. Can be repeated."),
+    ] = None,
+) -> None:
+    """Train the cheap experiments and write docs/results.md from all records.
+
+    Models are kept in build/results/. A run that is complete there is not repeated, and one that
+    was interrupted continues. Each run leaves a record in experiments/records/.
+    """
+    torch.set_num_threads(1)
+    try:
+        succeeded = make_results(train, only or [], data, jobs, console.print)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; repeat the command to continue") from None
+    if not succeeded:
+        raise typer.Exit(1)

@@ -1,1 +1,1 @@
-"""Benchmarks and results: what is measured with the packages, and not installed with them."""
+"""The benchmark and the results: measurements that run in a checkout and are not installed."""

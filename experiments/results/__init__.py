@@ -1,1 +1,1 @@
-"""``make results``: what the models of every task achieve and cost, beside published figures."""
+"""``egru results``: scores and costs of the models of every task, beside published figures."""

@@ -1,4 +1,4 @@
-"""What is trained for docs/results.md. How is said in the tasks' recipes alone."""
+"""The experiments of docs/results.md. How they are trained is up to the tasks' recipes."""
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -10,20 +10,20 @@ from golden.tasks import Task, configure
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A task with options, and the models to be trained on it.
+    """A task with options, and the models that are trained on it.
 
     Attributes:
-        name: of its records.
-        title: of its section.
-        task: its name.
-        seeds: how many, from 0, by model.
-        cheap: whether ``make results`` trains it; the others are read from records.
-        options: options of ``egru train`` beside the model and the seed.
-        data: its files in the folder of all data; None if it needs none.
-        score: what is compared: the share of right answers, or the loss in nats.
-        tuned: epochs that an EGRU is trained on as its integers; 0 if those take too long.
-        targets: of activity, for further EGRUs that show what fewer events cost.
-        rtl: whether the accelerator runs it (tasks with one answer a sequence).
+        name: prefix of its runs, and name of its file of records.
+        title: heading of its section.
+        task: name of the task.
+        seeds: number of seeds, from 0, by model.
+        cheap: whether ``egru results`` trains it by default.
+        options: options of ``egru train`` other than the cell and the seed.
+        data: file or folder in the folder of all data; None if the task needs none.
+        score: quantity that is compared: the share of correct answers, or the loss in nats.
+        tuned: epochs of quantisation-aware training of an EGRU; 0 if they take too long.
+        targets: target activities of further EGRUs, which show what fewer events cost.
+        rtl: whether the accelerator runs it.
         published: results of others, with their conditions.
     """
 
@@ -47,9 +47,9 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Run:
-    """One training and all that is found out about its model.
+    """One training, and all measurements of its model.
 
-    ``target`` is one of activity in place of the recipe's.
+    ``target`` replaces the recipe's target activity.
     """
 
     experiment: Experiment
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def first(self) -> bool:
-        """Whether it is the EGRU of which everything is found out."""
+        """Whether it is the EGRU that gets every measurement."""
         return self.model == "egru" and self.seed == 0 and self.target is None
 
     @property
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """As ``egru train`` makes it from this run's options."""
+        """The recipe that ``egru train`` makes from this run's options."""
         return replace(
             self.task(None).recipe_for(self.model),
             seed=self.seed,
@@ -81,11 +81,11 @@ class Run:
         )
 
     def is_of(self, recorded: dict[str, Any]) -> bool:
-        """Whether a recorded recipe is this run's; fields that came later had their defaults."""
+        """Whether a recorded recipe is this run's. Fields that it lacks had their defaults."""
         return asdict(Recipe()) | recorded == asdict(self.recipe)
 
     def task(self, data: Path | None) -> Task:
-        """With its files, if it has any, in the folder ``data``."""
+        """The task, with its files in the folder ``data`` if it needs any."""
         found = configure(self.experiment.task)
         return configure(
             self.experiment.task,
@@ -94,13 +94,13 @@ class Run:
         )
 
     def data(self, folder: Path | None) -> Path | None:
-        """Its files in the folder of all data; None if it needs none, or there is no folder."""
+        """Path of its data in the folder of all data; None without data or without a folder."""
         if folder is None or self.experiment.data is None:
             return None
         return folder / self.experiment.data
 
     def options(self) -> list[str]:
-        """Those of ``egru train``, as words of a command line."""
+        """Options of ``egru train``, as words of a command line."""
         recipe = _among(self._options, fields(Recipe))
         words = []
         for name, value in {"cell": self.model, "seed": self.seed, **recipe}.items():

@@ -1,15 +1,15 @@
-"""What running a network costs, by NeuroBench's definitions (Yik et al., 2025; version 2.3).
+"""The cost of running a network, by NeuroBench's definitions (Yik et al., 2025; version 2.3).
 
 *Footprint*: bytes of all parameters. *Activation sparsity*: share of outputs that are zero, over
-layers, steps and sequences. *Synaptic operations*: products of a weight and a value; effective
-ones have neither factor zero, dense ones are all. They are accumulates (AC) where a product's
-values are all -1, 0 or 1, else multiply-accumulates (MAC). Those of a cell include, as in
-NeuroBench's count for torch.nn.GRUCell and LSTMCell, the products of gates and states: three for
-each unit, of which one is zero where the state is. Biases, thresholds and tables are free.
+layers, steps and sequences. *Synaptic operations*: products of a weight and a value. Dense
+operations are all of them, effective ones those without a zero factor. They are accumulates (AC) if
+a product's values are all -1, 0 or 1, and multiply-accumulates (MAC) otherwise. As in NeuroBench's
+count for torch.nn.GRUCell and LSTMCell, a cell includes the products of gates and states: three per
+unit, one of them zero if the state is. Biases, thresholds and tables are free.
 
-Two deviations: the products W x and R y of a cell are AC or MAC each on their own, where NeuroBench
-judges a cell by x alone; and dense counts are those of all steps, where NeuroBench leaves out what
-an LSTM does with a state of zero.
+There are two deviations. W x and R y of a cell are classified as AC or MAC separately, while
+NeuroBench classifies a cell by x alone. Dense counts include all steps, while NeuroBench leaves out
+the products of an LSTM with an initial state of zero.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from golden.integer.numerics import BIAS, THRESHOLD
 from golden.network.network import Network
 from golden.tasks import Split
 
-ROWS = 20_000  # sequences times steps that are run together: the core then writes 51 MB at H = 128
+ROWS = 20_000  # sequences times steps of a batch: the core writes 51 MB for them at H = 128
 STREAM_STEPS = 1000
 GATE_PRODUCTS = 3  # GRU: r q, z h, (1 - z) g; LSTM: f c, i g, o tanh(c)
 
@@ -38,14 +38,14 @@ class Costs:
     """Means over all steps of the inputs.
 
     Attributes:
-        parameters: how many.
-        footprint: bytes.
+        parameters: their number.
+        footprint: bytes of all parameters.
         activity: per layer, the share of units and steps whose output is not zero.
         activation_sparsity: share of zeros among all outputs.
         backward_sparsity: per layer, the share of units and steps that are silent and outside
-            the surrogate's window: of what comes back through R and the layer above, nothing is
-            needed there. 0 for other cells.
-        dense, macs, acs: synaptic operations a step: all, and the effective ones of both kinds.
+            the surrogate's window. They need no gradient through R or from the layer above.
+            0 for other cells.
+        dense, macs, acs: synaptic operations per step: all, and the effective ones of both kinds.
     """
 
     parameters: int
@@ -59,7 +59,7 @@ class Costs:
 
 
 def costs(network: Network, split: Split, stream: bool) -> Costs:
-    """Of running ``network`` on all sequences of ``split``; a stream's state is carried.
+    """The costs of ``network`` on all sequences of ``split``; a stream's state is carried on.
 
     Raises:
         ValueError: the network has several layers of a cell that is not EGRU.
@@ -82,8 +82,8 @@ def costs(network: Network, split: Split, stream: bool) -> Costs:
     return Costs(
         parameters=sum(p.numel() for p in network.parameters()),
         footprint=sum(p.nbytes for p in (*network.parameters(), *network.buffers())),
-        activity=tuple(layer.spoken / layer.outputs for layer in layers),
-        activation_sparsity=1 - sum(layer.spoken for layer in layers) / outputs,
+        activity=tuple(layer.events / layer.outputs for layer in layers),
+        activation_sparsity=1 - sum(layer.events for layer in layers) / outputs,
         backward_sparsity=tuple(1 - layer.near / layer.outputs for layer in layers),
         dense=(sum(p.dense for p in products) + GATE_PRODUCTS * outputs) / rows,
         macs=(sum(p.effective for p in products if not p.binary) + sum(of_gates)) / rows,
@@ -112,7 +112,7 @@ def _parts(split: Split, stream: bool) -> Iterator[Split]:
 
 
 class _Product:
-    """Counts the products of a matrix [J, K] with values (..., K)."""
+    """Counts the products of a matrix (J, K) with values (..., K)."""
 
     def __init__(self, weight: Tensor):
         self.used = weight.detach().count_nonzero(0).double()  # by column
@@ -120,38 +120,38 @@ class _Product:
         self.dense, self.effective, self.binary = 0, 0.0, True
 
     def see(self, values: Tensor) -> None:
-        spoken = values.flatten(0, -2)
-        self.dense += len(spoken) * self.size
-        self.effective += (spoken.count_nonzero(0).double() @ self.used).item()
+        rows = values.flatten(0, -2)
+        self.dense += len(rows) * self.size
+        self.effective += (rows.count_nonzero(0).double() @ self.used).item()
         self.binary &= bool(((values == 0) | (values.abs() == 1)).all())
 
 
 class _Layer:
-    """Runs a layer and counts; of ``network``'s recurrent part the layer ``index``."""
+    """Runs layer ``index`` of a recurrent module and counts its operations."""
 
     def __init__(self, module: Any, index: int):
         self.module, self.index = module, index
         self.products = tuple(
             _Product(getattr(module, f"{name}_l{index}")) for name in ("weight_ih", "weight_hh")
         )
-        self.outputs = self.spoken = self.near = self.gates = 0
+        self.outputs = self.events = self.near = self.gates = 0
 
     def run(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The outputs (N, T, H) for inputs (N, T, C), and the state to go on from."""
+        """The outputs (N, T, H) for inputs (N, T, C), and the final state."""
         count, size = len(x), self.module.hidden_size
         before, inner = (x.new_zeros(count, size), None) if state is None else state
         y, near, inner = self._forward(x, before, inner)
         self.products[0].see(x)
         self.products[1].see(torch.cat([before[:, None], y[:, :-1]], 1))
         self.outputs += y.numel()
-        self.spoken += int(y.count_nonzero())
+        self.events += int(y.count_nonzero())
         self.near += near
-        # At a sequence's first step there is no state yet to be multiplied.
+        # In the first step of a sequence the state is zero.
         self.gates += GATE_PRODUCTS * y.numel() - (count * size if state is None else 0)
         return y, (y[:, -1], inner)
 
     def _forward(self, x: Tensor, before: Tensor, inner: Any) -> tuple[Tensor, int, Any]:
-        """The outputs, how many units and steps a gradient is needed at, and the inner state."""
+        """The outputs, the number of units and steps that need a gradient, and the inner state."""
         if not isinstance(self.module, EGRU):
             y, inner = self.module(x, inner)
             return y, y.numel(), inner
@@ -170,6 +170,6 @@ def _layers(network: Network) -> list[_Layer]:
     if not isinstance(module, EGRU) and module.num_layers > 1:
         raise ValueError(
             f"costs of {module.num_layers} layers of {network.config['cell']} cannot be counted: "
-            f"what goes from layer to layer is not seen; take one layer"
+            f"the values between the layers are not accessible; use one layer"
         )
     return [_Layer(module, index) for index in range(module.num_layers)]

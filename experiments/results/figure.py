@@ -1,9 +1,11 @@
-"""docs/results.svg: accuracy against effective operations, a panel for each task."""
+"""docs/results.svg: accuracy against effective operations, a panel per experiment."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from experiments.results.catalogue import Experiment
 from experiments.results.record import Record
@@ -17,16 +19,11 @@ STYLES = {
 
 
 def draw(experiments: Sequence[Experiment], records: dict[str, Record], path: Path) -> None:
-    """A mark for each record; the same records give the same file."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
-
+    """Draw a mark per record. The same records give the same file."""
     rows = -(-len(experiments) // COLUMNS)
-    with pyplot.rc_context({"svg.hashsalt": "egru-hw", "font.size": 9}):
-        figure, axes = pyplot.subplots(
-            rows, COLUMNS, figsize=(3.2 * COLUMNS, 2.9 * rows), squeeze=False
-        )
+    with rc_context({"svg.hashsalt": "egru-hw", "font.size": 9}):
+        figure = Figure(figsize=(3.2 * COLUMNS, 2.9 * rows))
+        axes = figure.subplots(rows, COLUMNS, squeeze=False)
         handles = {}
         for axis, experiment in zip(axes.flat, experiments, strict=False):
             for run in experiment.runs():
@@ -62,4 +59,3 @@ def draw(experiments: Sequence[Experiment], records: dict[str, Record], path: Pa
         figure.tight_layout()
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None})
-        pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""docs/results.md, whole, from records: figures are computed, never typed."""
+"""docs/results.md, generated from the records."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ NAMES = {cell.name: cell.title for cell in CELLS.values()}
 KINDS = {
     "float": "float",
     "INT8": "INT8",
-    "INT8 trained": "INT8, trained on",
+    "INT8 trained": "INT8, fine-tuned",
     "INT4": "INT4",
-    "INT4 trained": "INT4, trained on",
+    "INT4 trained": "INT4, fine-tuned",
 }
 NOTHING = "–"
 
@@ -33,34 +33,34 @@ HEAD = f"""\
 # Results
 
 An EGRU is trained on every task, with PyTorch's GRU and LSTM of equal width for comparison. They
-share its recipe unless the task has a better one for them. Figures are those of the test set: the
-mean over the seeds, with minimum and maximum in brackets. INT8 and INT4 are the integer models
-with weights of 8 and 4 bits, either rounded or *trained on*: trained for some more epochs with
-the integer model as the forward pass (`egru tune`). Models are trained on in 8 bits if rounding
-loses more than {TOLERATED}, and in 4 bits for at least the first seed of every task but language.
-In this table, INT8 takes the model that was trained on where there is one; INT4 takes only those,
-or, where there are none, the rounded ones. RTL is the accelerator's Verilog on {RTL_SEQUENCES}
-test sequences of the first seed.
+share its recipe unless the task has a better one for them. All figures are for the test set: the
+mean over the seeds, with minimum and maximum in brackets. INT8 and INT4 are integer models with
+weights of 8 and 4 bits. They are either rounded or *fine-tuned*: trained for some more epochs with
+the integer model as the forward pass (`egru tune`). A model is fine-tuned to 8 bits if rounding
+loses more than {TOLERATED}. At least the first seed of every task but language is fine-tuned to
+4 bits. The column INT8 uses a seed's fine-tuned model if there is one. The column INT4 uses
+fine-tuned models only, or the rounded ones if there are none. RTL is the accelerator's Verilog,
+simulated on {RTL_SEQUENCES} test sequences of the first seed.
 """
 
 DEFINITIONS = """\
 ## How it is counted
-[NeuroBench](https://neurobench.ai)'s definitions, which `tests/experiments/test_costs.py`
-compares with ours: *footprint*, bytes of all parameters; *activation sparsity*, the share of
-zeros among all outputs of layers; *synaptic operations*, products of weights and values, dense or
-with neither factor zero, including three products of gates and states for each unit and step.
-They are accumulates (AC) if all values are -1, 0 or 1, as symbols are, and multiply-accumulates
-(MAC) otherwise. The read-out of a sequence multiplies once, after its last step. Figures are per
-step.
+The definitions are [NeuroBench](https://neurobench.ai)'s, and `tests/experiments/test_costs.py`
+compares its counts with ours. *Footprint* is the bytes of all parameters. *Activation sparsity* is
+the share of zeros among all outputs of layers. *Synaptic operations* are products of weights and
+values: dense operations are all of them, effective ones those without a zero factor. They include
+three products of gates and states per unit and step. They are accumulates (AC) if all values are
+-1, 0 or 1, as symbols are, and multiply-accumulates (MAC) otherwise. The read-out of a sequence
+multiplies once, after its last step. All counts are per step.
 
 *Activity* is the share of units and steps with an event. *Backward sparsity* is the share of units
 and steps that are silent and outside the surrogate's window. Gradients through R and from the
-layer above are not needed there and not computed.
+layer above are neither needed nor computed there.
 """
 
 
 def write(records: dict[str, Record]) -> None:
-    """The page and its figure."""
+    """Write the page and its figure."""
     write_atomically(PAGE, text(records).encode())
     figure.draw(EXPERIMENTS, records, FIGURE)
 
@@ -81,7 +81,7 @@ def text(records: dict[str, Record]) -> str:
 
 @dataclass(frozen=True)
 class Group:
-    """An experiment and those of the records that belong to it."""
+    """An experiment, and the records of all experiments."""
 
     experiment: Experiment
     records: dict[str, Record]
@@ -92,15 +92,18 @@ class Group:
         return [self.records[run.name] for run in runs if run.name in self.records]
 
     def rtl(self) -> Record | None:
-        """The record with a run on the accelerator."""
+        """The record of the run on the accelerator, if there is one."""
         return next((record for record in self.of("egru") if record.rtl), None)
 
     def scores(self, kind: str, model: str = "egru") -> list[Score]:
         return [r.scores[kind] for r in self.of(model) if kind in r.scores]
 
     def integers(self, bits: int) -> list[tuple[Score, Score]]:
-        """Of EGRUs' integer models, each with the float network's: trained on where it was. To 8
-        bits that is what lost too much by rounding, to 4 bits one of all, which stands alone."""
+        """Scores of EGRUs' integer models, each with that of its float network.
+
+        A model that was trained with the integer model replaces the rounded one. With 4 bits
+        only such models count, if there are any: usually that of the first seed.
+        """
         trained, rounded = f"INT{bits} trained", f"INT{bits}"
         egru = self.of("egru")
         if bits == 4 and self.scores(trained):
@@ -109,7 +112,7 @@ class Group:
         return [(found.get(trained, found[rounded]), found["float"]) for found in scores]
 
     def value(self, score: Score) -> float:
-        """What the experiment compares."""
+        """The quantity that the experiment compares."""
         return score.loss if self.experiment.score == "loss" else score.accuracy
 
     def shown(self, scores: list[Score]) -> str:
@@ -126,7 +129,7 @@ class Group:
         return f"{100 * value:.2f} points"
 
     def shortfalls(self) -> list[str]:
-        """Sentences on what is missing, or not as good as it should be."""
+        """Sentences on missing runs and on results that fall short."""
         title, runs = self.experiment.title, self.experiment.runs()
         found = []
         missing = [run.name for run in runs if run.name not in self.records]
@@ -269,7 +272,7 @@ def _bits(group: Group) -> str:
 
 
 def _activities(group: Group) -> str:
-    """What fewer events cost: EGRUs of the first seed, by their target of activity."""
+    """EGRUs of the first seed by target activity, which show what fewer events cost."""
     runs = [run for run in group.experiment.runs() if run.model == "egru" and run.seed == 0]
     found = [group.records[run.name] for run in runs if run.name in group.records]
     rows = [
@@ -323,7 +326,7 @@ def _trainings(groups: list[Group]) -> str:
 
 
 def spread(values: Iterable[float], form: Callable[[float], str]) -> str:
-    """The mean, and behind it, where there are several values, the least and the greatest."""
+    """The mean, followed by the minimum and maximum if they differ when formatted."""
     found = list(values)
     if not found:
         return NOTHING

@@ -17,17 +17,17 @@ FOLDER = Path("experiments/records")
 
 
 class RecordError(ValueError):
-    """A record that cannot be read; the message says what to do."""
+    """A record that cannot be read; the message names the remedy."""
 
 
 @dataclass(frozen=True)
 class Rtl:
-    """The accelerator beside the integer model, on some test sequences.
+    """The accelerator compared with the integer model on some test sequences.
 
     Attributes:
-        sequences: how many.
-        accuracy: on them, by "float", "integer" and "RTL".
-        compared, mismatches: events, states and outputs, and how many of them differ.
+        sequences: their number.
+        accuracy: on these sequences, of "float", "integer" and "RTL".
+        compared, mismatches: number of events, states and outputs, and of those that differ.
         cycles_per_step, macs_per_step: means.
     """
 
@@ -41,18 +41,18 @@ class Rtl:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """All that is known of a run.
+    """Everything that was measured in a run.
 
     Attributes:
         name, model, seed: see :class:`experiments.results.catalogue.Run`.
-        command, commit, date, hours, versions, recipe: of the training; hours on one thread of
-            some machine, of this and all fine-tuning.
+        command, commit, date, versions, recipe: those of the training.
+        hours: time of the training and all fine-tuning on one thread.
         scores: on the test set, by kind: "float", "INT8" and "INT4", and "INT8 trained" and
             "INT4 trained" after quantisation-aware training.
-        failures: of these trainings those that ended early, and why.
-        footprints: bytes of the integer models by their bits, "8" and "4".
-        costs: of the float network, on the test set.
-        rtl: None where the accelerator did not run.
+        failures: reasons of the quantisation-aware trainings that failed, by kind.
+        footprints: bytes of the integer models by the bits of their weights, "8" and "4".
+        costs: those of the float network on the test set.
+        rtl: None if the accelerator did not run.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Record:
     rtl: Rtl | None
 
     def save(self, path: Path) -> None:
-        """Add this record to those in ``path``, in place of an earlier one of its name.
+        """Add this record to the file ``path``, or replace the one of its name there.
 
-        The file is replaced whole, also if several runs end at the same time.
+        The file is replaced atomically. Threads and processes may save at the same time.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.parent):
@@ -96,7 +96,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def load(path: Path) -> dict[str, Record]:
-    """Read and check the records in a file, by their names.
+    """The records in a file, checked, by their names.
 
     Raises:
         RecordError: the file is not readable, or a record in it is not intact.
@@ -140,7 +140,7 @@ def load_all(folder: Path) -> dict[str, Record]:
 
 
 def _make(kind: Any, values: dict[str, Any]) -> Any:
-    """A dataclass from JSON: as many fields, numbers where there are to be numbers."""
+    """A dataclass from JSON, with the types of numbers, objects and tuples checked."""
     for field in fields(kind):
         value = values[field.name]
         if field.type in (int, float) and not isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""From a training to its record, stage by stage; a stage that was done is not repeated."""
+"""From a training to its record, in stages. A completed stage is not repeated."""
 
 import csv
 import json
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from experiments.commit import commit
 from experiments.results.catalogue import Run
 from experiments.results.costs import costs, integer_footprint
 from experiments.results.record import Record, Rtl
@@ -26,32 +27,21 @@ from golden.training import Files, calibration
 
 BUILD = Path("build/results")
 RTL_SEQUENCES = 100
-# What integers of so many bits may lose; 4 are not meant for language models.
+# Largest loss by quantisation, by bits. 4 bits are not meant for language models.
 TOLERANCE = {8: {"accuracy": 0.003, "loss": 0.01}, 4: {"accuracy": 0.01, "loss": math.inf}}
-SAY_EVERY = 60.0  # seconds between two lines of one run
-# What a figure depends on: changes elsewhere do not make a commit another one.
-CODE = (
-    "golden",
-    "sim",
-    "egru_hw",
-    "egru_cli",
-    "pyproject.toml",
-    "constraints.txt",
-    "CMakeLists.txt",
-)
-
-# mnist1d is made with the process's only random generator, which runs beside may not share.
+SAY_EVERY = 60.0  # seconds between two lines on the progress of a run
+# mnist1d is generated with the global random generator, which parallel runs must not share.
 LOADING = threading.Lock()
 
 Say = Callable[[str], None]
 
 
 class RunError(RuntimeError):
-    """A stage failed; the message says which, why, and where its log is."""
+    """A stage failed; the message names it, the reason and the log."""
 
 
 class Refused(RunError):
-    """A program ended with a sentence, ``reason``: to repeat it would change nothing."""
+    """``egru`` refused its input, with the sentence ``reason``: repeating it is no use."""
 
     def __init__(self, message: str, reason: str):
         super().__init__(message)
@@ -60,12 +50,12 @@ class Refused(RunError):
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a run keeps its models.
+    """A run and the folder of its models.
 
     Attributes:
-        run: whose.
+        run: the run.
         data: folder of all data, if there is one.
-        say: takes a line on how it goes.
+        say: takes lines on the progress.
         build: folder of all runs.
     """
 
@@ -83,7 +73,7 @@ class Workplace:
         return Files(self.folder / "model.safetensors")
 
     def tuned(self, bits: int) -> Files:
-        """Of the quantisation-aware training."""
+        """Files of the quantisation-aware training."""
         return Files(self.folder / f"model-{bits}bit.safetensors")
 
     @property
@@ -91,14 +81,14 @@ class Workplace:
         return self.folder / "record.json"
 
     def done(self) -> bool:
-        """Whether the run has a record of its own recipe here."""
+        """Whether there is a record of the run, with its present recipe."""
         return self.record.exists() and self._is_current()
 
     def make(self) -> Record:
-        """Train, fine-tune, measure and simulate whatever has not been.
+        """Train, fine-tune, measure and simulate; completed stages are skipped.
 
         Raises:
-            RunError, ValueError, OSError: with one sentence.
+            RunError, ValueError, OSError: a stage failed; the message is a sentence.
         """
         start = self._start()
         self._command("training", ["train", self.run.experiment.task, *self.run.options()],
@@ -152,7 +142,7 @@ class Workplace:
         return record
 
     def _start(self) -> dict[str, Any]:
-        """When and from what code the run began; moves one of another recipe aside."""
+        """Date, commit and recipe of the run's start. A run of another recipe is moved away."""
         path = self.folder / "start.json"
         if path.exists() and not self._is_current():
             aside = self.folder.with_name(f"{self.folder.name}.{time.time_ns()}")
@@ -177,7 +167,7 @@ class Workplace:
             raise RunError(f"{path} is damaged: delete {self.folder} to start again") from None
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
-        """8 bits if the model loses more by them than it may, 4 if it is a task's first."""
+        """8 if rounding to 8 bits loses too much, 4 for the first run of an experiment."""
         if not self.run.experiment.tuned:
             return ()
         kind = self.run.experiment.score
@@ -195,13 +185,13 @@ class Workplace:
         what = f"training with {bits} bits"
         self._command(what, words, self.tuned(bits))
         results = json.loads(self.tuned(bits).report.read_text())["results"]
-        if len(results["loss"]) < 2:  # one that failed before, at its very end
-            reason = "what was trained has no integer model"
+        if len(results["loss"]) < 2:  # it failed in an earlier run, when it was quantised
+            reason = "the trained network has no integer model"
             raise Refused(f"{what} failed ({reason}): see {self.folder / 'log'}", reason)
         return _score(results, 1)
 
     def _command(self, what: str, words: list[str], files: Files) -> None:
-        """A training, or the rest of it, unless its model is there."""
+        """Run or resume a training, unless its model exists."""
         if files.model.exists():
             return
         words = [*words, *self._data(), "--out", str(files.model)]
@@ -214,7 +204,7 @@ class Workplace:
         words = ["sim", str(self.model.model), *self._data(), "--out", str(out),
                  "--sequences", str(RTL_SEQUENCES)]  # fmt: skip
         (out / "report.json").unlink(missing_ok=True)
-        # 1 is for mismatches, which belong into the record.
+        # Status 1 stands for mismatches, which belong in the record.
         self._call("simulating the RTL", words, fine=(0, 1))
         try:
             report = json.loads((out / "report.json").read_text())
@@ -229,10 +219,15 @@ class Workplace:
         return [] if found is None else ["--data", str(found)]
 
     def _call(self, what: str, words: list[str], fine: tuple[int, ...] = (0,)) -> None:
-        """Run ``egru`` with ``words`` on one thread; its output goes to a log."""
+        """Run ``egru words`` on one thread, with its output in the log.
+
+        Raises:
+            Refused: it ended with a sentence.
+            RunError: it ended with any other status that is not ``fine``.
+        """
         self.say(what)
         log = self.folder / "log"
-        said, line = time.monotonic(), ""
+        shown, line = time.monotonic(), ""
         command = [sys.executable, "-u", "-m", "egru_cli", *words]
         with (
             log.open("a") as file,
@@ -248,8 +243,8 @@ class Workplace:
             for line in process.stdout:
                 file.write(line)
                 file.flush()
-                if time.monotonic() - said > SAY_EVERY:
-                    said = time.monotonic()
+                if time.monotonic() - shown > SAY_EVERY:
+                    shown = time.monotonic()
                     self.say(f"{what}: {line.strip()}")
         if process.returncode not in fine:
             message = f"{what} failed ({line.strip()}): see {log}"
@@ -258,23 +253,8 @@ class Workplace:
             raise RunError(message)
 
 
-def commit() -> str:
-    """Of the code that runs; marked where files differ from it, "unknown" outside a repository."""
-    root = Path(__file__).parents[2]
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(root), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--", *CODE)
-        return git("rev-parse", "--short=10", "HEAD") + (" with changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def _score(results: dict[str, Any], index: int) -> Score:
-    """Of a training's report: 0 for the float network, 1 for the integer model."""
+    """A score in a training's report: index 0 for the float network, 1 for the integer model."""
     activity = tuple(layer[index] for layer in results["activity"])
     loss, accuracy = results["loss"][index], results["accuracy"][index]
     return Score(loss, accuracy, activity, results["test_targets"])
@@ -285,6 +265,6 @@ def _twin(files: Files) -> IntegerEGRU:
 
 
 def _hours(history: Path) -> float:
-    """Of all epochs in a training's CSV file."""
+    """Hours of all epochs in a training's CSV file."""
     with history.open() as file:
         return sum(float(row["seconds"]) for row in csv.DictReader(file)) / 3600

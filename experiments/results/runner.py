@@ -1,60 +1,49 @@
-"""``egru results``: trains and measures the networks of docs/results.md, and writes it."""
+"""Makes the runs of docs/results.md, several at a time, and writes the page."""
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
-
-import torch
-import typer
-from rich.console import Console
+from typing import Literal
 
 from experiments.results import page, record
 from experiments.results.catalogue import EXPERIMENTS, Experiment
-from experiments.results.run import RunError, Workplace
+from experiments.results.run import RunError, Say, Workplace
 
-console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+Choice = Literal["none", "cheap", "all"]
 
 
-def main(
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the data: fsdd.zip, mnist/, tinyshakespeare.txt."),
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Number of parallel runs, each on one thread.")
-    ] = 1,
-    train: Annotated[
-        Literal["none", "cheap", "all"], typer.Option(help="Which experiments to train.")
-    ] = "cheap",
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help="Train only this experiment, cheap or not. Can be repeated."),
-    ] = None,
-) -> None:
-    """Train the cheap experiments and write docs/results.md from all records.
+def make_results(
+    train: Choice, only: Sequence[str], data: Path | None, jobs: int, say: Say
+) -> bool:
+    """Train, record every run in experiments/records/, and write docs/results.md and its figure.
 
-    Models are kept in build/results/. A run that is complete there is not repeated, and one that
-    was interrupted continues. Each run leaves a record in experiments/records/.
+    Args:
+        train: the experiments to be trained.
+        only: names of experiments to be trained instead, cheap or not, unless ``train`` is "none".
+        data: folder of all data. Experiments whose data are missing are not trained.
+        jobs: number of parallel runs, each on one thread.
+        say: takes lines on the progress.
+
+    Returns:
+        Whether all runs succeeded.
+
+    Raises:
+        ValueError: an experiment is unknown, or a record is damaged.
     """
-    torch.set_num_threads(1)
-    works = _works(_chosen(train, only or []), data)
-    try:
-        with _quiet(logging.getLogger("golden")):
-            failed = _work(works, jobs)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("stopped; repeat the command to continue") from None
+    works = _works(_chosen(train, only), data, say)
+    with _quiet(logging.getLogger("golden")):
+        failed = _work(works, jobs)
     page.write(record.load_all(record.FOLDER))
-    console.print(f"wrote {page.PAGE}, {page.FIGURE}")
-    if failed:
-        raise typer.Exit(1)
+    say(f"wrote {page.PAGE}, {page.FIGURE}")
+    return not failed
 
 
 @contextmanager
 def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Without what the quantisation of every model logs."""
+    """Suppress the log of every model's quantisation."""
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
@@ -63,7 +52,7 @@ def _quiet(logger: logging.Logger) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _chosen(train: str, only: list[str]) -> list[Experiment]:
+def _chosen(train: Choice, only: Sequence[str]) -> list[Experiment]:
     names = [experiment.name for experiment in EXPERIMENTS]
     for name in only:
         if name not in names:
@@ -77,41 +66,45 @@ def _chosen(train: str, only: list[str]) -> list[Experiment]:
     return [e for e in EXPERIMENTS if e.cheap or train == "all"]
 
 
-def _works(experiments: list[Experiment], data: Path | None) -> list[Workplace]:
-    """The runs to be made; reports those that cannot be."""
+def _works(experiments: list[Experiment], data: Path | None, say: Say) -> list[Workplace]:
+    """The runs to be made; reports experiments whose data are missing."""
     works = []
     for experiment in experiments:
         for run in experiment.runs():
             path = run.data(data)
             if experiment.data and (path is None or not path.exists()):
-                console.print(
-                    f"{experiment.name}: not trained, for there is no {experiment.data} in "
-                    f"{data or 'a folder named with --data'}; its records are read"
+                say(
+                    f"{experiment.name}: not trained: there is no {experiment.data} in "
+                    f"{data or 'a folder named with --data'}; its records are used"
                 )
                 break
-            works.append(Workplace(run, data, _say(run.name)))
+            works.append(Workplace(run, data, _prefixed(run.name, say)))
     return works
 
 
-def _say(name: str):
-    return lambda text: console.print(f"{name}: {text}")
+def _prefixed(name: str, say: Say) -> Say:
+    return lambda text: say(f"{name}: {text}")
 
 
 def _work(works: list[Workplace], jobs: int) -> int:
-    """Make all runs; how many failed."""
+    """Make all runs, and return how many failed."""
     left, failed = len(works), 0
+    counting = threading.Lock()
 
     def make(work: Workplace) -> None:
         nonlocal left, failed
+        failure = 0
         try:
             found = work.make() if not work.done() else record.load(work.record)[work.run.name]
             found.save(record.FOLDER / f"{work.run.experiment.name}.json")
             result = f"done: {found.scores['float'].accuracy:.2%}"
         except (RunError, ValueError, OSError) as error:
-            failed += 1
+            failure = 1
             result = f"error: {error}"
-        left -= 1
-        work.say(f"{result}; {left} to go")
+        with counting:
+            failed += failure
+            left -= 1
+            work.say(f"{result}; {left} to go")
 
     pool = ThreadPoolExecutor(jobs)
     try:

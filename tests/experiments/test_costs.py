@@ -1,4 +1,4 @@
-"""What running a network costs, against a slow count and against NeuroBench itself."""
+"""Costs of running a network, compared with a slow count and with NeuroBench."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def one_thread():
 
 
 def make(cell: str, readout: str = "mean", layers: int = 1) -> tuple[Network, Split]:
-    """A network with biases, and inputs of which about a third are 0."""
+    """A network with biases, and inputs about a third of which are 0."""
     torch.manual_seed(3)
     network = Network(INPUTS, UNITS, CLASSES, layers, cell=cell, readout=readout)
     with torch.no_grad():
@@ -32,7 +32,7 @@ def make(cell: str, readout: str = "mean", layers: int = 1) -> tuple[Network, Sp
 
 
 def needed(network: Network, inputs: Tensor) -> tuple[Tensor, ...]:
-    """Per layer, one step after the other: whether a unit speaks or is near its threshold."""
+    """Per layer, step by step: whether a unit fires or is near its threshold."""
     state, found = None, []
     egru = network.egru
     for step in inputs.unbind(1):
@@ -69,7 +69,7 @@ def test_streams_are_counted_with_their_state(monkeypatch):
     for cell in ("egru", "gru", "lstm"):
         network, split = make(cell, "steps")
         if cell == "egru":
-            network.egru.threshold_l0.data.fill_(0.02)  # so that what is carried matters
+            network.egru.threshold_l0.data.fill_(0.02)  # so that the carried state matters
         split = Split(split.inputs[:1], np.zeros((1, STEPS), int))
         assert costs(network, split, True) == costs(network, split, False)
 
@@ -84,7 +84,7 @@ def test_symbols_cost_accumulates_and_values_multiply_accumulates():
     assert found.macs == pytest.approx(recurrent + gates + CLASSES * UNITS)
 
 
-def test_integer_models_take_their_bits():
+def test_the_footprint_of_an_integer_model_is_that_of_its_bits():
     network, split = make("egru")
     weights = 3 * UNITS * (INPUTS + UNITS) + CLASSES * (UNITS + 1)
     for bits in (8, 4):
@@ -92,7 +92,7 @@ def test_integer_models_take_their_bits():
         assert integer_footprint(integer) == weights * bits // 8 + UNITS * (4 + 1) * 2
 
 
-def test_layers_that_cannot_be_seen_into_are_rejected():
+def test_several_layers_of_a_dense_cell_are_rejected():
     with pytest.raises(ValueError, match="costs of 2 layers of gru cannot be counted"):
         costs(*make("gru", layers=2), False)
 
@@ -101,14 +101,14 @@ def test_layers_that_cannot_be_seen_into_are_rejected():
 
 
 class Events(nn.Module):
-    """Passes on what a layer puts out, for NeuroBench to look at."""
+    """The identity, whose outputs NeuroBench counts as activations."""
 
     def forward(self, y: Tensor) -> Tensor:
         return y
 
 
 class Unrolled(nn.Module):
-    """The same network of layers that NeuroBench knows, and runs one step at a time."""
+    """The same network, made of layers that NeuroBench knows, and run step by step."""
 
     def __init__(self, network: Network):
         super().__init__()
@@ -135,8 +135,8 @@ class Unrolled(nn.Module):
                 p, q = self.w(now).chunk(3, 1), self.r(y).chunk(3, 1)
                 r, z = torch.sigmoid(p[0] + q[0]), torch.sigmoid(p[1] + q[1])
                 c = torch.lerp(torch.tanh(p[2] + r * q[2]), h, z)
-                spoken = c > self.threshold.clamp(0, 1)
-                y, h = spoken * c, c - spoken * self.threshold.clamp(0, 1)
+                fires = c > self.threshold.clamp(0, 1)
+                y, h = fires * c, c - fires * self.threshold.clamp(0, 1)
             elif self.cell == "gru":
                 y = self.step(now, y)
             else:
@@ -145,7 +145,7 @@ class Unrolled(nn.Module):
         return self.readout(torch.stack(outputs, 1).mean(1))
 
 
-@pytest.mark.filterwarnings("default")  # it is not ours
+@pytest.mark.filterwarnings("default")  # third-party code
 @pytest.mark.parametrize("cell", ["egru", "gru", "lstm"])
 def test_neurobench_counts_the_same(cell):
     models = pytest.importorskip("neurobench.models")
@@ -170,10 +170,10 @@ def test_neurobench_counts_the_same(cell):
     assert sparsity == pytest.approx(ours.activation_sparsity, abs=1e-12)
 
     dense, effective = theirs["Dense"], theirs["Effective_MACs"]
-    if cell == "egru":  # the products of gates and states are in no layer it knows
+    if cell == "egru":  # no layer that it knows has the products of gates and states
         dense += 3 * UNITS * STEPS
         effective += 3 * UNITS * STEPS - UNITS
-    if cell == "lstm":  # it leaves out what is done with the first state, which is zero
+    if cell == "lstm":  # it leaves out products with the first state, which is zero
         dense += 4 * UNITS * UNITS + UNITS
     assert ours.dense * STEPS == pytest.approx(dense, abs=1e-9)
     assert ours.macs * STEPS == pytest.approx(effective, abs=1e-9)

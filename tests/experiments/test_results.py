@@ -1,18 +1,16 @@
-"""docs/results.md: made of records, which runs leave behind that are never made twice."""
+"""docs/results.md, its records, and the runs that leave them."""
 
 import json
 import re
 import shutil
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, replace
-from functools import wraps
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from egru_cli.main import explained
 from experiments.results import page, runner
 from experiments.results.catalogue import EXPERIMENTS, Experiment, Run
 from experiments.results.costs import Costs
@@ -20,6 +18,7 @@ from experiments.results.record import FOLDER, Record, RecordError, Rtl, load, l
 from experiments.results.run import Refused, RunError, Workplace
 from golden import load_model, save_model
 from golden.evaluation import Score
+from tests.helpers.command import invoke
 
 SHIPPED = Path(__file__).parents[2] / "golden" / "models" / "mnist1d.safetensors"
 
@@ -55,15 +54,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 def results(*words) -> tuple[int, str]:
     """Exit code and output of the command."""
-    app = typer.Typer()
-
-    @app.command()
-    @wraps(runner.main)
-    def command(*arguments, **options):
-        with explained():
-            runner.main(*arguments, **options)
-
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    result = invoke("results", *words)
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
     return result.exit_code, re.sub(r"\s+", " ", result.output)
@@ -140,10 +131,10 @@ def test_other_targets_of_activity_have_a_table_and_do_not_count_as_seeds(monkey
     rows = text.split("| activity target |")[1].splitlines()[2:5]
     assert [row.split(" | ")[0] for row in rows] == ["| 5.0 %", "| 10.8 %", "| 30.0 %"]
     assert [row.split(" | ")[2] for row in rows] == ["70.0 %", "90.0 %", "70.0 %"]
-    assert "3 runs, 4.5 hours" in text  # but of the trainings each is told of
+    assert "3 runs, 4.5 hours" in text  # all trainings are listed
 
 
-def test_a_seed_trained_to_8_bits_stands_beside_the_others_and_one_to_4_bits_alone(monkeypatch):
+def test_int8_is_the_mean_of_all_seeds_and_int4_that_of_the_fine_tuned_ones(monkeypatch):
     toy = replace(TOY, seeds={"egru": 2})
     monkeypatch.setattr(page, "EXPERIMENTS", (toy,))
     first, second = toy.runs()
@@ -165,7 +156,7 @@ def test_a_seed_trained_to_8_bits_stands_beside_the_others_and_one_to_4_bits_alo
     assert "* Toy: INT4 loses 42.50 points." in page.text(records)
 
 
-def test_what_falls_short_is_said(monkeypatch):
+def test_the_page_lists_what_falls_short(monkeypatch):
     monkeypatch.setattr(page, "EXPERIMENTS", (TOY,))
     egru, gru = TOY.runs()
     assert "* Toy: nothing is recorded." in page.text({})
@@ -184,7 +175,7 @@ def test_what_falls_short_is_said(monkeypatch):
     assert "* Toy: EGRU is 2.50 points behind GRU." in text
     assert "* Toy: toy-egru-0: no INT8 trained: error: too large." in text
     assert "* Toy: INT8 loses 5.00 points." in text
-    assert "INT4 loses" not in text  # for it was trained on
+    assert "INT4 loses" not in text  # the fine-tuned model does not
     assert "* Toy: 3 values of the RTL differ." in text
     assert "| 3 of 5,000 |" in line(text, "| Toy |")
 
@@ -218,6 +209,22 @@ def test_records_are_read_as_they_were_written(tmp_path):
     assert len(load(tmp_path / "toy.json")) == len(TOY.runs())
 
 
+def test_records_that_are_saved_at_the_same_time_are_all_kept(tmp_path):
+    """Threads and processes; every save reads the file, adds a record, and replaces the file."""
+    toy, path = replace(TOY, seeds={"gru": 40}), tmp_path / "toy.json"
+    threads, processes = toy.runs()[:20], toy.runs()[20:]
+    with (
+        ThreadPoolExecutor(8) as pool,
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as others,
+    ):
+        saved = [pool.submit(make(run).save, path) for run in threads]
+        saved += [others.submit(make(run).save, path) for run in processes]
+        for future in saved:
+            future.result()
+    assert load(path).keys() == {run.name for run in toy.runs()}
+    assert [file.name for file in tmp_path.iterdir()] == ["toy.json"]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -246,7 +253,7 @@ def test_damaged_records_rejected(damage, elsewhere):
 # ---- runs -------------------------------------------------------------------------------------
 
 
-def test_every_experiment_is_of_a_task_and_has_a_name_of_its_own():
+def test_every_run_has_a_unique_name_and_every_experiment_a_task():
     names = [run.name for experiment in EXPERIMENTS for run in experiment.runs()]
     assert len(set(names)) == len(names)
     for experiment in EXPERIMENTS:
@@ -255,7 +262,7 @@ def test_every_experiment_is_of_a_task_and_has_a_name_of_its_own():
         assert not experiment.rtl or task.readout == "mean"
 
 
-def test_a_run_trains_by_the_recipe_of_its_task_as_it_is_configured():
+def test_a_run_trains_by_the_recipe_of_the_configured_task():
     (pixels,) = [e for e in EXPERIMENTS if e.name == "smnist-pixels"]
     recipes = {run.model: run.recipe for run in pixels.runs()}
     assert {model: recipe.learning_rate for model, recipe in recipes.items()} == {
@@ -291,7 +298,7 @@ def test_a_run_leaves_a_record_and_is_not_repeated_until_its_recipe_changes(else
     assert ("--epochs", "2") in pairwise(calls[0])
 
 
-def test_epochs_of_the_training_to_4_bits_are_the_experiments_and_0_is_none(tmp_path, monkeypatch):
+def test_fine_tuning_takes_the_epochs_of_the_experiment_and_none_for_0(tmp_path, monkeypatch):
     calls = []
 
     def train(self, what, words):
@@ -314,7 +321,7 @@ def test_epochs_of_the_training_to_4_bits_are_the_experiments_and_0_is_none(tmp_
     assert ("--weight-bits", "4") in pairwise(call)
 
 
-def test_an_interrupted_training_goes_on(elsewhere, monkeypatch):
+def test_an_interrupted_training_is_resumed(elsewhere, monkeypatch):
     work = Workplace(TOY.runs()[0], None, print)
     work.folder.mkdir(parents=True)
     work.model.checkpoint.touch()
@@ -336,7 +343,7 @@ def test_only_a_sentence_counts_as_a_refusal(elsewhere):
     assert not isinstance(caught.value, Refused)
 
 
-def test_a_network_without_integers_is_told_of_again(elsewhere):
+def test_a_network_without_an_integer_model_is_reported_in_every_run(elsewhere):
     work = Workplace(TOY.runs()[0], None, print)
     work.folder.mkdir(parents=True)
     file = load_model(SHIPPED)
@@ -345,7 +352,7 @@ def test_a_network_without_integers_is_told_of_again(elsewhere):
         work.make()
 
 
-def test_a_failure_is_told_and_the_others_go_on(elsewhere, monkeypatch):
+def test_a_failure_is_reported_and_the_other_runs_continue(elsewhere, monkeypatch):
     broken = replace(TOY, name="broken", options={"embedding_size": 4}, seeds={"egru": 1})
     monkeypatch.setattr(runner, "EXPERIMENTS", (broken, TOY))
     monkeypatch.setattr(Workplace, "done", lambda self: self.run.experiment is TOY)
@@ -386,7 +393,7 @@ def test_a_fine_tuning_that_fails_is_recorded_and_the_rest_stays(elsewhere, monk
     assert record.costs.activity == pytest.approx(record.scores["float"].activity, abs=1e-4)
 
 
-def test_the_rtls_report_goes_into_the_record_mismatches_too(elsewhere, monkeypatch):
+def test_the_record_holds_the_report_of_the_rtl_with_its_mismatches(elsewhere, monkeypatch):
     work = Workplace(replace(TOY.runs()[0], experiment=replace(TOY, rtl=True)), None, print)
     report = asdict(Rtl(100, {"RTL": 0.5}, 5000, 3, 110.0, 300.0))
 
@@ -415,11 +422,11 @@ def test_missing_data_are_named_and_records_read_instead(elsewhere, monkeypatch)
         record.save(FOLDER / "toy.json")
     code, output = results("--data", "nowhere")
     assert code == 0
-    assert output.count("toy: not trained, for there is no digits.zip in nowhere") == 1
+    assert output.count("toy: not trained: there is no digits.zip in nowhere") == 1
     assert "90.0 %" in page.PAGE.read_text()
 
 
-def test_what_is_not_cheap_is_trained_only_when_asked_for(elsewhere, monkeypatch):
+def test_expensive_experiments_are_trained_only_on_request(elsewhere, monkeypatch):
     monkeypatch.setattr(runner, "EXPERIMENTS", (replace(TOY, cheap=False),))
     make(TOY.runs()[0]).save(FOLDER / "toy.json")
     asked = []
@@ -429,7 +436,7 @@ def test_what_is_not_cheap_is_trained_only_when_asked_for(elsewhere, monkeypatch
     assert asked == [0, 2, 0, 2]
 
 
-def test_elsewhere_than_in_the_repository_nothing_is_written(elsewhere):
+def test_nothing_is_written_outside_the_repository(elsewhere):
     code, output = results("--train", "none")
     assert code == 2
     assert (
@@ -439,7 +446,7 @@ def test_elsewhere_than_in_the_repository_nothing_is_written(elsewhere):
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"recipe'])
-def test_a_damaged_start_of_a_run_is_told(elsewhere, content):
+def test_a_run_with_a_damaged_start_is_refused(elsewhere, content):
     work = Workplace(TOY.runs()[0], None, print)
     work.folder.mkdir(parents=True)
     (work.folder / "start.json").write_text(content)

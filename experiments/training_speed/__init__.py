@@ -1,0 +1,1 @@
+"""``egru bench``: times the training core against dense networks."""
