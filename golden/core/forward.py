@@ -1,5 +1,7 @@
 """The forward pass of a layer, in chunks of steps: W x of a chunk, then its steps."""
 
+from math import isfinite
+
 import torch
 from torch import Tensor
 
@@ -23,6 +25,16 @@ def _shapes(
     )
 
 
+def _with_non_finite(bias: Tensor, weight: Tensor, rows: int) -> Tensor:
+    """The bias of a product of ``rows`` rows with ``weight`` (K, 3H), NaN in every column that has
+    a weight that is not finite: its product with a zero, which is left out, would be NaN too."""
+    if policy.worth_checking(rows, len(weight)) and not isfinite(
+        kernels_for(weight).read(address(weight), weight.numel(), 1)
+    ):
+        return bias + (0 * weight).sum(0)
+    return bias
+
+
 def forward(
     x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor,
     theta: Tensor, y0: Tensor, h0: Tensor, kept: Tensor | None, wanted: Tensor | None,
@@ -33,6 +45,8 @@ def forward(
     size = weight_hh.shape[1]
     by_input, by_unit = weight_ih.t().contiguous(), weight_hh.t().contiguous()
     x, bias_ih, bias_hh, theta, y0 = (v.contiguous() for v in (x, bias_ih, bias_hh, theta, y0))
+    bias_ih = _with_non_finite(bias_ih, by_input, steps * count)
+    bias_hh = _with_non_finite(bias_hh, by_unit, steps * count)
     h = h0.clone(memory_format=torch.contiguous_format)
     kept = None if kept is None else kept.contiguous()
     y = memory.empty(x, steps, count, size)

@@ -67,6 +67,11 @@ def most_inputs_with_events() -> float:
     return _most(0.08)
 
 
+def worth_checking(rows: int, inputs: int) -> bool:
+    """Whether a check of all weights from ``inputs`` is short beside ``rows`` rows of units."""
+    return 3 * inputs <= CELL * rows
+
+
 def threads(work: float) -> int:
     """Threads for so many multiply-accumulates between two barriers."""
     return max(1, min(torch.get_num_threads(), int(work / 500_000)))

@@ -65,21 +65,23 @@ int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t u0, int64_t u1,
       for (int i = 0; i < K; ++i) {
         const int64_t u = first + i * L;
         const Vec<T> h = load_upto(h_row + u, w), theta = load_upto(f.theta + u, w);
-        const Vec<T> z = rz[K + i], zero{};
+        const Vec<T> z = rz[K + i];
         Vec<T> c = z * h + (1 - z) * g[i];
         if (zoneout) {
           const Vec<T> share = keep(f, at + u, w);
           c = share * h + (1 - share) * c;
         }
-        store_upto(y_row + u, c > theta ? c : zero, w);
-        store_upto(h_row + u, c > theta ? c - theta : c, w);
+        // c - c and theta - theta are 0, or NaN where c or theta is.
+        store_upto(y_row + u, c > theta ? c : c - c, w);
+        store_upto(h_row + u, c - (c > theta ? theta : theta - theta), w);
         if (!f.tape) continue;
         store_upto(tape + u, rz[i], w);
         store_upto(tape + H + u, z, w);
         store_upto(tape + 2 * H + u, g[i], w);
         store_upto(tape + 3 * H + u, load_upto(q + 2 * q_of.gate + u, w), w);
         store_upto(tape + 4 * H + u, c, w);
-        const auto near = (typename Lanes<T>::words)(c > theta || abs<T>(c - theta) < f.width) & 1;
+        const auto far = c <= theta && abs<T>(c - theta) >= f.width;
+        const auto near = (typename Lanes<T>::words)(!far) & 1;
         const auto flags = __builtin_convertvector(near, typename Lanes<T>::bytes);
         std::memcpy(f.near + at + u, &flags, w);
         for (int64_t beyond = w; beyond < L; ++beyond) nearby[beyond] -= near[beyond];
@@ -111,13 +113,13 @@ void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64
       h = load_upto(b.h0 + n * H + u, w);
     } else {
       const Vec<T> c_before = load_upto(before + 4 * H + u, w);
-      h = c_before > theta ? c_before - theta : c_before;
+      h = c_before - (c_before > theta ? theta : theta - theta);
     }
     Vec<T> Y = load_upto(b.ybar + n * H + u, w);
     if (b.dy) Y += load_upto(b.dy + at + u, w);
     const Vec<T> D = load_upto(dh_row + u, w);
     const Vec<T> distance = abs<T>(c - theta);
-    const Vec<T> slope = distance < b.width ? b.height * (1 - distance / b.width) : zero;
+    const Vec<T> slope = distance >= b.width ? zero : b.height * (1 - distance / b.width);
     const Vec<T> e = slope * (c * Y - theta * D);
     const Vec<T> a = (c > theta ? Y : zero) + e + D;
     const Vec<T> inner = (1 - k) * a;

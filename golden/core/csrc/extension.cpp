@@ -6,15 +6,19 @@
 
 namespace egru::EGRU_EXTENSION {
 
-// Reads `size` elements `times` over, as fast as it can: to measure what caches deliver.
+// Reads `size` elements `times` over, as fast as it can, to measure what caches deliver. Once: 0,
+// or NaN if an element is not finite.
 template <class T> T read(const T* from, int64_t size, int64_t times) {
-  constexpr int at_once = 8;
-  Vec<T> sums[at_once]{};
-  for (int64_t i = 0; i < times; ++i)
-    for (const T* at = from; at + at_once * lanes<T> <= from + size; at += at_once * lanes<T>)
-      for (int v = 0; v < at_once; ++v) sums[v] += T(i) * load(at + v * lanes<T>);
+  constexpr int64_t L = lanes<T>, at_once = 8 * L;
+  Vec<T> sums[8]{};
+  for (int64_t i = 0; i < times; ++i) {
+    int64_t at = 0;
+    for (; at + at_once <= size; at += at_once)
+      for (int v = 0; v < 8; ++v) sums[v] += T(i) * load(from + at + v * L);
+    for (; at < size; at += L) sums[0] += T(i) * load_upto(from + at, smaller(L, size - at));
+  }
   Vec<T> all{};
-  for (int v = 0; v < at_once; ++v) all += sums[v];
+  for (const Vec<T>& sum : sums) all += sum;
   return sum<T>(all);
 }
 

@@ -123,6 +123,33 @@ def test_core_equals_pytorch_operations_in_outputs_states_and_all_gradients(
     assert_equal(found, expected)
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=seeds, shape=shapes, choice=choices, extension=st.sampled_from(extensions),
+    where=st.integers(0, 7),
+)  # fmt: skip
+def test_nan_shows_in_outputs_where_it_does_with_pytorch_operations_and_in_gradients(
+    seed, shape, choice, extension, where
+):  # fmt: skip
+    steps, count, inputs, hidden = shape
+    pair = twins(seed, inputs, hidden)
+    rng = np.random.default_rng(seed)
+    x = events(rng, (steps, count, inputs), 0.3)
+    state = [events(rng, (1, count, hidden), 0.3), events(rng, (1, count, hidden), 1)]
+    places = [x, *state, *pair[0].parameters()]
+    place = places[where]
+    with torch.no_grad():
+        place[np.unravel_index(rng.integers(place.numel()), place.shape)] = torch.nan
+    pair[1].load_state_dict(pair[0].state_dict())
+    with settings_of_core(choice, extension):
+        found, expected = (outputs_and_gradients(egru, x, state, seed) for egru in pair)
+    for name in expected:
+        if name.startswith("output"):
+            assert torch.equal(found[name].isnan(), expected[name].isnan()), name
+        elif name.startswith("bias"):
+            assert found[name].isnan().any() == expected[name].isnan().any(), name
+
+
 @pytest.mark.parametrize("extension", extensions)
 @pytest.mark.parametrize("activity", [0.02, 0.3])
 def test_core_equals_pytorch_operations_beyond_one_block_group_and_chunk(extension, activity):
