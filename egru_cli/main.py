@@ -1,29 +1,36 @@
 """Entry point of ``egru``: every error that a user can mend is one sentence and an exit status.
 
 The status is 0 for success, 1 if the accelerator differs from the integer model, 2 for bad
-input or a missing program, 130 after Ctrl-C and 143 after SIGTERM. Only bugs have a traceback.
+input or a missing program, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP. Only bugs
+have a traceback.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
+
+import psutil
 
 # Modules that are slow to import are imported after the signal handlers are in place.
 
 PACKAGES = ("golden", "egru_hw", "sim", "boards", "experiments", "egru_cli")
 """Exceptions defined in these packages carry a message for the user."""
 
-STOPPED = {signal.SIGINT: "stopped by Ctrl-C", signal.SIGTERM: "stopped by SIGTERM"}
+STOPPED = {
+    signal.SIGINT: "stopped by Ctrl-C",
+    signal.SIGTERM: "stopped by SIGTERM",
+    signal.SIGHUP: "stopped by SIGHUP",
+}
 _last_signal = signal.SIGINT
 
 
 def main() -> None:
     """Run the command line and exit."""
     for number in STOPPED:
-        # Background jobs of a shell ignore Ctrl-C.
+        # Background jobs of a shell ignore Ctrl-C; nohup's SIGHUP.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
     with explained():
@@ -78,7 +85,7 @@ def _exit(message: str, status: int) -> NoReturn:
 
 
 def _stop(number: int, frame) -> None:
-    """Raise KeyboardInterrupt, as Python does for Ctrl-C.
+    """End all child processes and raise KeyboardInterrupt, as Python does for Ctrl-C.
 
     During an import the process ends at once: modules that are being imported catch exceptions
     of any kind, and Python loses those that are raised in its import system.
@@ -90,4 +97,7 @@ def _stop(number: int, frame) -> None:
             print(STOPPED[_last_signal], file=sys.stderr, flush=True)
             os._exit(128 + number)
         frame = frame.f_back
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.terminate()
     raise KeyboardInterrupt

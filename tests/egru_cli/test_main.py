@@ -149,6 +149,7 @@ def test_a_missing_extra_is_one_sentence(module, words, tmp_path):
     [
         (signal.SIGINT, 130, "stopped by Ctrl-C"),
         (signal.SIGTERM, 143, "stopped by SIGTERM"),
+        (signal.SIGHUP, 129, "stopped by SIGHUP"),
     ],
 )
 class TestSignals:
@@ -171,7 +172,7 @@ class TestSignals:
         for name in ("yosys", "nextpnr-ecp5", "ecppack"):
             (tmp_path / name).write_text(
                 '#!/bin/sh\n[ "$1" = --version ] && echo "Yosys 0.70" && exit\n'
-                f"echo $$ > {tmp_path}/pid\nexec sleep 300\n"
+                f"sleep 300 &\necho $! > {tmp_path}/pid\nwait\n"
             )
             (tmp_path / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
