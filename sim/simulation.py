@@ -56,12 +56,12 @@ def run(
     model: IntegerEGRU,
     inputs: np.ndarray,
     *,
-    backend: Literal["verilator", "amaranth"] = "verilator",
-    waves: Path | None = None,
+    backend: Literal["verilator", "cocotb", "amaranth"] = "verilator",
+    waves: Path | str | None = None,
     stall: float = 0.0,
     seed: int = 0,
-    config: Config | None = None,
-    build: Path = BUILD,
+    config: Config | str = DEFAULT_PRESET,
+    build: Path | str = BUILD,
     progress: Progress | None = None,
 ) -> Simulation:
     """Simulate ``model`` over ``inputs`` and compare with the integer model.
@@ -69,29 +69,36 @@ def run(
     Args:
         model: model to run; it is loaded over the host's stream.
         inputs: (N, T, C): integers are raw values, real numbers are quantised.
-        backend: a name in :data:`sim.backends.BACKENDS`: the emitted Verilog under Verilator and
-            cocotb, or Amaranth's simulator.
-        waves: VCD file to record.
+        backend: a name in :data:`sim.backends.BACKENDS`: the generated Verilog under Verilator,
+            driven by C++ or by cocotb, or Amaranth's simulator.
+        waves: file of waveforms to record, see :class:`sim.stimulus.Stimulus`.
         stall: probability of back-pressure on each stream and cycle.
         seed: seed of the stalls.
-        config: sizes of the accelerator; the ULX3S-85F preset if omitted.
+        config: sizes of the accelerator, or the name of a preset.
         build: folder for compiled simulations.
         progress: see :data:`sim.backends.Progress`.
 
     Raises:
-        ValueError: the model does not fit the configuration, or the inputs the model.
+        ValueError: the model does not fit the configuration, or the inputs the model; there is no
+            such backend or preset.
         ModuleNotFoundError: the backend is not installed.
         ToolError: a program that Verilator needs is missing.
         TransportError: the simulation could not be built, or failed.
     """
-    config = config or preset(DEFAULT_PRESET)
+    if not isinstance(model, IntegerEGRU):
+        raise TypeError(
+            f"model must be an IntegerEGRU, such as ModelFile.twin(), not {type(model).__name__}"
+        )
+    config = preset(config) if isinstance(config, str) else config
     inputs = np.asarray(inputs)
+    if not inputs.size:
+        raise ValueError(f"inputs of shape {inputs.shape} hold no sequences")
     raw = inputs if inputs.dtype.kind in "iu" else model.quantize_inputs(inputs)
-    stimulus = Stimulus(stall=stall, seed=seed, waves=waves)
+    stimulus = Stimulus(stall=stall, seed=seed, waves=Path(waves) if waves else None)
     if backend not in BACKENDS:
         names = " or ".join(map(repr, BACKENDS))
         raise ValueError(f"backend must be {names}, not {backend!r}")
-    transport = import_module(BACKENDS[backend]).transport(config, stimulus, build, progress)
+    transport = import_module(BACKENDS[backend]).transport(config, stimulus, Path(build), progress)
     golden = model.run(raw)
     begin = time.monotonic()
     hardware = driver.run(transport, config, model, raw)

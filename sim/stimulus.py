@@ -7,6 +7,10 @@ PATIENCE = 100_000
 """A simulation fails after this many cycles without a transfer on either stream."""
 
 
+WAVES_LIMIT = 10**9
+"""Verilator stops recording waveforms when their file has about this many bytes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stimulus:
     """How the two streams are driven.
@@ -15,7 +19,7 @@ class Stimulus:
         stall: probability per cycle, in [0, 1), that the host withholds a command; independently
             also that it does not accept a reply.
         seed: seed of the stalls.
-        waves: VCD file to record, if any.
+        waves: file of waveforms to record, if any: VCD, or FST under Verilator.
     """
 
     stall: float = 0.0
@@ -25,6 +29,8 @@ class Stimulus:
     def __post_init__(self):
         if not 0 <= self.stall < 1:
             raise ValueError(f"stall must be a probability in [0, 1), not {self.stall!r}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, not {self.seed}")
 
 
 def silence(outstanding: int, replies: int) -> str:

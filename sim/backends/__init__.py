@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 BACKENDS = {
     "verilator": "sim.backends.verilator",
+    "cocotb": "sim.backends.cocotb_runner",
     "amaranth": "sim.backends.amaranth_simulator",
 }
 

@@ -1,7 +1,7 @@
 """The bench that cocotb runs: plays packets into the Verilog and records the replies.
 
 All it knows of the packets is that EVENT replies are not counted. Its input is in the working
-folder, written by ``sim.backends.verilator``.
+folder, written by ``sim.backends.cocotb_runner``.
 """
 
 import json
@@ -14,8 +14,6 @@ from cocotb.triggers import FallingEdge
 
 from egru_hw.contract.protocol import PACKET, Reply
 
-PROGRESS_INTERVAL = 10_000  # cycles
-
 
 @cocotb.test()
 async def play(dut):
@@ -26,7 +24,6 @@ async def play(dut):
     outstanding = settings["replies"]
     rng = np.random.default_rng(settings["seed"])
     code = PACKET["code"]
-    progress = Path("progress")
 
     dut.i__valid.value = 0
     dut.o__ready.value = 0
@@ -39,11 +36,10 @@ async def play(dut):
     # Signals are driven and sampled at the falling edge, when all have settled. Ready and valid
     # depend on registers only, so the transfers of the next rising edge are already known.
     received = []
-    position = idle = cycle = 0
+    position = idle = 0
     offering = taking = False
     while outstanding and idle < patience:
         await FallingEdge(dut.clk)
-        cycle += 1
         idle += 1
         if not offering:
             offering = position < len(packets) and not (stall and rng.random() < stall)
@@ -62,8 +58,6 @@ async def play(dut):
             received.append(packet)
             idle = 0
             outstanding -= packet >> code.offset != Reply.EVENT
-        if cycle % PROGRESS_INTERVAL == 0:
-            progress.write_text(str(1 - outstanding / settings["replies"]))
 
     np.save("replies.npy", np.array(received, np.uint64))
     if outstanding:

@@ -17,8 +17,6 @@ class ToolError(RuntimeError):
 def verilator_environment() -> dict[str, str]:
     """Environment variables with which ``verilator`` is found and its models compile.
 
-    Meant for ``os.environ.update``: cocotb's runner looks at the process's own environment.
-
     Raises:
         ToolError: g++, make, perl or any Verilator is missing.
     """
@@ -38,6 +36,12 @@ def verilator_environment() -> dict[str, str]:
         "MAKEFLAGS": "CXX=g++ LINK=g++ AR=ar PERL=perl PYTHON3=python3 "
         "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++17",
     }
+
+
+def can_write_fst() -> bool:
+    """Whether Verilator's models can write FST files: it needs the headers of two libraries."""
+    command = ["g++", "-fsyntax-only", "-include", "lz4.h", "-include", "zlib.h", "-xc++", "-"]
+    return not subprocess.run(command, input=b"", capture_output=True, check=False).returncode
 
 
 def _system_version() -> tuple[int, ...]:

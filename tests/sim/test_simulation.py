@@ -8,6 +8,7 @@ import pytest
 
 import sim
 from egru_hw.contract.config import preset
+from golden.model_file import load
 from sim import report
 from sim.simulation import bound
 from tests.helpers.models import random_model
@@ -38,7 +39,9 @@ def test_inputs_may_be_real_numbers():
 
 
 def test_unknown_backend_rejected():
-    with pytest.raises(ValueError, match="backend must be 'verilator' or 'amaranth', not 'icarus'"):
+    with pytest.raises(
+        ValueError, match="backend must be 'verilator' or 'cocotb' or 'amaranth', not 'icarus'"
+    ):
         sim.run(random_model(generator(3), 1, (1,)), np.ones((1, 1, 1), int), backend="icarus")
 
 
@@ -50,15 +53,43 @@ def without_cocotb(monkeypatch):
     """As in an environment without the extra egru-hw[sim]."""
 
     def version_of(package: str) -> str:
-        if package == "cocotb":
+        if package in ("cocotb", "verilator"):
             raise PackageNotFoundError(package)
         return version(package)
 
     imported = [name for name in sys.modules if name.partition(".")[0] in COCOTB]
     for name in (*COCOTB, *imported):  # a module that is imported already hides its package's
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "sim.backends.verilator", raising=False)
+    monkeypatch.delitem(sys.modules, "sim.backends.cocotb_runner", raising=False)
     monkeypatch.setattr(report, "version", version_of)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        (
+            {"model": load("mnist1d")},
+            TypeError,
+            "model must be an IntegerEGRU, such as ModelFile.tw",
+        ),
+        ({"config": "huge"}, ValueError, "no preset 'huge'"),
+        ({"seed": -1}, ValueError, "seed must be at least 0, not -1"),
+        ({"inputs": np.zeros((0, 4, 2), int)}, ValueError, "hold no sequences"),
+        ({"waves": "egru.txt", "backend": "verilator"}, ValueError, "egru.txt: waveforms are writ"),
+        ({"waves": "egru.vcd", "backend": "cocotb"}, ValueError, "'cocotb' records no waveforms"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(options, error, sentence, tmp_path):
+    right = {
+        "model": random_model(generator(2), 2, (5,)),
+        "inputs": np.zeros((1, 4, 2), int),
+        "config": "tiny",
+        "backend": "amaranth",
+        "build": str(tmp_path),
+    }
+    with pytest.raises(error, match=sentence):
+        sim.run(**right | options)
+    assert not list(tmp_path.iterdir())
 
 
 def test_amaranths_simulator_needs_no_cocotb(without_cocotb):
@@ -67,7 +98,7 @@ def test_amaranths_simulator_needs_no_cocotb(without_cocotb):
     assert set(summary["versions"]) == {"python", "amaranth", "numpy"}
 
 
-def test_verilator_without_cocotb_is_one_sentence(without_cocotb):
-    sentence = r"^the backend 'verilator' needs cocotb: install the extra egru-hw\[sim\]$"
+def test_the_reference_bench_without_cocotb_is_one_sentence(without_cocotb):
+    sentence = r"^the backend 'cocotb' needs cocotb: install the extra egru-hw\[sim\]$"
     with pytest.raises(ModuleNotFoundError, match=sentence):
-        simulate_tiny(backend="verilator")
+        simulate_tiny(backend="cocotb")

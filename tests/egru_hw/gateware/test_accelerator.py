@@ -14,7 +14,9 @@ from egru_hw.host import driver
 from golden.integer.numerics import THRESHOLD_ONE
 from golden.model_file import load
 from golden.tasks import TASKS
+from sim.backends import BACKENDS
 from sim.backends.amaranth_simulator import AmaranthTransport
+from sim.backends.cocotb_runner import CocotbTransport
 from sim.backends.verilator import VerilatorTransport
 from sim.stimulus import Stimulus
 from tests.helpers.models import random_inputs, random_model
@@ -114,15 +116,32 @@ def test_waves_of_the_verilog_are_recorded_where_asked(tmp_path):
     assert "$enddefinitions" in waves.read_text()
 
 
-def test_both_simulators_agree_to_the_cycle():
+def test_all_simulators_agree_to_the_cycle():
     rng = generator(6)
     model = random_model(rng, 2, (5, 4), 3)
     inputs = random_inputs(rng, 2, 5, 2)
-    verilator = sim.run(model, inputs, config=TINY)
-    amaranth = sim.run(model, inputs, config=TINY, backend="amaranth")
-    check(verilator)
-    check(amaranth)
-    assert verilator.hardware.counters == amaranth.hardware.counters
+    found = [sim.run(model, inputs, config=TINY, backend=name) for name in BACKENDS]
+    for simulation in found:
+        check(simulation)
+        assert simulation.hardware.counters == found[0].hardware.counters
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_the_harness_sees_the_packets_that_the_reference_bench_sees(stall):
+    rng = generator(14)
+    model = random_model(rng, 4, (7, 5), 3)
+    packets = np.concatenate(
+        [
+            driver.load_packets(build_image(model, TINY, report_events=True), TINY),
+            driver.sequence_packets(random_inputs(rng, 1, 20, 4)[0], reads=[7, 20]),
+        ]
+    )
+    harness, bench = (
+        transport(TINY, Stimulus(stall=stall, seed=5), BUILD).exchange(packets, 20 + 2 * 3)
+        for transport in (VerilatorTransport, CocotbTransport)
+    )
+    assert len(harness) > 20 + 2 * 3
+    assert harness.tolist() == bench.tolist()
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3])

@@ -1,10 +1,13 @@
 """Verilator as a backend."""
 
 import os
+import subprocess
 
 import pytest
 
 from egru_hw.host.driver import TransportError
+from sim.backends import verilator
+from sim.backends.verilator_install import can_write_fst
 from tests.helpers.simulation import simulate_tiny
 
 
@@ -21,3 +24,34 @@ def test_a_simulation_that_does_not_compile_is_one_sentence_and_a_log(tmp_path, 
     assert str(build / "build.log") in str(e.value)
     assert "out of luck" in (build / "build.log").read_text()
     assert not [path for path in build.iterdir() if path.is_dir()], "half a build is left"
+
+
+def test_waveforms_are_recorded_up_to_a_limit_in_folders_with_spaces(tmp_path, monkeypatch):
+    options = {"backend": "verilator", "build": tmp_path / "build it"}
+    sizes = []
+    for limit in (10**9, 10_000):
+        monkeypatch.setattr(verilator, "WAVES_LIMIT", limit)
+        waves = tmp_path / "a folder" / "egru.vcd"
+        assert simulate_tiny(waves=waves, **options).comparison.mismatches == 0
+        sizes.append(waves.stat().st_size)
+    assert 10_000 <= sizes[1] < sizes[0] / 2
+
+
+@pytest.mark.skipif(not can_write_fst(), reason="lz4.h is not installed")
+def test_waveforms_may_be_fst(tmp_path):
+    simulate_tiny(backend="verilator", waves=tmp_path / "egru.fst")
+    assert (tmp_path / "egru.fst").stat().st_size > 1000
+
+
+def test_a_simulation_that_is_killed_is_one_sentence(tmp_path, monkeypatch):
+    started = subprocess.Popen
+
+    def popen(command, **options):
+        if "harness" not in command[0]:
+            return started(command, **options)
+        return started(["sh", "-c", "kill -9 $$"], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(TransportError, match=r"^the simulation broke off with status -9$"):
+        simulate_tiny(backend="verilator")
+    assert not list(tmp_path.glob("run-*"))
