@@ -105,6 +105,19 @@ def test_digits_are_the_same_from_a_folder_and_a_zip_file(recordings, tmp_path):
     assert test.inputs.dtype == np.float32
 
 
+def test_files_of_other_names_are_no_recordings(recordings, tmp_path):
+    sound = (recordings / "0_ann_0.wav").read_bytes()
+    for name in ("10_ann_0.wav", "0_ann_0.wav.wav", "x0_ann_0.wav", "\u0663_ann_0.wav"):
+        (recordings / name).write_bytes(sound)
+    (recordings / "._0_ann_0.wav").write_bytes(b"macOS keeps the attributes of a file here")
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        for file in recordings.iterdir():
+            folder = "__MACOSX/recordings" if file.name.startswith(".") else "recordings"
+            archive.write(file, f"{folder}/{file.name}")
+    for data in (recordings, tmp_path / "data.zip"):
+        assert list(configure("digits", data=data).test().targets) == [0, 0, 1, 1]
+
+
 def test_log_mel_frames_show_when_and_how_high_a_tone_is():
     loudest = []
     for hertz in (200, 800, 3000):
@@ -116,6 +129,19 @@ def test_log_mel_frames_show_when_and_how_high_a_tone_is():
         assert frames[11:33].max(1).min() > 0.95
         loudest.append(frames[20].argmax())
     assert loudest == sorted(set(loudest))
+
+
+@pytest.mark.parametrize("samples", [0, 100, 4000])
+def test_digital_silence_is_zero_and_sends_nothing(samples):
+    frames = log_mel(np.zeros(samples))
+    assert not frames.any()
+    assert not send_on_delta(frames[None]).any()
+
+
+def test_the_least_significant_bits_of_a_recording_are_not_loud():
+    noise = rng().integers(-1, 2, 4000) / (1 << 15)
+    assert 0 < log_mel(noise).max() < 0.9
+    assert log_mel(10 * noise).max() == 1
 
 
 def test_send_on_delta_keeps_within_delta_of_the_frames_and_is_silent_without_change():
@@ -374,7 +400,7 @@ def test_recordings_of_another_format_rejected(recordings):
         (lambda path: path.write_bytes(b"no sound"), "0_ann_0.wav is not a readable WAV"),
     ):
         damage(recordings / "0_ann_0.wav")
-        copy = recordings.rename(recordings.with_name(f"{len(sentence)}"))
+        copy = recordings.rename(recordings.with_name(f"{recordings.name}x"))  # read once a path
         with pytest.raises(DataError, match=sentence):
             configure("digits", data=copy).test()
         recordings = copy
@@ -393,12 +419,15 @@ def test_a_damaged_zip_file_rejected(recordings, tmp_path):
         configure("digits", data=path).test()
 
 
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "0_ann_0.wav is cut short"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-2]), "0_ann_0.wav is cut short"),
 def test_a_file_that_is_no_zip_file_rejected(text):
     with pytest.raises(DataError, match="is not a readable zip file"):
         configure("digits", data=text).test()
 
 
 @pytest.mark.parametrize(
+        write_wav(tone(300), recordings / "0_ann_0.wav")
     ("content", "sentence"),
     [
         (b"", "is not an idx file of 1 dimensions"),
