@@ -471,6 +471,16 @@ def test_unknown_tasks_and_options_rejected():
         configure("mnist")
     with pytest.raises(ValueError, match="mnist1d has no option 'scan': it has no options"):
         configure("mnist1d", scan="rows")
+@pytest.mark.parametrize("scan", ["rows", "pixels"])
+@pytest.mark.parametrize("shape", [(5, 5), (6, 4)])
+def test_images_of_two_sizes_rejected(images, scan, shape):
+    path = images / "train-images-idx3-ubyte"
+    path.write_bytes(idx(np.zeros((30, *shape))))
+    found = f"{path} {shape[0]} × {shape[1]}, in {images / 't10k-images-idx3-ubyte'} 6 × 5"
+    with pytest.raises(DataError, match=re.escape(f"must be of one size, but are in {found}")):
+        configure("smnist", data=images, scan=scan).everything()
+
+
     with pytest.raises(ValueError, match="option bits of delay-copy must be a whole number, not"):
         configure("delay-copy", bits=3.5)
 
