@@ -291,6 +291,27 @@ def test_the_target_of_each_character_is_the_next_one(text):
     assert task.everything().inputs.size == 2969
 
 
+def test_a_byte_order_mark_is_no_symbol(text, tmp_path):
+    plain = configure("charlm", data=text)
+    (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbf" + text.read_bytes())
+    assert configure("charlm", data=tmp_path / "marked.txt").symbols == plain.symbols
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_text("\ufeffa b\n", "utf-8")
+    task = configure("wordlm", data=tmp_path)
+    assert task.symbols == ["<eos>", "<unk>", "a", "b"]
+    assert task.test().inputs.tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("content", ["a\nb", "a\nb\n", "a\r\nb\r\n", "a\n\u2028b\x85\v\f\x1c\n"])
+def test_only_line_feeds_end_a_line(tmp_path, content):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_bytes(content.encode())
+    task = configure("wordlm", data=tmp_path)
+    inputs, targets = task.train()
+    shown = [task.symbols[n] for n in (*inputs[0], targets[0, -1])]
+    assert shown == ["a", "<eos>", "b", "<eos>"]
+
+
 @pytest.mark.parametrize("form", ["ptb.{}.txt", "wiki.{}.tokens", "{}.txt"])
 def test_the_vocabulary_is_that_of_the_training_text(tmp_path, form):
     texts = {"train": " a b \n c a \n", "valid": "b zebra\n", "test": "c\n\nc"}
@@ -398,12 +419,15 @@ def test_recordings_of_another_format_rejected(recordings):
         (lambda path: write_wav(tone(300), path, rate=16000), "0_ann_0.wav has 16000 samples"),
         (lambda path: write_wav(tone(300), path, channels=2), "2 channels"),
         (lambda path: path.write_bytes(b"no sound"), "0_ann_0.wav is not a readable WAV"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "0_ann_0.wav is cut short"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-2]), "0_ann_0.wav is cut short"),
     ):
         damage(recordings / "0_ann_0.wav")
         copy = recordings.rename(recordings.with_name(f"{recordings.name}x"))  # read once a path
         with pytest.raises(DataError, match=sentence):
             configure("digits", data=copy).test()
         recordings = copy
+        write_wav(tone(300), recordings / "0_ann_0.wav")
 
 
 def test_a_damaged_zip_file_rejected(recordings, tmp_path):
@@ -419,15 +443,12 @@ def test_a_damaged_zip_file_rejected(recordings, tmp_path):
         configure("digits", data=path).test()
 
 
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "0_ann_0.wav is cut short"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-2]), "0_ann_0.wav is cut short"),
 def test_a_file_that_is_no_zip_file_rejected(text):
     with pytest.raises(DataError, match="is not a readable zip file"):
         configure("digits", data=text).test()
 
 
 @pytest.mark.parametrize(
-        write_wav(tone(300), recordings / "0_ann_0.wav")
     ("content", "sentence"),
     [
         (b"", "is not an idx file of 1 dimensions"),
@@ -448,6 +469,16 @@ def test_damaged_image_files_rejected(images, content, sentence):
     path.write_bytes(content)
     with pytest.raises(DataError, match=sentence):
         configure("smnist", data=images).test()
+
+
+@pytest.mark.parametrize("scan", ["rows", "pixels"])
+@pytest.mark.parametrize("shape", [(5, 5), (6, 4)])
+def test_images_of_two_sizes_rejected(images, scan, shape):
+    path = images / "train-images-idx3-ubyte"
+    path.write_bytes(idx(np.zeros((30, *shape))))
+    found = f"{path} {shape[0]} × {shape[1]}, in {images / 't10k-images-idx3-ubyte'} 6 × 5"
+    with pytest.raises(DataError, match=re.escape(f"must be of one size, but are in {found}")):
+        configure("smnist", data=images, scan=scan).everything()
 
 
 def test_image_files_without_images_rejected(images):
@@ -471,16 +502,6 @@ def test_unknown_tasks_and_options_rejected():
         configure("mnist")
     with pytest.raises(ValueError, match="mnist1d has no option 'scan': it has no options"):
         configure("mnist1d", scan="rows")
-@pytest.mark.parametrize("scan", ["rows", "pixels"])
-@pytest.mark.parametrize("shape", [(5, 5), (6, 4)])
-def test_images_of_two_sizes_rejected(images, scan, shape):
-    path = images / "train-images-idx3-ubyte"
-    path.write_bytes(idx(np.zeros((30, *shape))))
-    found = f"{path} {shape[0]} × {shape[1]}, in {images / 't10k-images-idx3-ubyte'} 6 × 5"
-    with pytest.raises(DataError, match=re.escape(f"must be of one size, but are in {found}")):
-        configure("smnist", data=images, scan=scan).everything()
-
-
     with pytest.raises(ValueError, match="option bits of delay-copy must be a whole number, not"):
         configure("delay-copy", bits=3.5)
 
