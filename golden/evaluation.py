@@ -62,19 +62,6 @@ def has_twin(network: AnyNetwork) -> TypeGuard[Network]:
     return isinstance(network, Network) and network.cell.emits_events
 
 
-def check_vocabulary(task: Task, config: dict[str, Any]) -> None:
-    """Refuses a text whose symbols are not those that the model of ``config`` was trained on.
-
-    Raises:
-        ValueError: with one sentence.
-    """
-    if config.get("vocabulary") not in (None, task.vocabulary):
-        raise ValueError(
-            "the text has other symbols than the one that the model was trained on: "
-            "name that one with --data"
-        )
-
-
 def evaluate(task: Task, network: AnyNetwork, integer: IntegerEGRU | None) -> dict[str, Any]:
     """The scores of both models on the test set, as they stand in reports and model files.
 
@@ -83,15 +70,7 @@ def evaluate(task: Task, network: AnyNetwork, integer: IntegerEGRU | None) -> di
 
     Raises:
         DataError: the data are missing.
-        ValueError: they are not of the kind that the network was made for.
     """
-    config = network.config
-    expected = config.get("input_size", config.get("words"))
-    if task.input_size != expected:
-        raise ValueError(
-            f"the data have {task.input_size} features or symbols a step where the model has "
-            f"{expected}: name the data and the options it was trained with"
-        )
     split = task.test()
     scores = [score_network(network, split, task.stream)]
     if integer is not None:

@@ -92,6 +92,7 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     run = _Run(task, recipe, files, network)
+    files.check()
     if resume:
         checkpoint = read_own(files.checkpoint, run.identity)
         run.history = [Epoch(**epoch) for epoch in checkpoint["history"]]
@@ -99,7 +100,6 @@ def train(
             read(files.best)  # so that damage shows now and not after the last epoch
     elif is_first():
         shutil.rmtree(files.tensorboard, ignore_errors=True)  # of an earlier training
-    files.model.parent.mkdir(parents=True, exist_ok=True)
     if not has_stopped(run.history, recipe.patience):
         _fit(run, resume, progress_bar)
     if recipe.patience:

@@ -267,7 +267,7 @@ def test_a_damaged_best_epoch_is_noticed_before_training_resumes(tmp_path, damag
         train(at_batch(0, fail), recipe, files, resume=True)
 
 
-def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
+def test_a_model_reads_only_the_symbols_that_it_was_trained_on(tmp_path):
     texts = [tmp_path / name for name in ("a.txt", "b.txt")]
     for path, words in zip(texts, ("abc bca. ", "abd bda. "), strict=True):
         path.write_text(words * 300)
@@ -285,10 +285,11 @@ def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
         2,
     )
     assert run(*words, "--out", out)[0] == 0
-    for path, code in zip(texts, (0, 2), strict=True):
-        found, output = run("eval", out, "--data", path)
-        assert found == code, output
-    assert "has other symbols than the one that the model was trained on" in output
+    assert run("eval", out, "--data", texts[0])[0] == 0
+    for command in ("eval", "tune", "sim"):
+        code, output = run(command, out, "--data", texts[1])
+        assert code == 2
+        assert output.startswith(f"error: {texts[1]}: the text has other symbols than the one that")
 
 
 def test_the_penalty_reduces_activity_above_its_target(tmp_path):
@@ -429,6 +430,44 @@ def test_places_that_cannot_be_written_rejected(tmp_path):
     code, output = toy_run(tmp_path / "file" / "a")
     assert code == 2
     assert output.startswith("error:")
+
+
+def fail():
+    raise AssertionError("a batch was drawn")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".checkpoint", ".best.checkpoint"])
+def test_a_folder_in_the_place_of_a_file_rejected_before_the_first_epoch(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").mkdir()
+    with pytest.raises(IsADirectoryError, match=rf"a{suffix}'$"):
+        build(at_batch(0, fail), RECIPE, Files(tmp_path / "a.safetensors"))
+
+
+def test_a_folder_that_cannot_be_written_rejected_before_the_first_epoch():
+    with pytest.raises(OSError, match=r"'/proc/a.safetensors'$"):
+        build(at_batch(0, fail), RECIPE, Files(Path("/proc/a.safetensors")))
+
+
+@pytest.mark.parametrize(
+    ("command", "part", "words"),
+    [("train", "test", ()), ("train", "validation", ("--patience", 2)), ("tune", "test", ())],
+)
+def test_all_data_that_will_be_needed_are_checked_before_the_first_epoch(
+    tmp_path, monkeypatch, command, part, words
+):
+    out = tmp_path / "a.safetensors"
+    assert toy_run(out, "--epochs", 1)[0] == 0
+    task = at_batch(0, fail)
+    monkeypatch.setitem(TASKS, "toy", task)
+    for split, sentence in (
+        (Toy().test().take(slice(0)), "inputs must not be empty"),
+        (Split(Toy().test().inputs, np.full(50, -1)), "targets must not all be -1"),
+    ):
+        monkeypatch.setattr(type(task), part, lambda self, split=split: split)
+        subject = {"train": "toy", "tune": out}[command]
+        code, output = run(command, subject, "--out", tmp_path / "b", *words)
+        assert code == 2, output
+        assert f"toy: {part}().{sentence}" in output
 
 
 def test_the_other_shipped_model_is_the_recorded_one():
