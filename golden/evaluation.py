@@ -35,6 +35,11 @@ class Score:
     targets: int
 
 
+def first(split: Split, steps: int | None) -> Split:
+    """That many steps of all streams; None for all."""
+    return Split(split.inputs[:, :steps], split.targets[:, :steps])
+
+
 def fold(split: Split, streams: int) -> Split:
     """The single stream of ``split`` cut into equal parts, side by side; a rest is left out.
 
@@ -62,16 +67,21 @@ def has_twin(network: AnyNetwork) -> TypeGuard[Network]:
     return isinstance(network, Network) and network.cell.emits_events
 
 
-def evaluate(task: Task, network: AnyNetwork, integer: IntegerEGRU | None) -> dict[str, Any]:
+def evaluate(
+    task: Task, network: AnyNetwork, integer: IntegerEGRU | None, limit: int | None = None
+) -> dict[str, Any]:
     """The scores of both models on the test set, as they stand in reports and model files.
 
     ``loss`` and ``accuracy`` are lists [float, integer], or [float] without an integer model;
     ``activity`` is such a list for each layer; see :class:`Score`.
 
+    Args:
+        limit: steps of a stream that are read; all of them if omitted.
+
     Raises:
         DataError: the data are missing.
     """
-    split = task.test()
+    split = first(task.test(), limit) if task.stream else task.test()
     scores = [score_network(network, split, task.stream)]
     if integer is not None:
         scores.append(score_integer(integer, task, split))

@@ -103,7 +103,9 @@ class Recipe(_Choices):
         0, "Random seed. The same seed gives the same model.", minimum=0, maximum=LARGEST_SEED
     )
     limit: int | None = _count(
-        None, "Train on the first N sequences, or the first N symbols of a stream, only."
+        None,
+        "Train on the first N sequences only. Of a stream, only the first N symbols are read for "
+        "training, for validation and for the test.",
     )
     batch_size: int = _count(
         100, "Sequences per update, or parallel streams that a stream is cut into."

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from golden.evaluation import fold, windows
+from golden.evaluation import first, fold, windows
 from golden.recipe import Recipe
 from golden.tasks import Split, Task
 
@@ -50,8 +50,7 @@ class Batches:
         self.rank, self.processes = rank, processes
         split = task.train() if recipe.patience else task.everything()
         if task.stream:
-            limited = Split(*(array[:, : recipe.limit] for array in split))
-            self.split = fold(limited, recipe.batch_size)
+            self.split = fold(first(split, recipe.limit), recipe.batch_size)
         else:
             self.split = split.take(slice(recipe.limit))
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from golden.cells import find_cell
-from golden.evaluation import fold, score_network
+from golden.evaluation import first, fold, score_network
 from golden.network.network import Network, detach
 from golden.network.word_network import AnyNetwork, WordNetwork
 from golden.recipe import Recipe
@@ -170,7 +170,7 @@ class _Run(lightning.LightningModule):
         if recipe.patience:
             self.validation = task.validation()
             if task.stream:
-                self.validation = fold(self.validation, recipe.batch_size)
+                self.validation = fold(first(self.validation, recipe.limit), recipe.batch_size)
 
     def interrupt(self) -> None:
         """Stop after the current epoch."""

@@ -325,6 +325,25 @@ def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
     assert history[0].loss != pytest.approx(score_network(network, cut, False).loss, rel=1e-4)
 
 
+def test_a_limit_bounds_what_is_read_of_every_stream(tmp_path, monkeypatch):
+    text, out, read = tmp_path / "text.txt", tmp_path / "a.safetensors", []
+    text.write_text("abc bca. " * 1000)
+
+    def score(network, split, stream):
+        read.append(split.targets.size)
+        return score_network(network, split, stream)
+
+    monkeypatch.setattr("golden.training.loop.score_network", score)
+    words = ("--limit", 50, "--patience", 1, "--epochs", 1, "--batch-size", 2, "--hidden-size", 3)
+    assert run("train", "charlm", "--data", text, "--out", out, *words)[0] == 0
+    assert read == [50]
+    assert load_model(out).config["results"]["test_targets"] == 50
+    assert run("tune", out, "--data", text, "--epochs", 1)[0] == 0
+    tuned = load_model(tmp_path / "a-4bit.safetensors")
+    assert tuned.config["results"]["test_targets"] == 50
+    assert '"test_targets": 899' in run("eval", out, "--data", text, "--json")[1]
+
+
 def test_processes_share_a_batch_and_epochs_differ():
     def inputs(epoch, rank, processes):
         found = list(Batches(Toy(), replace(RECIPE, batch_size=7), lambda: epoch, rank, processes))
