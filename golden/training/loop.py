@@ -52,15 +52,13 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
     """The untrained network of a recipe, initialised from torch's global generator."""
     options: dict[str, Any] = {"cell": recipe.cell, "num_layers": recipe.num_layers}
     options |= {name: getattr(recipe, name) for name in find_cell(recipe.cell).options}
+    regular = ("embedding_size", "dropout", "word_dropout")
+    recipe.check_effect([name for name in regular if getattr(recipe, name)], task.stream)
     if recipe.embedding_size is None:
         if recipe.num_layers > 1:
             options["dropout"] = recipe.dropout
-        elif recipe.dropout:
-            raise ValueError("--dropout acts between layers: it needs --num-layers 2 or more")
         sizes = (task.input_size, recipe.hidden_size, task.classes)
         return Network(*sizes, readout=task.readout, **options)
-    if not task.stream:
-        raise ValueError(f"--embedding-size is for language models, and {task.name} is not one")
     options |= {"dropout": recipe.dropout, "word_dropout": recipe.word_dropout}
     return WordNetwork(task.classes, recipe.embedding_size, recipe.hidden_size, **options)
 

@@ -405,7 +405,7 @@ def test_resuming_from_nothing_rejected(tmp_path):
         (("mnist2d",), "there is no task 'mnist2d': name one of mnist1d, "),
         (("toy", "-o", "scan=rows"), "toy has no option 'scan': it has no options"),
         (("toy", "--data", "."), "toy reads no files: leave out --data"),
-        (("toy", "--embedding-size", 5), "--embedding-size is for language models, and toy is not"),
+        (("toy", "--embedding-size", 5), "--embedding-size has no effect without a language model"),
         (("smnist",), "smnist needs data: fetch"),
         (
             ("smnist", "-o", "encoding=rows"),
