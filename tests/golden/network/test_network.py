@@ -146,6 +146,9 @@ def test_a_model_says_which_data_it_wants(words, tmp_path):
         code, output = run("eval", path, *arguments)
         assert code == 2
         assert sentence in output
+    code, output = run("predict", path, words / "x.npy")
+    assert code == 2
+    assert "holds a model of words, which reads no real numbers" in output
     code, output = run("sim", path)
     assert code == 2
     assert "holds a network without an integer model" in output
