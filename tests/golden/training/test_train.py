@@ -412,6 +412,7 @@ def test_resuming_from_nothing_rejected(tmp_path):
             "smnist has no option 'encoding': its options are scan=",
         ),
         (("smnist", "-o", "scan"), "an option of a task has the form NAME=VALUE, not 'scan'"),
+        (("smnist", "-o", "scan=rows", "-o", "scan=rows"), "the option scan is given twice: leave"),
         (("smnist", "-o", "scan=up"), "option scan of smnist must be rows or pixels, not 'up'"),
         (("delay-copy", "-o", "bits=3.5"), "bits of delay-copy must be a whole number, not '3.5'"),
     ],
