@@ -6,6 +6,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple, get_args
 
 from golden.cells import CELLS, Cell
+from golden.limits import LAYERS, UNITS
 
 LARGEST_SEED = 2**63 - 1  # the largest that torch takes
 
@@ -133,13 +134,14 @@ class Recipe(_Choices):
         "Recurrent cell: the EGRU, or PyTorch's GRU or LSTM for comparison.",
         choices=CELLS,
     )
-    hidden_size: int = _count(128, "Units per layer.", HIDDEN)
-    num_layers: int = _count(1, "Number of stacked recurrent layers.")
+    hidden_size: int = _count(128, "Units per layer.", HIDDEN, maximum=UNITS)
+    num_layers: int = _count(1, "Number of stacked recurrent layers.", maximum=LAYERS)
     embedding_size: int | None = _count(
         None,
         "Size of a symbol's embedding, which is tied to the read-out. Without it, symbols are "
         "one-hot.",
         STREAM,
+        maximum=UNITS,
     )
     epochs: int = _count(100, "Number of passes over the training data, at most.")
     patience: int | None = _count(

@@ -7,6 +7,7 @@ import torch
 import golden.evaluation
 from golden import load_model, save_model
 from golden.cells import CELLS
+from golden.cells.event_gru import EGRU
 from golden.evaluation import has_twin, score_network
 from golden.model_file import ModelFileError
 from golden.network.network import Network
@@ -133,6 +134,32 @@ def test_a_word_model_learns_a_sentence(words, tmp_path):
     assert isinstance(network, WordNetwork)
     assert history[0].validation_loss > 1.5
     assert score_network(network, task.test(), stream=True).loss < 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: EGRU(1, 1, 10**9), "num_layers must be at most 100, not 1000000000"),
+        (lambda: EGRU(1, 10**9), "hidden_size must be at most 8192, not 1000000000"),
+        (
+            lambda: EGRU(10**6, 100),
+            "300030700 parameters, of num_layers 1, hidden_size 100 and inp",
+        ),
+        (lambda: Network(1, 10**6, 2, cell="gru"), "hidden_size must be at most 8192, not 1000000"),
+        (
+            lambda: Network(1, 8192, 2, 100, cell="lstm"),
+            "parameters, of num_layers 100, hidden_size 8192 and input_size",
+        ),
+        (lambda: WordNetwork(100, 4, 5, 10**9), "num_layers must be at most 100, not 1000000000"),
+        (
+            lambda: WordNetwork(10**6, 1024, 5),
+            "parameters, of num_layers 3, hidden_size 5 and input_size 1024",
+        ),
+    ],
+)
+def test_networks_beyond_the_limits_rejected_before_they_take_memory(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
 
 
 def test_a_model_says_which_data_it_wants(words, tmp_path):

@@ -146,9 +146,13 @@ def test_a_recipe_of_one_cell_keeps_what_only_another_uses_out_of_the_command():
         ({"target_from": 0.7}, "target_from must be at most target_until, 0.6, not 0.7"),
         ({"cell": "rnn"}, "cell must be one of egru, gru, lstm, not 'rnn'"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
+        ({"num_layers": 10**9}, "num_layers must be a whole number of at least 1 and at most 100"),
         ({"epochs": 1.5}, "epochs must be a whole number of at least 1, not 1.5"),
         ({"epochs": True}, "epochs must be a whole number of at least 1, not True"),
-        ({"hidden_size": None}, "hidden_size must be a whole number of at least 1, not None"),
+        (
+            {"hidden_size": None},
+            "hidden_size must be a whole number of at least 1 and at most 8192, not None",
+        ),
         (
             {"dropout": 1.1},
             "dropout must be a finite number of at least 0.0 and at most 1.0, not 1.1",

@@ -234,10 +234,41 @@ def test_an_enormous_loss_is_printed():
     assert "perplexity inf" in in_words(results)
 
 
-def test_a_network_too_large_for_memory_gets_a_sentence(tmp_path):
-    code, output = run("train", "toy", "--hidden-size", 10**8, "--out", tmp_path / "a")
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 1 byte")])
+def test_a_training_too_large_for_memory_gets_a_sentence(tmp_path, monkeypatch, error):
+    def fail():
+        raise error
+
+    monkeypatch.setitem(TASKS, "toy", at_batch(0, fail))
+    code, output = toy_run(tmp_path / "a")
     assert code == 2
     assert output.startswith("error: there is not enough memory")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--hidden-size", 10**8), "Invalid value for '--hidden-size'"),
+        (("--num-layers", 10**9), "Invalid value for '--num-layers'"),
+        (
+            ("--hidden-size", 8192, "--num-layers", 100),
+            "error: 40069775360 parameters, of num_layers 100, hidden_size 8192 and input_size 2, "
+            "are more than 268435456: reduce hidden_size",
+        ),
+        (
+            ("delay-copy", "--hidden-size", 8000, "--batch-size", 4096),
+            "error: batches of 4096 sequences of 38 steps have 1245184000 states of units, "
+            "more than 268435456: reduce --batch-size",
+        ),
+        (("delay-copy", "-o", "bits=40"), "error: the option bits of delay-copy must be from 2 to"),
+        (("delay-copy", "-o", "delay=1000000000"), "error: the option delay of delay-copy must be"),
+    ],
+)
+def test_sizes_beyond_the_limits_rejected_at_once(tmp_path, words, sentence):
+    task = () if words[0] == "delay-copy" else ("toy",)
+    code, output = run("train", *task, *words, "--out", tmp_path / "a")
+    assert code == 2
+    assert sentence in output
 
 
 def test_several_processes_record_the_command_that_repeats_them(monkeypatch):
