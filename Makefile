@@ -17,6 +17,19 @@ VARIANT        ?= 85F
 PLACEMENT_SEED ?= 2
 JOBS           ?= 1
 
+# Knobs of a target beside PYTHON.
+knobs-of-help      := $(KNOBS)
+knobs-of-sim       := MODEL DATA SEQUENCES SEED STALL WAVES
+knobs-of-results   := DATA JOBS
+knobs-of-bitstream := BOARD VARIANT MODEL PLACEMENT_SEED
+knobs-of-program   := BOARD VARIANT
+
+goals := $(or $(MAKECMDGOALS),help)
+knobs := $(foreach goal,$(goals),$(knobs-of-$(goal))) $(if $(filter-out clean,$(goals)),PYTHON)
+given := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(knobs),$(given)),$(error \
+    egru-hw: $(name) is no knob of make $(goals): expected $(or $(strip $(knobs)),none)))
+
 $(foreach knob,$(KNOBS),$(eval override $(knob) := $$(value $(knob))))
 export $(KNOBS)
 

@@ -8,6 +8,8 @@ from rich.console import Console
 
 from experiments.training_speed.benchmark import benchmark
 from experiments.training_speed.cases import SHAPES, Shape
+from golden.cells import find_cell
+from golden.limits import STATES
 
 
 def main(
@@ -37,8 +39,11 @@ def _shape(text: str) -> Shape:
     """Of "T,N,C,H"."""
     try:
         steps, count, inputs, size = map(int, text.split(","))
-        if min(steps, count, inputs, size) > 0:
-            return steps, count, inputs, size
+        if min(steps, count, inputs, size) < 1:
+            raise ValueError
     except ValueError:
-        pass
-    raise typer.BadParameter(f"{text!r} is not T,N,C,H: four whole numbers from 1 up")
+        raise typer.BadParameter(f"{text!r} is not T,N,C,H: four whole numbers from 1 up") from None
+    find_cell("egru").check_size(inputs, size, 1)
+    if steps * count * max(inputs, size) > STATES:
+        raise ValueError(f"{text}: T * N * C and T * N * H must be at most {STATES}")
+    return steps, count, inputs, size

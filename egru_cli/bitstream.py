@@ -26,7 +26,9 @@ def main(
     model: Annotated[
         str, typer.Option(help="Name of a shipped model, or a model file.")
     ] = "mnist1d",
-    placement_seed: Annotated[int, typer.Option(min=0, help="Seed of place and route.")] = 2,
+    placement_seed: Annotated[
+        int, typer.Option(min=0, max=(1 << 64) - 1, help="Seed of place and route.")
+    ] = 2,
     frequency: Annotated[
         float | None,
         typer.Option(min=1, help="Clock frequency in MHz.", show_default="the board's"),

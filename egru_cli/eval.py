@@ -9,6 +9,7 @@ import typer
 from egru_cli.training_options import Data, Threads, prepare
 from golden.model_file import load
 from golden.tasks import of_model
+from golden.tasks.checks import check_model
 
 
 def main(
@@ -25,11 +26,11 @@ def main(
     """
     prepare(threads)
 
-    from golden.evaluation import check_vocabulary, evaluate, in_words
+    from golden.evaluation import evaluate, in_words
 
     file = load(model)
     task = of_model(file.path, file.config, data)
-    check_vocabulary(task, file.config)
+    check_model(task, file)
     results = evaluate(task, file.network(), file.integer)
     if as_json:
         print(json.dumps({"model": str(model), "task": task.name, **results}, indent=2))

@@ -18,13 +18,19 @@ def main(
     board: Annotated[
         str, typer.Argument(metavar="BOARD", help="Board, as openFPGALoader calls it.")
     ] = "ulx3s",
-    variant: Annotated[str, typer.Option(help="FPGA on the board.")] = "85F",
+    variant: Annotated[
+        str | None,
+        typer.Option(help="FPGA on the board, without --file only.", show_default="85F"),
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option(help="Bitstream.", show_default="build/BOARD-VARIANT/egru.bit"),
     ] = None,
 ) -> None:
     """Load a bitstream into BOARD over USB. The board keeps it until it is switched off."""
+    if file and variant:
+        raise BuildError("--variant has no effect with --file: leave one of them out")
+    variant = variant or "85F"
     path = file or Path("build") / f"{board}-{variant.lower()}" / BITSTREAM
     if not path.is_file():
         raise BuildError(

@@ -16,9 +16,12 @@ def main(
         typer.Option(help="Folder with the data: fsdd.zip, mnist/, tinyshakespeare.txt."),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Number of parallel runs, each on one thread.")
-    ] = 1,
-    train: Annotated[Choice, typer.Option(help="Which experiments to train.")] = "cheap",
+        int | None,
+        typer.Option(min=1, help="Number of parallel runs, each on one thread.", show_default="1"),
+    ] = None,
+    train: Annotated[
+        Choice | None, typer.Option(help="Which experiments to train.", show_default="cheap")
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(help="Train only this experiment, cheap or not. Can be repeated."),

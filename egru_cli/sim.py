@@ -13,6 +13,7 @@ from egru_hw.contract.config import preset
 from golden.model_file import ModelFile, load
 from golden.prediction import accuracy
 from golden.tasks import Split, Task, of_model
+from golden.tasks.checks import check_model
 from sim import report as reports
 from sim.backends.verilator_install import can_write_fst
 from sim.simulation import BUILD, DEFAULT_PRESET, Simulation, run
@@ -67,6 +68,7 @@ def main(
     """
     file = load(model)
     integer, task = file.twin(), of_model(file.path, file.config, data)
+    check_model(task, file)
     inputs, labels = _choose(task, sequences, seed)
     recording = out / f"egru.{'fst' if can_write_fst() else 'vcd'}" if waves else None
     with progress() as show:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_type_hints
 
 from typer import Option
 
-from golden.recipe import kind
+from golden.recipe import kind, needs
 
 Threads = Annotated[int, Option(min=1, max=1024, help="Number of processor threads.")]
 Data = Annotated[
@@ -45,8 +45,12 @@ def with_options_of(choices: type, default: str | None = None) -> Callable[[Call
 def _parameter(choice: Field, default: str | None) -> inspect.Parameter:
     about = choice.metadata
     values = Literal[tuple(about["choices"])] if about["choices"] else kind(choice)
+    wanted = ", ".join(need.words for need in needs(choice))
     option = Option(
-        min=about["minimum"], max=about["maximum"], help=about["help"], show_default=default or True
+        min=about["minimum"],
+        max=about["maximum"],
+        help=f"{about['help']} Needs {wanted}." if wanted else about["help"],
+        show_default=default or True,
     )
     return inspect.Parameter(
         choice.name,

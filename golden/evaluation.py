@@ -35,6 +35,11 @@ class Score:
     targets: int
 
 
+def first(split: Split, steps: int | None) -> Split:
+    """That many steps of all streams; None for all."""
+    return Split(split.inputs[:, :steps], split.targets[:, :steps])
+
+
 def fold(split: Split, streams: int) -> Split:
     """The single stream of ``split`` cut into equal parts, side by side; a rest is left out.
 
@@ -62,37 +67,21 @@ def has_twin(network: AnyNetwork) -> TypeGuard[Network]:
     return isinstance(network, Network) and network.cell.emits_events
 
 
-def check_vocabulary(task: Task, config: dict[str, Any]) -> None:
-    """Refuses a text whose symbols are not those that the model of ``config`` was trained on.
-
-    Raises:
-        ValueError: with one sentence.
-    """
-    if config.get("vocabulary") not in (None, task.vocabulary):
-        raise ValueError(
-            "the text has other symbols than the one that the model was trained on: "
-            "name that one with --data"
-        )
-
-
-def evaluate(task: Task, network: AnyNetwork, integer: IntegerEGRU | None) -> dict[str, Any]:
+def evaluate(
+    task: Task, network: AnyNetwork, integer: IntegerEGRU | None, limit: int | None = None
+) -> dict[str, Any]:
     """The scores of both models on the test set, as they stand in reports and model files.
 
     ``loss`` and ``accuracy`` are lists [float, integer], or [float] without an integer model;
     ``activity`` is such a list for each layer; see :class:`Score`.
 
+    Args:
+        limit: steps of a stream that are read; all of them if omitted.
+
     Raises:
         DataError: the data are missing.
-        ValueError: they are not of the kind that the network was made for.
     """
-    config = network.config
-    expected = config.get("input_size", config.get("words"))
-    if task.input_size != expected:
-        raise ValueError(
-            f"the data have {task.input_size} features or symbols a step where the model has "
-            f"{expected}: name the data and the options it was trained with"
-        )
-    split = task.test()
+    split = first(task.test(), limit) if task.stream else task.test()
     scores = [score_network(network, split, task.stream)]
     if integer is not None:
         scores.append(score_integer(integer, task, split))

@@ -1,37 +1,85 @@
 """Recipes: every choice that, with the task and its data, determines a trained network."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
-from golden.cells import CELLS
+from golden.cells import CELLS, Cell
+from golden.limits import LAYERS, UNITS
 
 LARGEST_SEED = 2**63 - 1  # the largest that torch takes
+
+
+class Need(NamedTuple):
+    """What a choice has no effect without.
+
+    Attributes:
+        words: as the user would bring it about.
+        is_met: whether a recipe has it, for a task that is a stream or not.
+    """
+
+    words: str
+    is_met: Callable[["Recipe", bool], bool]
+
+
+def _cell(is_met: Callable[[Cell], bool]) -> Need:
+    names = [name for name, cell in CELLS.items() if is_met(cell)]
+    return Need(f"--cell {' or '.join(names)}", lambda recipe, stream: recipe.cell in names)
+
+
+STREAM = Need("a language model as TASK", lambda recipe, stream: stream)
+EMBEDDING = Need("--embedding-size", lambda recipe, stream: recipe.embedding_size is not None)
+STACK = Need("--num-layers 2 or more", lambda recipe, stream: recipe.num_layers > 1)
+HIDDEN = Need(
+    "--num-layers 2 or more if there is an --embedding-size",
+    lambda recipe, stream: not EMBEDDING.is_met(recipe, stream) or STACK.is_met(recipe, stream),
+)
+BETWEEN = Need(
+    f"{STACK.words} or {EMBEDDING.words}",
+    lambda recipe, stream: STACK.is_met(recipe, stream) or EMBEDDING.is_met(recipe, stream),
+)
+EVENTS = _cell(lambda cell: cell.emits_events)
+PRICE = Need("--activity-price above 0", lambda recipe, stream: recipe.activity_price > 0)
+FALL = Need(
+    "a --start-activity other than --target-activity",
+    lambda recipe, stream: recipe.start_activity != recipe.target_activity,
+)
+START = Need("--target-until above 0", lambda recipe, stream: recipe.target_until > 0)
+SURROGATE = Need("--surrogate-height above 0", lambda recipe, stream: recipe.surrogate_height > 0)
 
 
 def _choice(
     default: Any,
     help: str,
+    *needs: Need,
     minimum: float | None = None,
     maximum: float | None = None,
     choices: Collection[str] | None = None,
 ) -> Any:
-    """A field whose metadata are the help of its option and the values it may have."""
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    """A field whose metadata are the help of its option, what it has no effect without, and the
+    values it may have."""
+    metadata = {"help": help, "needs": needs, "minimum": minimum, "maximum": maximum,
+                "choices": choices}  # fmt: skip
     return field(default=default, metadata=metadata)
 
 
-def _count(default: int | None, help: str) -> Any:
-    return _choice(default, help, minimum=1)
+def _count(default: int | None, help: str, *needs: Need, maximum: int | None = None) -> Any:
+    return _choice(default, help, *needs, minimum=1, maximum=maximum)
 
 
-def _positive(default: float, help: str) -> Any:
-    return _choice(default, help, minimum=0.0)
+def _positive(default: float, help: str, *needs: Need) -> Any:
+    return _choice(default, help, *needs, minimum=0.0)
 
 
-def _share(default: float, help: str) -> Any:
-    return _choice(default, help, minimum=0.0, maximum=1.0)
+def _share(default: float, help: str, *needs: Need) -> Any:
+    return _choice(default, help, *needs, minimum=0.0, maximum=1.0)
+
+
+def needs(choice: Field) -> list[Need]:
+    """What a choice has no effect without. Options of a cell need that cell."""
+    takers = [cell for cell in CELLS.values() if choice.name in cell.options]
+    return [_cell(lambda cell: cell in takers)] * bool(takers) + [*choice.metadata["needs"]]
 
 
 def kind(choice: Field) -> type:
@@ -86,12 +134,14 @@ class Recipe(_Choices):
         "Recurrent cell: the EGRU, or PyTorch's GRU or LSTM for comparison.",
         choices=CELLS,
     )
-    hidden_size: int = _count(128, "Units per layer.")
-    num_layers: int = _count(1, "Number of stacked recurrent layers.")
+    hidden_size: int = _count(128, "Units per layer.", HIDDEN, maximum=UNITS)
+    num_layers: int = _count(1, "Number of stacked recurrent layers.", maximum=LAYERS)
     embedding_size: int | None = _count(
         None,
         "Size of a symbol's embedding, which is tied to the read-out. Without it, symbols are "
-        "one-hot. Only for language models.",
+        "one-hot.",
+        STREAM,
+        maximum=UNITS,
     )
     epochs: int = _count(100, "Number of passes over the training data, at most.")
     patience: int | None = _count(
@@ -103,38 +153,56 @@ class Recipe(_Choices):
         0, "Random seed. The same seed gives the same model.", minimum=0, maximum=LARGEST_SEED
     )
     limit: int | None = _count(
-        None, "Train on the first N sequences, or the first N symbols of a stream, only."
+        None,
+        "Train on the first N sequences only. Of a stream, only the first N symbols are read for "
+        "training, for validation and for the test.",
     )
     batch_size: int = _count(
         100, "Sequences per update, or parallel streams that a stream is cut into."
     )
     window: int = _count(
-        100, "Steps of a stream per update (truncated backpropagation through time)."
+        100, "Steps of a stream per update (truncated backpropagation through time).", STREAM
     )
     learning_rate: float = _positive(6e-3, "Peak learning rate of the one-cycle schedule.")
     weight_decay: float = _positive(1e-2, "Weight decay of AdamW. Thresholds do not decay.")
     clip: float = _positive(1.0, "Largest norm of the gradient. 0 disables clipping.")
     target_activity: float = _share(
-        0.1, "Share of units that may emit an event in a step without penalty, in the last epochs."
+        0.1,
+        "Share of units that may emit an event in a step without penalty, in the last epochs.",
+        EVENTS,
+        PRICE,
     )
     start_activity: float = _share(
         0.35,
         "Share of units that may emit an event in a step without penalty, in the first epochs.",
+        EVENTS,
+        PRICE,
+        START,
     )
     target_from: float = _share(
-        0.1, "Share of the epochs after which the activity target starts to fall."
+        0.1,
+        "Share of the epochs after which the activity target starts to fall.",
+        EVENTS,
+        PRICE,
+        FALL,
     )
     target_until: float = _share(
-        0.6, "Share of the epochs after which the activity target has reached its final value."
+        0.6,
+        "Share of the epochs after which the activity target has reached its final value.",
+        EVENTS,
+        PRICE,
+        FALL,
     )
     activity_price: float = _positive(
-        4.0, "Weight of activity above the target in the loss. 0 disables the penalty."
+        4.0, "Weight of activity above the target in the loss. 0 disables the penalty.", EVENTS
     )
     surrogate_height: float = _positive(
         1.0, "Height of the triangular surrogate derivative of the EGRU's threshold."
     )
     surrogate_width: float = _positive(
-        0.5, "Half-width of the triangular surrogate derivative of the EGRU's threshold."
+        0.5,
+        "Half-width of the triangular surrogate derivative of the EGRU's threshold.",
+        SURROGATE,
     )
     threshold_mean: float = _share(0.3, "Mean of the EGRU's initial thresholds.")
     update_bias: float = _choice(
@@ -147,11 +215,40 @@ class Recipe(_Choices):
         0.0,
         "Probability of dropping an event between layers. With an embedding, embeddings and "
         "the last layer's events are dropped as well.",
+        BETWEEN,
     )
     word_dropout: float = _share(
-        0.0, "Probability of dropping all occurrences of a word. Only with an embedding."
+        0.0, "Probability of dropping all occurrences of a word.", EMBEDDING
     )
     drop_connect: float = _share(0.0, "Probability of dropping a recurrent weight of an EGRU.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.target_from > self.target_until:
+            raise ValueError(
+                f"target_from must be at most target_until, {self.target_until}, "
+                f"not {self.target_from}"
+            )
+
+    def unmet(self, name: str, stream: bool) -> Need | None:
+        """What the choice of that name has no effect without, if it is not there."""
+        wanted = needs(self.__dataclass_fields__[name])
+        return next((need for need in wanted if not need.is_met(self, stream)), None)
+
+    def check_effect(self, names: Iterable[str], stream: bool) -> None:
+        """Refuse choices without an effect.
+
+        Args:
+            names: of the choices that were made.
+            stream: whether the task is a stream.
+
+        Raises:
+            ValueError: naming one.
+        """
+        for name in names:
+            if need := self.unmet(name, stream):
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option} has no effect without {need.words}: leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

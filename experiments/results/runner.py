@@ -16,26 +16,33 @@ Choice = Literal["none", "cheap", "all"]
 
 
 def make_results(
-    train: Choice, only: Sequence[str], data: Path | None, jobs: int, say: Say
+    train: Choice | None, only: Sequence[str], data: Path | None, jobs: int | None, say: Say
 ) -> bool:
     """Train, record every run in experiments/records/, and write docs/results.md and its figure.
 
     Args:
-        train: the experiments to be trained.
-        only: names of experiments to be trained instead, cheap or not, unless ``train`` is "none".
+        train: the experiments to be trained; the cheap ones if neither they nor ``only`` are given.
+        only: names of experiments to be trained instead, cheap or not.
         data: folder of all data. Experiments whose data are missing are not trained.
-        jobs: number of parallel runs, each on one thread.
+        jobs: number of parallel runs, each on one thread; 1 if omitted.
         say: takes lines on the progress.
 
     Returns:
         Whether all runs succeeded.
 
     Raises:
-        ValueError: an experiment is unknown, or a record is damaged.
+        ValueError: an experiment is unknown, an argument has no effect, or a record is damaged.
     """
-    works = _works(_chosen(train, only), data, say)
+    chosen = _chosen(train, only)
+    readers = [experiment for experiment in chosen if experiment.data]
+    for option, value, users in (("--jobs", jobs, chosen), ("--data", data, readers)):
+        if value and not users:
+            raise ValueError(
+                f"{option} has no effect, as nothing to be trained uses it: leave it out"
+            )
+    works = _works(chosen, data, say)
     with _quiet(logging.getLogger("golden")):
-        failed = _work(works, jobs)
+        failed = _work(works, jobs or 1)
     page.write(record.load_all(record.FOLDER))
     say(f"wrote {page.PAGE}, {page.FIGURE}")
     return not failed
@@ -52,7 +59,9 @@ def _quiet(logger: logging.Logger) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _chosen(train: Choice, only: Sequence[str]) -> list[Experiment]:
+def _chosen(train: Choice | None, only: Sequence[str]) -> list[Experiment]:
+    if train and only:
+        raise ValueError("--train has no effect with --only: leave one of them out")
     names = [experiment.name for experiment in EXPERIMENTS]
     for name in only:
         if name not in names:

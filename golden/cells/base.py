@@ -1,7 +1,11 @@
 """The interface of a recurrent cell."""
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from golden.limits import LAYERS, PARAMETERS, UNITS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,6 +40,41 @@ class Cell(ABC):
         the module returns no others, of the last layer; and the last state."""
         y, state = layers(x, state)
         return (y,), state
+
+    def check_size(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        last: int | None = None,
+        words: int = 0,
+    ) -> None:
+        """Refuse layers of sizes that cannot be, or are beyond :mod:`golden.limits`.
+
+        Args:
+            last: units of the last layer, if others than ``hidden_size``.
+            words: number of embeddings of ``input_size``, which count as well.
+
+        Raises:
+            ValueError: naming the size.
+        """
+        for name, value, most in (
+            ("input_size", input_size, None),
+            ("hidden_size", hidden_size, UNITS),
+            ("num_layers", num_layers, LAYERS),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+            if most and value > most:
+                raise ValueError(f"{name} must be at most {most}, not {value}")
+        sizes = [input_size, *[hidden_size] * (num_layers - 1), last or hidden_size]
+        shapes = [self.parameter_shapes(*pair).values() for pair in pairwise(sizes)]
+        count = words * input_size + sum(prod(shape) for layer in shapes for shape in layer)
+        if count > PARAMETERS:
+            raise ValueError(
+                f"{count} parameters, of num_layers {num_layers}, hidden_size {hidden_size} and "
+                f"input_size {input_size}, are more than {PARAMETERS}: reduce hidden_size"
+            )
 
     def parameter_shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter of a layer, without the suffix of its name."""

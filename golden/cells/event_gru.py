@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from golden.cells.egru import CELL
 from golden.cells.surrogate import threshold_event, unit_interval
 
 try:
@@ -85,13 +86,7 @@ class EGRU(nn.Module):
         dtype=None,
     ):
         super().__init__()
-        for name, value in (
-            ("input_size", input_size),
-            ("hidden_size", hidden_size),
-            ("num_layers", num_layers),
-        ):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        CELL.check_size(input_size, hidden_size, num_layers)
         for name, probability in (
             ("dropout", dropout),
             ("zoneout", zoneout),

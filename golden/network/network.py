@@ -53,6 +53,7 @@ class Network(nn.Module):
             "readout": readout,
         } | {name: value for name, value in options.items() if name not in ("device", "dtype")}
         self.cell = find_cell(cell)
+        self.cell.check_size(input_size, hidden_size, num_layers)
         self.add_module(cell, self.cell.make(input_size, hidden_size, num_layers, **options))
         self.readout = nn.Linear(
             hidden_size, outputs, device=options.get("device"), dtype=options.get("dtype")

@@ -48,12 +48,13 @@ class WordNetwork(nn.Module):
             "dropout": dropout,
             "word_dropout": word_dropout,
         } | options
+        self.cell = find_cell(cell)
+        self.cell.check_size(embedding_size, hidden_size, num_layers, embedding_size, words)
         self.dropout, self.word_dropout = dropout, word_dropout
         self.embedding = nn.Embedding(words, embedding_size)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         self.bias = nn.Parameter(torch.zeros(words))
         sizes = [embedding_size, *[hidden_size] * (num_layers - 1), embedding_size]
-        self.cell = find_cell(cell)
         self.layers = nn.ModuleList(
             self.cell.make(inputs, units, **options) for inputs, units in pairwise(sizes)
         )

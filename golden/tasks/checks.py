@@ -2,12 +2,16 @@
 
 import numpy as np
 
+from golden.model_file import ModelFile
 from golden.readouts import readout_kind
 from golden.tasks.base import Split, Task
 
 
-def check(task: Task) -> None:
+def check(task: Task, validation: bool = False) -> None:
     """Check that a task's data exist and have valid shapes, types and ranges.
+
+    Args:
+        validation: check the data for early stopping as well.
 
     Raises:
         DataError: data are missing.
@@ -21,9 +25,10 @@ def check(task: Task) -> None:
         if not isinstance(value := getattr(task, name), int) or value < 1:
             raise ValueError(f"{name} of {task.name} must be a positive integer, not {value!r}")
     task.check()
-    for part in (task.everything, task.test):
-        where = f"{task.name}: {part.__name__}()"
-        split = part()
+    held_out = ("train", "validation") if validation else ()
+    for part in ("everything", *held_out, "test"):
+        where = f"{task.name}: {part}()"
+        split = getattr(task, part)()
         if not isinstance(split, Split) or not all(isinstance(a, np.ndarray) for a in split):
             raise ValueError(f"{where} must return a Split of two NumPy arrays")
         _check_inputs(f"{where}.inputs", split.inputs, task.input_size)
@@ -59,4 +64,27 @@ def _check_targets(where: str, split: Split, axes: int, classes: int) -> None:
         raise ValueError(
             f"{where} must be classes 0 to {classes - 1}, or -1 where none is scored, "
             f"not {targets.min()} to {targets.max()}"
+        )
+    if targets.max() < 0:
+        raise ValueError(f"{where} must not all be -1: none is scored")
+
+
+def check_model(task: Task, file: ModelFile) -> None:
+    """Check that a task's data are of the kind that a model was trained on.
+
+    Raises:
+        DataError: data are missing.
+        ValueError: they have other symbols, or another number of features.
+    """
+    where = getattr(task, "data", None) or task.name
+    if file.config.get("vocabulary") not in (None, task.vocabulary):
+        raise ValueError(
+            f"{where}: the text has other symbols than the one that the model was trained on: "
+            f"name that one with --data"
+        )
+    expected = file.network_config.get("input_size", file.network_config.get("words"))
+    if task.input_size != expected:
+        raise ValueError(
+            f"{where}: the data have {task.input_size} features or symbols a step where the model "
+            f"has {expected}: name the data and the options it was trained with"
         )

@@ -24,6 +24,14 @@ class DelayCopy(Task):
     bits: int = 14
     delay: int = 10
 
+    def __post_init__(self) -> None:
+        for name, least, most in (("bits", 2, 16), ("delay", 0, 1000)):
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(
+                    f"the option {name} of {self.name} must be from {least} to {most}, "
+                    f"not {getattr(self, name)}"
+                )
+
     name = "delay-copy"
     readout = "steps"
     input_size = 3

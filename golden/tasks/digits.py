@@ -23,11 +23,12 @@ BANDS = 32
 LOWEST = 80.0  # Hz
 STEPS = 48  # 0.77 s; nine in ten recordings are shorter
 RANGE = 9.0  # nats: energy is clipped 39 dB below a recording's maximum
+FAINTEST = 1e-9  # energy that counts as none; the last bit of a recording's samples has more
 DELTA = 0.12  # change of a band that causes an event, as a share of RANGE
 MOST = 3  # largest event, in DELTA: small inputs leave headroom in integer accumulators
 TEST_INDICES = range(5)  # the data set's official split
 
-NAME = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav$")
+NAME = re.compile(r"([0-9])_[A-Za-z]+_([0-9]+)\.wav")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class SpokenDigits(FileTask):
 
     A step is 16 ms. A frame holds the log energy of 32 mel bands, scaled so that the recording's
     maximum is 1 and 39 dB below it is 0, and clipped there. So silence, and padding after the
-    recording, is 0.
+    recording, is 0, and a recording of little else than silence stays below 1. Files of other
+    names are passed over, such as those in which macOS keeps attributes.
 
     Attributes:
         data: the zip file or folder of the recordings, {digit}_{speaker}_{index}.wav.
@@ -140,9 +142,13 @@ def sorted_recordings(path: Path) -> Iterator[tuple[int, int, np.ndarray]]:
 
 
 def _recordings(files: dict) -> Iterator[tuple[int, int, np.ndarray]]:
-    named = [(match, read) for name, read in files.items() if (match := NAME.search(name))]
+    named = [
+        (match, read)
+        for name, read in files.items()
+        if (match := NAME.fullmatch(name.rpartition("/")[2]))
+    ]
     for match, read in sorted(named, key=lambda item: item[0].group()):
-        digit, _, index = match.groups()
+        digit, index = match.groups()
         yield int(digit), int(index), _samples(match.group(), read())
 
 
@@ -150,13 +156,18 @@ def _samples(name: str, data: bytes) -> np.ndarray:
     try:
         with wave.open(io.BytesIO(data)) as file:
             form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-            samples = file.readframes(file.getnframes())
+            count = file.getnframes()
+            samples = file.readframes(count)
     except (wave.Error, EOFError) as error:
         raise DataError(f"{name} is not a readable WAV file ({error}): fetch it again") from None
     if form != (RATE, 1, 2):
         raise DataError(
             f"{name} has {form[0]} samples per second, {form[1]} channels and {form[2]} bytes "
             f"per sample where {RATE}, 1 and 2 were expected: fetch the original recordings"
+        )
+    if len(samples) != 2 * count:
+        raise DataError(
+            f"{name} is cut short: it has {len(samples)} of {2 * count} bytes: fetch it again"
         )
     return np.frombuffer(samples, "<i2").astype(np.float64) / (1 << 15)
 
@@ -167,8 +178,9 @@ def log_mel(sound: np.ndarray) -> np.ndarray:
     sound = np.pad(sound[:needed], (0, max(0, needed - len(sound))))
     frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
     power = np.square(np.abs(np.fft.rfft(frames * np.hanning(WINDOW))))
-    energy = np.log(power @ _mel_filters().T + 1e-9)
-    return np.maximum(0, 1 + (energy - energy.max()) / RANGE).astype(np.float32)
+    energy = np.log(power @ _mel_filters().T + FAINTEST)
+    loudest = max(energy.max(), np.log(FAINTEST) + RANGE)
+    return np.maximum(0, 1 + (energy - loudest) / RANGE).astype(np.float32)
 
 
 @cache

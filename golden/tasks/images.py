@@ -76,6 +76,14 @@ class SequentialMnist(FileTask):
         return self.test().inputs.shape[2]
 
     def everything(self) -> Split:
+        folder, source = self.path(), self.source
+        sizes = {
+            _find(folder, part, "images", source): _read_part(folder, part, source)[0].shape[1:]
+            for part in ("train", "t10k")
+        }
+        if len(set(sizes.values())) > 1:
+            found = ", in ".join(f"{file} {size[0]} × {size[1]}" for file, size in sizes.items())
+            raise DataError(f"images must be of one size, but are in {found}: fetch {source}")
         return self._sequences("train")
 
     def test(self) -> Split:

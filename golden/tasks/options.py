@@ -25,13 +25,17 @@ def parse(words: Sequence[str]) -> dict[str, str]:
     """Options by name, from words of the form NAME=VALUE.
 
     Raises:
-        ValueError: a word has another form.
+        ValueError: a word has another form, or two have the same name.
     """
-    parted = [word.partition("=") for word in words]
-    for name, equals, _ in parted:
+    parsed: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
         if not equals:
             raise ValueError(f"an option of a task has the form NAME=VALUE, not {name!r}")
-    return {name: value for name, _, value in parted}
+        if name in parsed:
+            raise ValueError(f"the option {name} is given twice: leave out one of the two")
+        parsed[name] = value
+    return parsed
 
 
 def with_options(task: Task, data: Path | None, given: dict[str, Any]) -> Task:

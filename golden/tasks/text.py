@@ -45,7 +45,7 @@ class TextTask(FileTask):
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # without a byte order mark
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path} is not a text in UTF-8 ({error}): name another file") from None
 
@@ -122,8 +122,8 @@ class CharacterModel(TextTask):
 class WordModel(TextTask):
     """Penn Treebank, WikiText-2 and texts in their format: words separated by white space.
 
-    Each line ends with the word "<eos>". The vocabulary is that of the training text; all other
-    words become "<unk>".
+    Each line, up to a line feed, ends with the word "<eos>". The vocabulary is that of the
+    training text; all other words become "<unk>".
 
     Attributes:
         data: folder of three files: ptb.train.txt, ptb.valid.txt and ptb.test.txt;
@@ -171,7 +171,7 @@ class WordModel(TextTask):
 
     def _words(self, part: str) -> list[str]:
         path = self._file(part)
-        lines = _read(path).splitlines()
+        lines = _read(path).removesuffix("\n").split("\n")
         words = [word for line in lines for word in (*line.split(), "<eos>")]
         if len(words) < 2:
             raise DataError(f"{path} is empty: fetch it again")

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from golden.evaluation import fold, windows
+from golden.evaluation import first, fold, windows
+from golden.limits import STATES
 from golden.recipe import Recipe
 from golden.tasks import Split, Task
 
@@ -50,10 +51,22 @@ class Batches:
         self.rank, self.processes = rank, processes
         split = task.train() if recipe.patience else task.everything()
         if task.stream:
-            limited = Split(*(array[:, : recipe.limit] for array in split))
-            self.split = fold(limited, recipe.batch_size)
+            self.split = fold(first(split, recipe.limit), recipe.batch_size)
         else:
             self.split = split.take(slice(recipe.limit))
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse batches beyond :mod:`golden.limits`."""
+        recipe, (count, steps) = self.recipe, self.split.inputs.shape[:2]
+        count = -(-min(recipe.batch_size, count) // self.processes)
+        steps = min(recipe.window, steps) if self.task.stream else steps
+        states = count * steps * recipe.hidden_size * recipe.num_layers
+        if states > STATES:
+            raise ValueError(
+                f"batches of {count} sequences of {steps} steps have {states} states of units, "
+                f"more than {STATES}: reduce --batch-size{' or --window' * self.task.stream}"
+            )
 
     def __len__(self) -> int:
         count, size = (

@@ -36,7 +36,7 @@ def build(
     """
     start = time.monotonic()
     with explained(files):
-        check(task)
+        check(task, recipe.patience is not None)
         trained, _ = train(task, recipe, files, resume, progress_bar)
         network = cast(AnyNetwork, trained)
         if not is_first():  # the first of several processes does the rest

@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import os
+import tempfile
 from dataclasses import dataclass
+from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,21 @@ class Files:
     def tensorboard(self) -> Path:
         """A folder for TensorBoard."""
         return self._beside(".tensorboard")
+
+    def check(self) -> None:
+        """Check that they can be written, so that a training does not end in vain.
+
+        Raises:
+            OSError: naming one that cannot.
+        """
+        self.model.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            tempfile.TemporaryFile(dir=self.model.parent).close()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.model)) from None
+        for path in (self.model, self.checkpoint, self.best, self.history, self.report):
+            if path.is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
 
     def _beside(self, suffix: str) -> Path:
         """Replaces ``.safetensors``; any other suffix is part of the name and is kept."""

@@ -23,7 +23,8 @@ def train_command(task: Task, recipe: Recipe) -> str:
         words += ["--option", f"{name}={value}"] if value != usual[name] else []
     # The cell decides about the other defaults, but is not one itself.
     defaults = asdict(task.recipe_for(recipe.cell)) | {"cell": task.recipe.cell}
-    return _command(*words, *_changed(asdict(recipe), defaults), *_threads())
+    chosen = {n: v for n, v in asdict(recipe).items() if not recipe.unmet(n, task.stream)}
+    return _command(*words, *_changed(chosen, defaults), *_threads())
 
 
 def tune_command(model: Path, tuning: Tuning) -> str:

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from golden.cells import find_cell
-from golden.evaluation import fold, score_network
+from golden.evaluation import first, fold, score_network
 from golden.network.network import Network, detach
 from golden.network.word_network import AnyNetwork, WordNetwork
 from golden.recipe import Recipe
@@ -52,15 +52,13 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
     """The untrained network of a recipe, initialised from torch's global generator."""
     options: dict[str, Any] = {"cell": recipe.cell, "num_layers": recipe.num_layers}
     options |= {name: getattr(recipe, name) for name in find_cell(recipe.cell).options}
+    regular = ("embedding_size", "dropout", "word_dropout")
+    recipe.check_effect([name for name in regular if getattr(recipe, name)], task.stream)
     if recipe.embedding_size is None:
         if recipe.num_layers > 1:
             options["dropout"] = recipe.dropout
-        elif recipe.dropout:
-            raise ValueError("--dropout acts between layers: it needs --num-layers 2 or more")
         sizes = (task.input_size, recipe.hidden_size, task.classes)
         return Network(*sizes, readout=task.readout, **options)
-    if not task.stream:
-        raise ValueError(f"--embedding-size is for language models, and {task.name} is not one")
     options |= {"dropout": recipe.dropout, "word_dropout": recipe.word_dropout}
     return WordNetwork(task.classes, recipe.embedding_size, recipe.hidden_size, **options)
 
@@ -92,6 +90,7 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     run = _Run(task, recipe, files, network)
+    files.check()
     if resume:
         checkpoint = read_own(files.checkpoint, run.identity)
         run.history = [Epoch(**epoch) for epoch in checkpoint["history"]]
@@ -99,7 +98,6 @@ def train(
             read(files.best)  # so that damage shows now and not after the last epoch
     elif is_first():
         shutil.rmtree(files.tensorboard, ignore_errors=True)  # of an earlier training
-    files.model.parent.mkdir(parents=True, exist_ok=True)
     if not has_stopped(run.history, recipe.patience):
         _fit(run, resume, progress_bar)
     if recipe.patience:
@@ -170,7 +168,7 @@ class _Run(lightning.LightningModule):
         if recipe.patience:
             self.validation = task.validation()
             if task.stream:
-                self.validation = fold(self.validation, recipe.batch_size)
+                self.validation = fold(first(self.validation, recipe.limit), recipe.batch_size)
 
     def interrupt(self) -> None:
         """Stop after the current epoch."""

@@ -46,7 +46,8 @@ def conclude(
 
     Args:
         quantized: makes the integer model; None if the network can have none.
-        training: how the network was trained, for model file and report.
+        training: how the network was trained, for model file and report: its ``training`` is the
+            recipe.
         start: time.monotonic() at the start of the training.
         resumed: whether it began with a checkpoint.
 
@@ -59,7 +60,7 @@ def conclude(
     except ValueError as error:  # what was trained must not be lost
         refusal = error
     # The test set is looked at once, here.
-    results = evaluate(task, network, integer)
+    results = evaluate(task, network, integer, training["training"]["limit"])
     logger.info("test set:\n%s", in_words(results))
     facts = {
         "task": task.name,

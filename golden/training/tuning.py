@@ -5,12 +5,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
-from golden.evaluation import check_vocabulary, has_twin
+from golden.evaluation import has_twin
 from golden.model_file import ModelFile, load
 from golden.quantization.quantize import QuantizeConfig
 from golden.quantization.quantized_network import QuantizedNetwork
 from golden.recipe import Recipe, Tuning
 from golden.tasks import of_model
+from golden.tasks.checks import check, check_model
 from golden.training.checkpoint import Files
 from golden.training.command import tune_command
 from golden.training.errors import explained
@@ -47,7 +48,8 @@ def tune(
         if not has_twin(network):
             raise ValueError(f"{model} has no integer model to train: name a model of an EGRU")
         task = of_model(file.path, file.config, data)
-        check_vocabulary(task, file.config)
+        check(task)
+        check_model(task, file)
         recipe = replace(
             _recipe(file),
             epochs=tuning.epochs,

@@ -88,6 +88,12 @@ def test_a_clock_that_cannot_be_made_is_a_sentence(tmp_path):
     assert "the PLL cannot make 77 MHz from 25 MHz" in sentence(invoke("bitstream", *words))
 
 
+def test_a_seed_that_nextpnr_would_refuse_after_minutes_is_refused_at_once(run):
+    result = run("ulx3s", "--placement-seed", str(1 << 64))
+    assert result.exit_code == 2
+    assert "Invalid value for '--placement-seed'" in result.stderr
+
+
 def test_a_missing_model_is_a_sentence(tmp_path):
     missing = str(tmp_path / "none.safetensors")
     assert missing in sentence(invoke("bitstream", "ulx3s", "--model", missing))

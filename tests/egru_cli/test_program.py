@@ -42,6 +42,13 @@ def test_without_a_file_the_last_build_is_taken_or_asked_for(loader):
     )
 
 
+def test_a_variant_beside_a_file_rejected(loader, bitstream):
+    loader("exit 0")
+    result = invoke("program", "--file", bitstream, "--variant", "85F")
+    assert result.exit_code == 2
+    assert result.stderr == ("error: --variant has no effect with --file: leave one of them out\n")
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [

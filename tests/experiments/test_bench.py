@@ -18,6 +18,13 @@ def test_a_wrong_shape_is_refused_in_one_sentence(shape):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("shape", ["1,1,1,100000", "10000,10000,1,8"])
+def test_a_shape_beyond_the_limits_rejected_at_once(shape):
+    result = invoke("bench", shape)
+    assert result.exit_code == 2
+    assert "must be at most" in result.output
+
+
 def test_rows_are_read_once_for_all_sequences_and_those_of_r_in_every_step():
     egru = EGRU(5, 4)
     with torch.no_grad():

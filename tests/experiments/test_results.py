@@ -436,6 +436,22 @@ def test_expensive_experiments_are_trained_only_on_request(elsewhere, monkeypatc
     assert asked == [0, 2, 0, 2]
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--train", "none", "--only", "toy"), "--train has no effect with --only: leave one of"),
+        (("--train", "none", "--jobs", 2), "--jobs has no effect, as nothing to be trained uses"),
+        (("--train", "none", "--data", "."), "--data has no effect, as nothing to be trained uses"),
+        (("--only", "toy", "--data", "."), "--data has no effect, as nothing to be trained uses"),
+    ],
+)
+def test_options_without_effect_rejected(elsewhere, words, sentence):
+    make(TOY.runs()[0]).save(FOLDER / "toy.json")
+    code, output = results(*words)
+    assert code == 2
+    assert output.startswith(f"error: {sentence}")
+
+
 def test_nothing_is_written_outside_the_repository(elsewhere):
     code, output = results("--train", "none")
     assert code == 2

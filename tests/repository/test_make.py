@@ -166,8 +166,8 @@ def test_sim_without_knobs_runs_the_shipped_model(machine):
 
 
 def test_bitstream_and_program_pass_their_knobs_on(machine):
-    knobs = ("BOARD=b", "VARIANT=12F", "PLACEMENT_SEED=3", "MODEL=a.safetensors")
-    assert machine.call("bitstream", *knobs) == (
+    knobs = ("BOARD=b", "VARIANT=12F")
+    assert machine.call("bitstream", *knobs, "PLACEMENT_SEED=3", "MODEL=a.safetensors") == (
         "[bitstream][b][--variant][12F][--model][a.safetensors][--placement-seed][3]"
     )
     assert machine.call("program", *knobs) == "[program][b][--variant][12F]"
@@ -175,6 +175,33 @@ def test_bitstream_and_program_pass_their_knobs_on(machine):
 
 def test_results_passes_its_knobs_on(machine):
     assert machine.call("results", "DATA=d", "JOBS=2") == "[results][--data][d][--jobs][2]"
+
+
+@pytest.mark.parametrize(
+    ("words", "knob", "expected"),
+    [
+        (("bitstream", "STALL=0.5"), "STALL", "BOARD VARIANT MODEL PLACEMENT_SEED PYTHON"),
+        (("sim", "SEQUENCE=5"), "SEQUENCE", "MODEL DATA SEQUENCES SEED STALL WAVES PYTHON"),
+        (("test", "SEED=3"), "SEED", "PYTHON"),
+        (("sim", "program", "JOBS=2"), "JOBS", "MODEL DATA SEQUENCES SEED STALL WAVES BOARD"),
+        (("clean", "PYTHON=python3"), "PYTHON", "none"),
+    ],
+)
+def test_a_knob_without_effect_is_refused(machine, words, knob, expected):
+    done = machine.make(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    goals = " ".join(word for word in words if "=" not in word)
+    assert f"egru-hw: {knob} is no knob of make {goals}: expected {expected}" in done.stderr
+
+
+def test_a_variable_of_the_environment_may_be_meant_for_others(machine):
+    assert machine.call("program", SEED="3", CXX="c++") == "[program][ulx3s][--variant][85F]"
+
+
+def test_a_knob_may_be_that_of_one_of_several_targets(machine):
+    assert machine.make("sim", "program", "SEED=3", "BOARD=b").returncode == 0
+    assert "[--seed][3]" in machine.calls.read_text()
+    assert "[program][b]" in machine.calls.read_text()
 
 
 @pytest.mark.parametrize("value", ["2", "yes", "0 1", "", "$(shell echo 1)"])

@@ -7,6 +7,7 @@ import torch
 import golden.evaluation
 from golden import load_model, save_model
 from golden.cells import CELLS
+from golden.cells.event_gru import EGRU
 from golden.evaluation import has_twin, score_network
 from golden.model_file import ModelFileError
 from golden.network.network import Network
@@ -135,6 +136,32 @@ def test_a_word_model_learns_a_sentence(words, tmp_path):
     assert score_network(network, task.test(), stream=True).loss < 1.0
 
 
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: EGRU(1, 1, 10**9), "num_layers must be at most 100, not 1000000000"),
+        (lambda: EGRU(1, 10**9), "hidden_size must be at most 8192, not 1000000000"),
+        (
+            lambda: EGRU(10**6, 100),
+            "300030700 parameters, of num_layers 1, hidden_size 100 and inp",
+        ),
+        (lambda: Network(1, 10**6, 2, cell="gru"), "hidden_size must be at most 8192, not 1000000"),
+        (
+            lambda: Network(1, 8192, 2, 100, cell="lstm"),
+            "parameters, of num_layers 100, hidden_size 8192 and input_size",
+        ),
+        (lambda: WordNetwork(100, 4, 5, 10**9), "num_layers must be at most 100, not 1000000000"),
+        (
+            lambda: WordNetwork(10**6, 1024, 5),
+            "parameters, of num_layers 3, hidden_size 5 and input_size 1024",
+        ),
+    ],
+)
+def test_networks_beyond_the_limits_rejected_before_they_take_memory(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
+
+
 def test_a_model_says_which_data_it_wants(words, tmp_path):
     path = tmp_path / "model"
     save_model(path, WordNetwork(99, 4, 5), None, {"task": "wordlm"})
@@ -146,6 +173,9 @@ def test_a_model_says_which_data_it_wants(words, tmp_path):
         code, output = run("eval", path, *arguments)
         assert code == 2
         assert sentence in output
+    code, output = run("predict", path, words / "x.npy")
+    assert code == 2
+    assert "holds a model of words, which reads no real numbers" in output
     code, output = run("sim", path)
     assert code == 2
     assert "holds a network without an integer model" in output

@@ -105,6 +105,19 @@ def test_digits_are_the_same_from_a_folder_and_a_zip_file(recordings, tmp_path):
     assert test.inputs.dtype == np.float32
 
 
+def test_files_of_other_names_are_no_recordings(recordings, tmp_path):
+    sound = (recordings / "0_ann_0.wav").read_bytes()
+    for name in ("10_ann_0.wav", "0_ann_0.wav.wav", "x0_ann_0.wav", "\u0663_ann_0.wav"):
+        (recordings / name).write_bytes(sound)
+    (recordings / "._0_ann_0.wav").write_bytes(b"macOS keeps the attributes of a file here")
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        for file in recordings.iterdir():
+            folder = "__MACOSX/recordings" if file.name.startswith(".") else "recordings"
+            archive.write(file, f"{folder}/{file.name}")
+    for data in (recordings, tmp_path / "data.zip"):
+        assert list(configure("digits", data=data).test().targets) == [0, 0, 1, 1]
+
+
 def test_log_mel_frames_show_when_and_how_high_a_tone_is():
     loudest = []
     for hertz in (200, 800, 3000):
@@ -116,6 +129,19 @@ def test_log_mel_frames_show_when_and_how_high_a_tone_is():
         assert frames[11:33].max(1).min() > 0.95
         loudest.append(frames[20].argmax())
     assert loudest == sorted(set(loudest))
+
+
+@pytest.mark.parametrize("samples", [0, 100, 4000])
+def test_digital_silence_is_zero_and_sends_nothing(samples):
+    frames = log_mel(np.zeros(samples))
+    assert not frames.any()
+    assert not send_on_delta(frames[None]).any()
+
+
+def test_the_least_significant_bits_of_a_recording_are_not_loud():
+    noise = rng().integers(-1, 2, 4000) / (1 << 15)
+    assert 0 < log_mel(noise).max() < 0.9
+    assert log_mel(10 * noise).max() == 1
 
 
 def test_send_on_delta_keeps_within_delta_of_the_frames_and_is_silent_without_change():
@@ -265,6 +291,27 @@ def test_the_target_of_each_character_is_the_next_one(text):
     assert task.everything().inputs.size == 2969
 
 
+def test_a_byte_order_mark_is_no_symbol(text, tmp_path):
+    plain = configure("charlm", data=text)
+    (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbf" + text.read_bytes())
+    assert configure("charlm", data=tmp_path / "marked.txt").symbols == plain.symbols
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_text("\ufeffa b\n", "utf-8")
+    task = configure("wordlm", data=tmp_path)
+    assert task.symbols == ["<eos>", "<unk>", "a", "b"]
+    assert task.test().inputs.tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("content", ["a\nb", "a\nb\n", "a\r\nb\r\n", "a\n\u2028b\x85\v\f\x1c\n"])
+def test_only_line_feeds_end_a_line(tmp_path, content):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_bytes(content.encode())
+    task = configure("wordlm", data=tmp_path)
+    inputs, targets = task.train()
+    shown = [task.symbols[n] for n in (*inputs[0], targets[0, -1])]
+    assert shown == ["a", "<eos>", "b", "<eos>"]
+
+
 @pytest.mark.parametrize("form", ["ptb.{}.txt", "wiki.{}.tokens", "{}.txt"])
 def test_the_vocabulary_is_that_of_the_training_text(tmp_path, form):
     texts = {"train": " a b \n c a \n", "valid": "b zebra\n", "test": "c\n\nc"}
@@ -372,12 +419,15 @@ def test_recordings_of_another_format_rejected(recordings):
         (lambda path: write_wav(tone(300), path, rate=16000), "0_ann_0.wav has 16000 samples"),
         (lambda path: write_wav(tone(300), path, channels=2), "2 channels"),
         (lambda path: path.write_bytes(b"no sound"), "0_ann_0.wav is not a readable WAV"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "0_ann_0.wav is cut short"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-2]), "0_ann_0.wav is cut short"),
     ):
         damage(recordings / "0_ann_0.wav")
-        copy = recordings.rename(recordings.with_name(f"{len(sentence)}"))
+        copy = recordings.rename(recordings.with_name(f"{recordings.name}x"))  # read once a path
         with pytest.raises(DataError, match=sentence):
             configure("digits", data=copy).test()
         recordings = copy
+        write_wav(tone(300), recordings / "0_ann_0.wav")
 
 
 def test_a_damaged_zip_file_rejected(recordings, tmp_path):
@@ -419,6 +469,16 @@ def test_damaged_image_files_rejected(images, content, sentence):
     path.write_bytes(content)
     with pytest.raises(DataError, match=sentence):
         configure("smnist", data=images).test()
+
+
+@pytest.mark.parametrize("scan", ["rows", "pixels"])
+@pytest.mark.parametrize("shape", [(5, 5), (6, 4)])
+def test_images_of_two_sizes_rejected(images, scan, shape):
+    path = images / "train-images-idx3-ubyte"
+    path.write_bytes(idx(np.zeros((30, *shape))))
+    found = f"{path} {shape[0]} × {shape[1]}, in {images / 't10k-images-idx3-ubyte'} 6 × 5"
+    with pytest.raises(DataError, match=re.escape(f"must be of one size, but are in {found}")):
+        configure("smnist", data=images, scan=scan).everything()
 
 
 def test_image_files_without_images_rejected(images):

@@ -1,14 +1,16 @@
 """Recipes: their values, where they come from and what they do."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
-from golden.recipe import Recipe, Tuning
+from golden.cells import CELLS
+from golden.recipe import Recipe, Tuning, needs
 from golden.tasks import TASKS
 from golden.training import Files, train
+from golden.training.command import train_command
 from golden.training.loop import make_network, target_activity
 from tests.helpers.toy import RECIPE, Toy, run
 
@@ -87,14 +89,70 @@ def test_a_recipe_depends_on_the_task_s_options_and_on_the_cell():
     assert TASKS["mnist1d"].recipe_for("lstm") == replace(TASKS["mnist1d"].recipe, cell="lstm")
 
 
+LANGUAGE = "a language model as TASK"
+WITHOUT_PRICE = ("toy", "--activity-price", 0)
+IDLE = [
+    (("toy", "--forget-bias", 1), "--cell lstm"),
+    (("toy", "--cell", "gru", "--forget-bias", 1), "--cell lstm"),
+    *(
+        (("toy", "--cell", cell, f"--{name.replace('_', '-')}", value), "--cell egru")
+        for cell in ("gru", "lstm")
+        for name, value in {
+            "surrogate_height": 0.7, "surrogate_width": 0.7, "threshold_mean": 0.2,
+            "update_bias": 0.0, "drop_connect": 0.1, "activity_price": 1.0,
+            "start_activity": 0.3, "target_activity": 0.2, "target_from": 0.1, "target_until": 0.8,
+        }.items()
+    ),
+    ((*WITHOUT_PRICE, "--start-activity", 0.4), "--activity-price above 0"),
+    ((*WITHOUT_PRICE, "--target-activity", 0.2), "--activity-price above 0"),
+    ((*WITHOUT_PRICE, "--target-from", 0.2), "--activity-price above 0"),
+    ((*WITHOUT_PRICE, "--target-until", 0.7), "--activity-price above 0"),
+    (("delay-copy", "--target-activity", 0.1), "--activity-price above 0"),
+    (("toy", "--start-activity", 0.18, "--target-from", 0.2), "a --start-activity other than "),
+    (("toy", "--target-from", 0, "--target-until", 0, "--start-activity", 0.2), "--target-until "),
+    (("toy", "--surrogate-height", 0, "--surrogate-width", 1), "--surrogate-height above 0"),
+    (("toy", "--window", 100), LANGUAGE),  # the default, but given
+    (("toy", "--embedding-size", 4), LANGUAGE),
+    (("toy", "--dropout", 0.1), "--num-layers 2 or more or --embedding-size"),
+    (("toy", "--word-dropout", 0.1), "--embedding-size"),
+    (("wordlm", "--num-layers", 1, "--hidden-size", 5), "--num-layers 2 or more if there is an"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "need"), IDLE)
+def test_options_without_effect_rejected(words, need):
+    code, output = run("train", *words)
+    assert code == 2
+    idle = [word for word in words if str(word).startswith("--")][-1]
+    assert output.startswith(f"error: {idle} has no effect without {need}")
+    assert output.endswith(": leave it out ")
+
+
+def test_every_option_of_a_cell_is_a_choice_and_says_that_it_needs_the_cell():
+    choices = {choice.name: choice for choice in fields(Recipe)}
+    for cell in CELLS.values():
+        for name in cell.options:
+            assert f"--cell {cell.name}" in [need.words for need in needs(choices[name])]
+
+
+def test_a_recipe_of_one_cell_keeps_what_only_another_uses_out_of_the_command():
+    recipe = replace(RECIPE, cell="gru", surrogate_width=0.7, window=3, seed=2)
+    assert train_command(Toy(), recipe) == "egru train toy --cell gru --seed 2"
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
+        ({"target_from": 0.7}, "target_from must be at most target_until, 0.6, not 0.7"),
         ({"cell": "rnn"}, "cell must be one of egru, gru, lstm, not 'rnn'"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
+        ({"num_layers": 10**9}, "num_layers must be a whole number of at least 1 and at most 100"),
         ({"epochs": 1.5}, "epochs must be a whole number of at least 1, not 1.5"),
         ({"epochs": True}, "epochs must be a whole number of at least 1, not True"),
-        ({"hidden_size": None}, "hidden_size must be a whole number of at least 1, not None"),
+        (
+            {"hidden_size": None},
+            "hidden_size must be a whole number of at least 1 and at most 8192, not None",
+        ),
         (
             {"dropout": 1.1},
             "dropout must be a finite number of at least 0.0 and at most 1.0, not 1.1",

@@ -234,10 +234,41 @@ def test_an_enormous_loss_is_printed():
     assert "perplexity inf" in in_words(results)
 
 
-def test_a_network_too_large_for_memory_gets_a_sentence(tmp_path):
-    code, output = run("train", "toy", "--hidden-size", 10**8, "--out", tmp_path / "a")
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 1 byte")])
+def test_a_training_too_large_for_memory_gets_a_sentence(tmp_path, monkeypatch, error):
+    def fail():
+        raise error
+
+    monkeypatch.setitem(TASKS, "toy", at_batch(0, fail))
+    code, output = toy_run(tmp_path / "a")
     assert code == 2
     assert output.startswith("error: there is not enough memory")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--hidden-size", 10**8), "Invalid value for '--hidden-size'"),
+        (("--num-layers", 10**9), "Invalid value for '--num-layers'"),
+        (
+            ("--hidden-size", 8192, "--num-layers", 100),
+            "error: 40069775360 parameters, of num_layers 100, hidden_size 8192 and input_size 2, "
+            "are more than 268435456: reduce hidden_size",
+        ),
+        (
+            ("delay-copy", "--hidden-size", 8000, "--batch-size", 4096),
+            "error: batches of 4096 sequences of 38 steps have 1245184000 states of units, "
+            "more than 268435456: reduce --batch-size",
+        ),
+        (("delay-copy", "-o", "bits=40"), "error: the option bits of delay-copy must be from 2 to"),
+        (("delay-copy", "-o", "delay=1000000000"), "error: the option delay of delay-copy must be"),
+    ],
+)
+def test_sizes_beyond_the_limits_rejected_at_once(tmp_path, words, sentence):
+    task = () if words[0] == "delay-copy" else ("toy",)
+    code, output = run("train", *task, *words, "--out", tmp_path / "a")
+    assert code == 2
+    assert sentence in output
 
 
 def test_several_processes_record_the_command_that_repeats_them(monkeypatch):
@@ -267,7 +298,7 @@ def test_a_damaged_best_epoch_is_noticed_before_training_resumes(tmp_path, damag
         train(at_batch(0, fail), recipe, files, resume=True)
 
 
-def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
+def test_a_model_reads_only_the_symbols_that_it_was_trained_on(tmp_path):
     texts = [tmp_path / name for name in ("a.txt", "b.txt")]
     for path, words in zip(texts, ("abc bca. ", "abd bda. "), strict=True):
         path.write_text(words * 300)
@@ -285,10 +316,11 @@ def test_a_model_is_scored_only_on_the_symbols_that_it_was_trained_on(tmp_path):
         2,
     )
     assert run(*words, "--out", out)[0] == 0
-    for path, code in zip(texts, (0, 2), strict=True):
-        found, output = run("eval", out, "--data", path)
-        assert found == code, output
-    assert "has other symbols than the one that the model was trained on" in output
+    assert run("eval", out, "--data", texts[0])[0] == 0
+    for command in ("eval", "tune", "sim"):
+        code, output = run(command, out, "--data", texts[1])
+        assert code == 2
+        assert output.startswith(f"error: {texts[1]}: the text has other symbols than the one that")
 
 
 def test_the_penalty_reduces_activity_above_its_target(tmp_path):
@@ -322,6 +354,25 @@ def test_streams_are_read_in_windows_with_the_state_carried(tmp_path):
     assert history[0].loss == pytest.approx(score_network(network, streams, True).loss, rel=1e-6)
     cut = Split(*(array.reshape(-1, 5) for array in streams))
     assert history[0].loss != pytest.approx(score_network(network, cut, False).loss, rel=1e-4)
+
+
+def test_a_limit_bounds_what_is_read_of_every_stream(tmp_path, monkeypatch):
+    text, out, read = tmp_path / "text.txt", tmp_path / "a.safetensors", []
+    text.write_text("abc bca. " * 1000)
+
+    def score(network, split, stream):
+        read.append(split.targets.size)
+        return score_network(network, split, stream)
+
+    monkeypatch.setattr("golden.training.loop.score_network", score)
+    words = ("--limit", 50, "--patience", 1, "--epochs", 1, "--batch-size", 2, "--hidden-size", 3)
+    assert run("train", "charlm", "--data", text, "--out", out, *words)[0] == 0
+    assert read == [50]
+    assert load_model(out).config["results"]["test_targets"] == 50
+    assert run("tune", out, "--data", text, "--epochs", 1)[0] == 0
+    tuned = load_model(tmp_path / "a-4bit.safetensors")
+    assert tuned.config["results"]["test_targets"] == 50
+    assert '"test_targets": 899' in run("eval", out, "--data", text, "--json")[1]
 
 
 def test_processes_share_a_batch_and_epochs_differ():
@@ -385,13 +436,14 @@ def test_resuming_from_nothing_rejected(tmp_path):
         (("mnist2d",), "there is no task 'mnist2d': name one of mnist1d, "),
         (("toy", "-o", "scan=rows"), "toy has no option 'scan': it has no options"),
         (("toy", "--data", "."), "toy reads no files: leave out --data"),
-        (("toy", "--embedding-size", 5), "--embedding-size is for language models, and toy is not"),
+        (("toy", "--embedding-size", 5), "--embedding-size has no effect without a language model"),
         (("smnist",), "smnist needs data: fetch"),
         (
             ("smnist", "-o", "encoding=rows"),
             "smnist has no option 'encoding': its options are scan=",
         ),
         (("smnist", "-o", "scan"), "an option of a task has the form NAME=VALUE, not 'scan'"),
+        (("smnist", "-o", "scan=rows", "-o", "scan=rows"), "the option scan is given twice: leave"),
         (("smnist", "-o", "scan=up"), "option scan of smnist must be rows or pixels, not 'up'"),
         (("delay-copy", "-o", "bits=3.5"), "bits of delay-copy must be a whole number, not '3.5'"),
     ],
@@ -429,6 +481,44 @@ def test_places_that_cannot_be_written_rejected(tmp_path):
     code, output = toy_run(tmp_path / "file" / "a")
     assert code == 2
     assert output.startswith("error:")
+
+
+def fail():
+    raise AssertionError("a batch was drawn")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".checkpoint", ".best.checkpoint"])
+def test_a_folder_in_the_place_of_a_file_rejected_before_the_first_epoch(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").mkdir()
+    with pytest.raises(IsADirectoryError, match=rf"a{suffix}'$"):
+        build(at_batch(0, fail), RECIPE, Files(tmp_path / "a.safetensors"))
+
+
+def test_a_folder_that_cannot_be_written_rejected_before_the_first_epoch():
+    with pytest.raises(OSError, match=r"'/proc/a.safetensors'$"):
+        build(at_batch(0, fail), RECIPE, Files(Path("/proc/a.safetensors")))
+
+
+@pytest.mark.parametrize(
+    ("command", "part", "words"),
+    [("train", "test", ()), ("train", "validation", ("--patience", 2)), ("tune", "test", ())],
+)
+def test_all_data_that_will_be_needed_are_checked_before_the_first_epoch(
+    tmp_path, monkeypatch, command, part, words
+):
+    out = tmp_path / "a.safetensors"
+    assert toy_run(out, "--epochs", 1)[0] == 0
+    task = at_batch(0, fail)
+    monkeypatch.setitem(TASKS, "toy", task)
+    for split, sentence in (
+        (Toy().test().take(slice(0)), "inputs must not be empty"),
+        (Split(Toy().test().inputs, np.full(50, -1)), "targets must not all be -1"),
+    ):
+        monkeypatch.setattr(type(task), part, lambda self, split=split: split)
+        subject = {"train": "toy", "tune": out}[command]
+        code, output = run(command, subject, "--out", tmp_path / "b", *words)
+        assert code == 2, output
+        assert f"toy: {part}().{sentence}" in output
 
 
 def test_the_other_shipped_model_is_the_recorded_one():
