@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from experiments.results.costs import Costs
+from golden import output
 from golden.evaluation import Score
-from golden.model_file import write_atomically
 
 FOLDER = Path("experiments/records")
 
@@ -81,7 +81,7 @@ class Record:
             records[self.name] = self
             values = {name: asdict(records[name]) for name in sorted(records)}
             text = json.dumps(values, indent=2, allow_nan=False) + "\n"
-            write_atomically(path, text.encode())
+            output.write(path, text)
 
 
 @contextmanager
