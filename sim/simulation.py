@@ -11,6 +11,7 @@ import numpy as np
 from egru_hw.contract.config import Config, preset
 from egru_hw.contract.protocol import Counter
 from egru_hw.host import driver
+from golden import output
 from golden.integer import IntegerEGRU, IntegerResult
 from sim.backends import BACKENDS, Progress
 from sim.comparison import Comparison, compare
@@ -79,11 +80,14 @@ def run(
         progress: see :data:`sim.backends.Progress`.
 
     Raises:
-        ValueError: the model does not fit the configuration, or the inputs the model.
+        ValueError: the model does not fit the configuration, or the inputs the model, or
+            ``waves`` cannot be written.
         ModuleNotFoundError: the backend is not installed.
         ToolError: a program that Verilator needs is missing.
         TransportError: the simulation could not be built, or failed.
     """
+    if waves:
+        output.check(waves)
     config = config or preset(DEFAULT_PRESET)
     inputs = np.asarray(inputs)
     raw = inputs if inputs.dtype.kind in "iu" else model.quantize_inputs(inputs)

@@ -11,6 +11,7 @@ from typing import Literal
 from experiments.results import page, record
 from experiments.results.catalogue import EXPERIMENTS, Experiment
 from experiments.results.run import RunError, Say, Workplace
+from golden import output
 
 Choice = Literal["none", "cheap", "all"]
 
@@ -31,8 +32,9 @@ def make_results(
         Whether all runs succeeded.
 
     Raises:
-        ValueError: an experiment is unknown, or a record is damaged.
+        ValueError: an experiment is unknown, a record is damaged, or the page cannot be written.
     """
+    output.check(page.PAGE, page.FIGURE)
     works = _works(_chosen(train, only), data, say)
     with _quiet(logging.getLogger("golden")):
         failed = _work(works, jobs)

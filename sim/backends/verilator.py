@@ -19,6 +19,7 @@ import golden.integer.numerics
 from egru_hw.contract.config import Config
 from egru_hw.gateware.verilog import TOP, emit
 from egru_hw.host.driver import TransportError
+from golden import output
 from sim.backends import Progress
 from sim.backends.verilator_install import verilator_environment
 from sim.stimulus import PATIENCE, Stimulus, silence
@@ -123,7 +124,7 @@ class VerilatorTransport:
                 broken = error
         if self.stimulus.waves and (folder / "dump.vcd").exists():
             self.stimulus.waves.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(folder / "dump.vcd", self.stimulus.waves)
+            shutil.move(folder / "dump.vcd", output.target(self.stimulus.waves))
         if (folder / "outstanding").exists():
             raise TransportError(silence(int((folder / "outstanding").read_text()), replies))
         if tests != 1 or failures:

@@ -76,8 +76,18 @@ def test_bad_input_is_one_sentence(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "rtl").write_text("a file where a folder is to be")
-    assert refusal(tmp_path, "verilog", "tiny") == "rtl: File exists"
+    (tmp_path / "file").write_text("a file where a folder is to be")
+    words = ("--out", "file/new")
+    for command, name in (
+        (("verilog", "tiny", *words), "file/new/egru_tiny.v"),
+        (("bitstream", *words), "file/new/ulx3s-85f/report.json"),
+        (("sim", *words), "file/new/report.json"),
+        (("train", "mnist1d", *words), "file/new"),
+        (("tune", "mnist1d", *words), "file/new"),
+    ):
+        assert refusal(tmp_path, *command) == (
+            f"{name} cannot be written ({tmp_path}/file: Not a directory): name another place"
+        )
 
 
 def test_a_bug_keeps_its_traceback(tmp_path):
