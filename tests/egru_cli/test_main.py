@@ -132,12 +132,27 @@ def test_the_table_of_extras_is_that_of_the_project():
 @pytest.mark.parametrize(
     ("module", "words"),
     [
+        *(
+            (module, words)
+            for module in ("torch", "lightning")
+            for words in (("train", "mnist1d"), ("tune", "mnist1d"), ("results", "--train", "none"))
+        ),
         ("torch", ("eval", "mnist1d")),
-        ("amaranth_boards", ("bitstream",)),
+        ("torch", ("predict", "mnist1d", "x.csv", "--on", "float")),
+        ("torch", ("bench",)),
+        ("tensorboard", ("train", "mnist1d")),
+        ("mnist1d", ("train", "mnist1d")),
+        ("mnist1d", ("eval", "mnist1d")),
         ("mnist1d", ("sim",)),
+        ("cocotb", ("sim",)),
+        ("cocotb_tools", ("predict", "mnist1d", "x.csv", "--on", "rtl")),
+        ("matplotlib", ("results", "--train", "none")),
+        ("matplotlib", ("bench",)),
+        ("amaranth_boards", ("bitstream",)),
     ],
 )
 def test_a_missing_extra_is_one_sentence(module, words, tmp_path):
+    (tmp_path / "x.csv").write_text("1\n2\n")
     (tmp_path / "sitecustomize.py").write_text(
         f"import sys, importlib.abc\n"
         f"class Missing(importlib.abc.MetaPathFinder):\n"

@@ -109,8 +109,10 @@ def test_tool_that_was_ended_is_named(build, tools):
 
 
 def test_tool_that_does_not_start_is_named(build, tools):
-    (tools.folder / "ecppack").write_text("#!/bin/sh\necho no such library >&2; exit 127\n")
-    with pytest.raises(BuildError, match="ecppack does not start: no such library"):
+    (tools.folder / "ecppack").write_text(
+        "#!/bin/sh\necho Traceback: >&2; echo no such library >&2; exit 127\n"
+    )
+    with pytest.raises(BuildError, match=r"ecppack does not start: no such library$"):
         build()
     assert not build.bitstream.exists()
 
