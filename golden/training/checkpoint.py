@@ -4,7 +4,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,13 +74,11 @@ class Files:
             raise ValueError(
                 "--resume continues a training and --overwrite replaces it: give one of them"
             )
-        if not is_first():  # the first of several processes does it for all
-            yield
-            return
         results = (self.model, self.report, self.history, self.best)
         output.check(*results, self.checkpoint, self.tensorboard / "events.out.tfevents")
         busy = f"another training writes {self.model}: wait for its end, or give another --out"
-        with output.locked(self.lock, busy):
+        # Of several processes the first holds the lock, but all see what exists, and end at once.
+        with output.locked(self.lock, busy) if is_first() else nullcontext():
             if not resume and not overwrite:
                 if self.checkpoint.exists():
                     raise output.OutputError(

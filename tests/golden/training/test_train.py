@@ -314,6 +314,14 @@ def test_files_are_written_where_symbolic_links_lead(tmp_path):
     assert all(path.is_symlink() for path in links.iterdir())
 
 
+def test_every_process_refuses_files_that_exist_at_once(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("mine")
+    monkeypatch.setenv("RANK", "1")
+    code, output = toy_run(tmp_path / "a")
+    assert code == 2
+    assert f"{tmp_path / 'a'} exists: replace it with --overwrite" in output
+
+
 def test_two_trainings_cannot_write_the_same_files(tmp_path, monkeypatch):
     answers = []
 
