@@ -107,7 +107,7 @@ def load(path: Path) -> dict[str, Record]:
         for name, values in json.loads(path.read_text()).items():
             records[name] = _record(name, values)
         return records
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordError(
             f"{path}: record {name} is not readable ({type(error).__name__}: {error}): "
             f"restore the file, or delete the record and run its training again"

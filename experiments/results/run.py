@@ -164,7 +164,7 @@ class Workplace:
             return False
         try:
             return self.run.is_of(json.loads(path.read_text())["recipe"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise RunError(f"{path} is damaged: delete {self.folder} to start again") from None
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
