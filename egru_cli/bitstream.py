@@ -14,6 +14,7 @@ from boards import BOARDS, build
 from boards import find as find_board
 from boards.ecp5.utilization import Utilization
 from egru_cli.console import console, results
+from golden import output
 from golden.model_file import find as find_model
 from golden.model_file import load
 
@@ -43,7 +44,8 @@ def main(
     target, path, start = find_board(board), find_model(model), time.monotonic()
     target.variant(variant)
     report = out / f"{board}-{variant.lower()}" / "report.json"
-    report.unlink(missing_ok=True)
+    output.check(report)
+    output.target(report).unlink(missing_ok=True)
     done = build(
         target,
         variant,
@@ -65,7 +67,7 @@ def main(
         "tools": done.tools,
         "seconds": round(done.seconds, 1),
     }
-    report.write_text(json.dumps(facts, indent=2) + "\n")
+    output.write(report, json.dumps(facts, indent=2) + "\n")
 
 
 def _table(report: Utilization, title: str) -> Table:

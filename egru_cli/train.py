@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from egru_cli.console import console
-from egru_cli.training_options import Data, Resume, Threads, prepare, with_options_of
+from egru_cli.training_options import Data, Overwrite, Resume, Threads, prepare, with_options_of
 from golden.recipe import Recipe
 from golden.tasks import TASKS, find
 from golden.tasks.options import describe, parse, with_options
@@ -42,13 +42,15 @@ def main(
     ] = None,
     threads: Threads = 1,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     **choices: Any,
 ) -> None:
     """Train a network on TASK, quantise it to 8 bits, and evaluate both models on the test set.
 
     Writes a model file and, beside it, a report (.json), the course of the training (.csv and
     .tensorboard/) and, during training, a checkpoint. Ctrl-C stops after the current epoch;
-    repeat the command with --resume to continue.
+    repeat the command with --resume to continue. Files of an earlier training, finished or not,
+    are replaced only with --overwrite.
 
     To train in several processes: torchrun --nproc-per-node 2 -m egru_cli train TASK ...
     """
@@ -61,4 +63,4 @@ def main(
     from golden.training import Files, build
 
     files = Files(out or Path("runs") / f"{task.rpartition(':')[2]}.safetensors")
-    build(chosen, recipe, files, resume, progress_bar=console.is_terminal)
+    build(chosen, recipe, files, resume, console.is_terminal, overwrite)

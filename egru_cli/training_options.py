@@ -20,6 +20,10 @@ Data = Annotated[
 Resume = Annotated[
     bool, Option("--resume", help="Continue an interrupted training from its checkpoint.")
 ]
+Overwrite = Annotated[
+    bool,
+    Option("--overwrite", help="Replace the files of an earlier training, finished or not."),
+]
 
 
 def with_options_of(choices: type, default: str | None = None) -> Callable[[Callable], Callable]:

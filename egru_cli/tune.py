@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from egru_cli.console import console
-from egru_cli.training_options import Data, Resume, Threads, prepare, with_options_of
+from egru_cli.training_options import Data, Overwrite, Resume, Threads, prepare, with_options_of
 from golden.recipe import Tuning
 
 
@@ -27,6 +27,7 @@ def main(
     ] = None,
     threads: Threads = 1,
     resume: Resume = False,
+    overwrite: Overwrite = False,
     **choices: Any,
 ) -> None:
     """Continue the training of MODEL with quantised weights (quantisation-aware training).
@@ -43,4 +44,4 @@ def main(
     # Models tuned from a shipped one, which is given by name, do not belong beside it.
     place = model if model.exists() else Path("runs") / model
     files = Files(out or place.with_name(f"{model.stem}-{tuning.weight_bits}bit.safetensors"))
-    tune(model, tuning, files, resume, console.is_terminal, data)
+    tune(model, tuning, files, resume, console.is_terminal, data, overwrite)

@@ -1,15 +1,14 @@
 """Model files: a trained network, its integer twin and where they came from, in one file.
 
 A file is in safetensors format. Its metadata hold one JSON text, ``egru_model``, with the
-format's version, the shapes and numeric formats, and the task, training and results. The
-tensors are ``float.*``, the network's parameters in float32, and ``integer.*`` in the
-narrowest type that holds them; networks without an integer twin lack these. Reading the integer
-model needs no torch.
+format's version, a checksum of all else in the file, the shapes and numeric formats, and the
+task, training and results. The tensors are ``float.*``, the network's parameters in float32,
+and ``integer.*`` in the narrowest type that holds them; networks without an integer twin lack
+these. Reading the integer model needs no torch.
 """
 
+import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from golden import output
 from golden.cells import CELLS
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import VALUE_BITS, Format
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from golden.network.network import Network
     from golden.network.word_network import WordNetwork
 
-VERSION = 1
+VERSION = 2
 MODELS = Path(__file__).parent / "models"
 KEY = "egru_model"  # the only key: several would be stored in random order
+DEEPEST = 20  # levels of a header that are read: recursive programs can follow that many
 
 
 class ModelFileError(ValueError):
@@ -136,22 +137,60 @@ def save(
     """Write the models and ``config`` (JSON: task, training, results) to ``path``.
 
     The file appears whole or not at all, and the same arguments give the same bytes.
+
+    Raises:
+        ModelFileError: :func:`load` would refuse it; nothing is written.
+        OutputError: something is there that is no regular file.
     """
-    tensors = {
-        f"float.{name}": np.ascontiguousarray(tensor.detach().cpu().float().numpy())
-        for name, tensor in network.state_dict().items()
-    }
-    header = {
-        "version": VERSION,
-        "network": network.config,
-        "integer": None if integer is None else _encode_integer(integer, tensors),
-        "config": config,
-    }
-    write_atomically(path, to_bytes(tensors, {KEY: json.dumps(header, allow_nan=False)}))
+    output.write(path, encode(path, network, integer, config))
+
+
+def encode(
+    path: str | Path,
+    network: "Network | WordNetwork",
+    integer: IntegerEGRU | None,
+    config: dict[str, Any],
+) -> bytes:
+    """The content of the file that :func:`save` writes; the same arguments and errors."""
+    from golden.network.network import Network
+    from golden.network.word_network import WordNetwork
+
+    try:
+        if not isinstance(network, Network | WordNetwork):
+            raise ValueError(
+                f"the network must be a golden.Network or golden.WordNetwork, not "
+                f"{type(network).__name__}"
+            )
+        tensors = {
+            f"float.{name}": np.ascontiguousarray(tensor.detach().cpu().float().numpy())
+            for name, tensor in network.state_dict().items()
+        }
+        header = {
+            "version": VERSION,
+            "network": network.config,
+            "integer": None if integer is None else _encode_integer(integer, tensors),
+            "config": config,
+        }
+        text = json.dumps({**header, "checksum": _checksum(header, tensors)})
+        _decode(text, dict(tensors))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} was not written, as it could not be read: {error}") from None
+    return to_bytes(tensors, {KEY: text})
+
+
+def _checksum(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
+    """A digest of all that a file holds."""
+    digest = hashlib.sha256(json.dumps(header, allow_nan=False).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
 
 
 def _encode_integer(integer: IntegerEGRU, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Its header; adds its arrays to ``tensors``."""
+    if integer.readout is None:
+        raise ValueError("the integer model has no read-out where the network has one")
     layers = []
     for index, layer in enumerate(integer.layers):
         for name, dtype in _LAYER_TYPES.items():
@@ -162,14 +201,12 @@ def _encode_integer(integer: IntegerEGRU, tensors: dict[str, np.ndarray]) -> dic
                 "recurrent_alignment": layer.recurrent_alignment,
             }
         )
-    readout = None
-    if integer.readout is not None:
-        for name in _READOUT_FIELDS:
-            tensors[f"integer.readout.{name}"] = getattr(integer.readout, name).astype(np.int8)
-        readout = {
-            "fraction": integer.readout.fraction,
-            "bias_operand": integer.readout.bias_operand,
-        }
+    for name in _READOUT_FIELDS:
+        tensors[f"integer.readout.{name}"] = getattr(integer.readout, name).astype(np.int8)
+    readout = {
+        "fraction": integer.readout.fraction,
+        "bias_operand": integer.readout.bias_operand,
+    }
     return {
         "weight_bits": integer.weight_bits,
         "input_fraction": integer.input_format.fraction,
@@ -222,7 +259,10 @@ def load(path: str | Path) -> ModelFile:
             f"{path} is a safetensors file but no EGRU model (its metadata have no {KEY!r}): "
             f"use a file written by golden.save_model"
         )
-    return _decode(path, metadata[KEY], tensors)
+    try:
+        return ModelFile(path, *_decode(metadata[KEY], tensors))
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {error}; train or copy the file again") from None
 
 
 _LAYER_TYPES = {
@@ -232,73 +272,84 @@ _LAYER_TYPES = {
     "threshold": np.uint16,
 }
 _READOUT_FIELDS = ("weight", "bias")
+_SIZES = ("input_size", "hidden_size", "outputs", "num_layers", "words", "embedding_size")
 
 
-def _decode(path: Path, text: str, tensors: dict[str, np.ndarray]) -> ModelFile:
-    def refuse(what: str) -> ModelFileError:
-        return ModelFileError(f"{path}: {what}; train or copy the file again")
+def _decode(
+    text: str, tensors: dict[str, np.ndarray]
+) -> tuple[IntegerEGRU | None, dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
+    """What a :class:`ModelFile` holds beside its path, from the metadata and the tensors.
 
+    Raises:
+        ValueError: they are not what :func:`encode` makes.
+    """
     try:
         header = json.loads(text)
+        _check_depth(header)
         version = header["version"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise refuse(f"the metadata {KEY!r} are not the JSON object that was expected") from None
-    if version != VERSION:
-        raise ModelFileError(
-            f"{path} has format version {version!r} where {VERSION} was expected: "
-            f"convert it with the release that wrote it, or train again"
-        )
+    except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
+        raise ValueError(
+            f"the metadata {KEY!r} are not the JSON object that was expected"
+        ) from None
+    if type(version) is not int or version != VERSION:
+        raise ValueError(f"it has format version {version!r} where {VERSION} was expected")
+    if header.pop("checksum", None) != _checksum(header, tensors):
+        raise ValueError("it is not as it was written, since its checksum differs")
 
     def take(name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
         if name not in tensors:
-            raise refuse(f"the tensor {name} is missing")
+            raise ValueError(f"the tensor {name} is missing")
         tensor = tensors.pop(name)
         if tensor.dtype != dtype or tensor.shape != shape:
-            raise refuse(
+            raise ValueError(
                 f"the tensor {name} is {tensor.dtype} of {tensor.shape} "
                 f"where {np.dtype(dtype)} of {shape} was expected"
             )
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise refuse(f"the tensor {name} has values that are NaN or infinite")
+            raise ValueError(f"the tensor {name} has values that are NaN or infinite")
         return tensor
 
     try:
-        network, integer = header["network"], header["integer"]
+        network, integer, config = header["network"], header["integer"], header["config"]
         parameters = {
             name: take(f"float.{name}", np.float32, shape)
             for name, shape in _parameter_shapes(network).items()
         }
         model = None if integer is None else _decode_integer(integer, network, take)
-        config = header["config"]
         _check_config(config)
-    except ModelFileError:
-        raise
     except (KeyError, TypeError, AttributeError) as error:
-        raise refuse(f"its configuration is incomplete or mistyped ({error})") from None
-    except ValueError as error:
-        raise refuse(f"its integer model is not valid ({error})") from None
+        raise ValueError(f"its configuration is incomplete or mistyped ({error})") from None
     if tensors:
-        raise refuse(f"the tensor {min(tensors)} does not belong to a model")
-    return ModelFile(path, model, config, network, parameters)
+        raise ValueError(f"the tensor {min(tensors)} does not belong to a model")
+    return model, config, network, parameters
+
+
+def _check_depth(value: Any, levels: int = DEEPEST) -> None:
+    """Refuse JSON that is nested more deeply."""
+    if not levels:
+        raise RecursionError
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_depth(part, levels - 1)
 
 
 def _check_config(config: Any) -> None:
     """What is said of the training, as far as programs use it."""
-    for value, kind in (
-        (config, dict),
-        (config.get("task", ""), str),
-        (config.get("options", {}), dict),
-        (config.get("training", {}), dict),
-    ):
-        if not isinstance(value, kind):
-            raise TypeError(f"{value!r} where a {kind.__name__} was expected")
+    if not isinstance(config, dict):
+        raise TypeError(f"{config!r} where a dict was expected")
+    kinds = {"task": str, "options": dict, "training": dict, "results": dict}
+    for name, kind in kinds.items():
+        if not isinstance(value := config.get(name, kind()), kind):
+            raise TypeError(f"{name}: {value!r} where a {kind.__name__} was expected")
     if "data" in config.get("options", {}):
         raise TypeError("the place of the data among the options")
 
 
 def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    cell, layers = CELLS[network.get("cell", "egru")], network["num_layers"]
-    size = network["hidden_size"]
+    for name, value in network.items():
+        if name in _SIZES and (type(value) is not int or value < 1):
+            raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+    cell, layers, size = CELLS[network["cell"]], network["num_layers"], network["hidden_size"]
     if "embedding_size" in network:
         words, last = network["words"], network["embedding_size"]
         sizes = [last, *[size] * (layers - 1), last]
@@ -341,32 +392,15 @@ def _decode_integer(integer: dict[str, Any], network: dict[str, Any], take) -> I
             )
         )
         inputs = size
-    readout = None
-    if (scales := integer["readout"]) is not None:
-        readout = IntegerReadout(
-            take("integer.readout.weight", np.int8, (outputs, size)),
-            take("integer.readout.bias", np.int8, (outputs,)),
-            scales["fraction"],
-            scales["bias_operand"],
-            readout_kind(network.get("readout", "mean")),
-        )
+    scales = integer["readout"]
+    readout = IntegerReadout(
+        take("integer.readout.weight", np.int8, (outputs, size)),
+        take("integer.readout.bias", np.int8, (outputs,)),
+        scales["fraction"],
+        scales["bias_operand"],
+        readout_kind(network["readout"]),
+    )
     input_format = Format(VALUE_BITS, integer["input_fraction"])
-    one_hot = integer.get("one_hot", False)  # the first files had no such entry
-    return IntegerEGRU(tuple(layers), input_format, readout, integer["weight_bits"], one_hot)
-
-
-def write_atomically(path: str | Path, data: bytes) -> None:
-    """Write ``data`` so that ``path`` holds the old or the new content, never a part."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    return IntegerEGRU(
+        tuple(layers), input_format, readout, integer["weight_bits"], integer["one_hot"]
+    )

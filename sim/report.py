@@ -1,5 +1,6 @@
 """The report of a simulation: a table, the same as JSON, and a raster plot of events."""
 
+import io
 import json
 import platform
 from contextlib import suppress
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from egru_hw.contract.config import GATE_COUNT
 from egru_hw.contract.protocol import Counter
+from golden import output
 from sim.simulation import Simulation
 
 
@@ -92,8 +94,7 @@ def print_table(report: dict[str, Any], console: Console) -> None:
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    output.write(path, json.dumps(report, indent=2) + "\n")
 
 
 def plot_raster(simulation: Simulation, sequence: int, path: Path) -> None:
@@ -122,6 +123,6 @@ def plot_raster(simulation: Simulation, sequence: int, path: Path) -> None:
         axis.set_title(f"events of layer {layer}, sequence {sequence}", loc="left")
         axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(image := io.BytesIO(), dpi=120)
     pyplot.close(figure)
+    output.write(path, image.getvalue())

@@ -11,6 +11,7 @@ import numpy as np
 from egru_hw.contract.config import Config, preset
 from egru_hw.contract.protocol import Counter
 from egru_hw.host import driver
+from golden import output
 from golden.integer import IntegerEGRU, IntegerResult
 from sim.backends import BACKENDS, Progress
 from sim.comparison import Comparison, compare
@@ -80,7 +81,7 @@ def run(
 
     Raises:
         ValueError: the model does not fit the configuration, or the inputs the model; there is no
-            such backend or preset.
+            such backend or preset; ``waves`` cannot be written.
         ModuleNotFoundError: the backend is not installed.
         ToolError: a program that Verilator needs is missing.
         TransportError: the simulation could not be built, or failed.
@@ -89,6 +90,8 @@ def run(
         raise TypeError(
             f"model must be an IntegerEGRU, such as ModelFile.twin(), not {type(model).__name__}"
         )
+    if waves:
+        output.check(waves)
     config = preset(config) if isinstance(config, str) else config
     inputs = np.asarray(inputs)
     if not inputs.size:

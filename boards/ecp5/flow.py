@@ -1,6 +1,7 @@
 """Builds a bitstream from a model with Yosys, nextpnr and ecppack."""
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from boards.ecp5.top import Top, check_clock
 from boards.ecp5.utilization import Utilization, overfull
 from egru_hw.contract.config import preset
 from egru_hw.contract.image import build_image
+from golden import output
 from golden.integer import IntegerEGRU
 
 BITSTREAM = "egru.bit"
@@ -64,12 +66,14 @@ def build(
 
     Raises:
         BuildError: the design does not fit or misses its clock, or a tool is missing or fails.
-        ValueError: the model does not fit the accelerator, or the clock cannot be made.
+        ValueError: the model does not fit the accelerator, the clock cannot be made, or the
+            bitstream cannot be written.
     """
     start = time.monotonic()
     chosen = board.variant(variant)
     directory = out / f"{board.name}-{variant.lower()}"
-    (directory / BITSTREAM).unlink(missing_ok=True)
+    output.check(directory / BITSTREAM)
+    output.target(directory / BITSTREAM).unlink(missing_ok=True)
     if mhz is None:
         mhz = board.frequency
     check_clock(board, mhz)
@@ -128,7 +132,7 @@ def _implement(
             f"in {directory / 'nextpnr-ecp5.log'})."
         )
     _run(packing, directory, tools, progress)
-    (directory / "top.bit").replace(directory / BITSTREAM)
+    shutil.move(directory / "top.bit", output.target(directory / BITSTREAM))
     return report
 
 

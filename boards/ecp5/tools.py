@@ -42,7 +42,8 @@ class Tools:
         command = [self.paths[name], "--version"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BuildError(f"{name} does not start: {done.stderr.strip()}")
+            *_, why = ("it gave no reason", *done.stderr.strip().splitlines())
+            raise BuildError(f"{name} does not start: {why}")
         said = done.stdout + done.stderr
         match = re.search(r"(?:Yosys |Version )(?:nextpnr-)?([\w.+-]+)", said)
         return match[1] if match else said.strip()

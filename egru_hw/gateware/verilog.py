@@ -13,6 +13,7 @@ from amaranth.back import rtlil
 
 from egru_hw.contract.config import Config, preset
 from egru_hw.gateware.accelerator import Accelerator
+from golden import output
 
 TOP = "egru"
 READABLE = "tiny"
@@ -83,16 +84,20 @@ def digest(text: str) -> str:
 
 def write(out: Path, presets: tuple[str, ...] = PUBLISHED) -> list[Path]:
     """Write the Verilog of each preset to ``out``, and, if these are all published ones, their
-    digests; returns the paths."""
+    digests; returns the paths.
+
+    Raises:
+        ValueError: there is no such preset, or a file cannot be written; nothing is.
+    """
     configs = {name: preset(name) for name in presets}
-    out.mkdir(parents=True, exist_ok=True)
-    paths, digests = [], {}
-    for name, config in configs.items():
-        text = emit(config)
-        digests[name] = digest(text)
-        paths.append(out / file_name(name))
-        paths[-1].write_text(text)
+    paths, digests = [out / file_name(name) for name in configs], {}
     if set(presets) == set(PUBLISHED):
         paths.append(out / DIGESTS)
-        paths[-1].write_text(json.dumps(digests, indent=2) + "\n")
+    output.check(*paths)
+    for path, (name, config) in zip(paths, configs.items(), strict=False):
+        text = emit(config)
+        digests[name] = digest(text)
+        output.write(path, text)
+    if out / DIGESTS in paths:
+        output.write(out / DIGESTS, json.dumps(digests, indent=2) + "\n")
     return paths

@@ -1,5 +1,6 @@
 """docs/results.svg: accuracy against effective operations, a panel per experiment."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from experiments.results.catalogue import Experiment
 from experiments.results.record import Record
+from golden import output
 
 COLUMNS = 4
 STYLES = {
@@ -57,5 +59,5 @@ def draw(experiments: Sequence[Experiment], records: dict[str, Record], path: Pa
         if handles:
             axes.flat[-1].legend(handles.values(), handles.keys(), loc="center", frameon=False)
         figure.tight_layout()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None})
+        figure.savefig(image := io.BytesIO(), format="svg", metadata={"Date": None})
+    output.write(path, image.getvalue())

@@ -10,9 +10,9 @@ from experiments.results import figure
 from experiments.results.catalogue import EXPERIMENTS, Experiment, Run
 from experiments.results.record import Record
 from experiments.results.run import RTL_SEQUENCES, TOLERANCE
+from golden import output
 from golden.cells import CELLS
 from golden.evaluation import Score
-from golden.model_file import write_atomically
 
 PAGE = Path("docs/results.md")
 FIGURE = Path("docs/results.svg")
@@ -61,7 +61,7 @@ layer above are neither needed nor computed there.
 
 def write(records: dict[str, Record]) -> None:
     """Write the page and its figure."""
-    write_atomically(PAGE, text(records).encode())
+    output.write(PAGE, text(records))
     figure.draw(EXPERIMENTS, records, FIGURE)
 
 

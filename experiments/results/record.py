@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from experiments.results.costs import Costs
+from golden import output
 from golden.evaluation import Score
-from golden.model_file import write_atomically
 
 FOLDER = Path("experiments/records")
 
@@ -81,7 +81,7 @@ class Record:
             records[self.name] = self
             values = {name: asdict(records[name]) for name in sorted(records)}
             text = json.dumps(values, indent=2, allow_nan=False) + "\n"
-            write_atomically(path, text.encode())
+            output.write(path, text)
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def load(path: Path) -> dict[str, Record]:
         for name, values in json.loads(path.read_text()).items():
             records[name] = _record(name, values)
         return records
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordError(
             f"{path}: record {name} is not readable ({type(error).__name__}: {error}): "
             f"restore the file, or delete the record and run its training again"

@@ -18,9 +18,10 @@ from experiments.commit import commit
 from experiments.results.catalogue import Run
 from experiments.results.costs import costs, integer_footprint
 from experiments.results.record import Record, Rtl
+from golden import output
 from golden.evaluation import Score, has_twin, score_integer
 from golden.integer import IntegerEGRU
-from golden.model_file import load, write_atomically
+from golden.model_file import load
 from golden.network.network import Network
 from golden.quantization.quantize import QuantizeConfig, quantize
 from golden.training import Files, calibration
@@ -154,7 +155,7 @@ class Workplace:
                 "date": datetime.now(UTC).date().isoformat(),
                 "recipe": asdict(self.run.recipe),
             }
-            write_atomically(path, json.dumps(start, indent=2).encode())
+            output.write(path, json.dumps(start, indent=2))
         return json.loads(path.read_text())
 
     def _is_current(self) -> bool:
@@ -163,7 +164,7 @@ class Workplace:
             return False
         try:
             return self.run.is_of(json.loads(path.read_text())["recipe"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise RunError(f"{path} is damaged: delete {self.folder} to start again") from None
 
     def _widths_to_train(self, scores: dict[str, Score]) -> tuple[int, ...]:
@@ -195,8 +196,7 @@ class Workplace:
         if files.model.exists():
             return
         words = [*words, *self._data(), "--out", str(files.model)]
-        if files.checkpoint.exists():
-            words.append("--resume")
+        words.append("--resume" if files.checkpoint.exists() else "--overwrite")
         self._call(what, words)
 
     def _simulate(self) -> Rtl:

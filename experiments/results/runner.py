@@ -11,6 +11,7 @@ from typing import Literal
 from experiments.results import page, record
 from experiments.results.catalogue import EXPERIMENTS, Experiment
 from experiments.results.run import RunError, Say, Workplace
+from golden import output
 
 Choice = Literal["none", "cheap", "all"]
 
@@ -31,8 +32,10 @@ def make_results(
         Whether all runs succeeded.
 
     Raises:
-        ValueError: an experiment is unknown, an argument has no effect, or a record is damaged.
+        ValueError: an experiment is unknown, an argument has no effect, a record is damaged, or the
+            page cannot be written.
     """
+    output.check(page.PAGE, page.FIGURE)
     chosen = _chosen(train, only)
     readers = [experiment for experiment in chosen if experiment.data]
     for option, value, users in (("--jobs", jobs, chosen), ("--data", data, readers)):

@@ -16,7 +16,7 @@ from experiments.training_speed.machine import bandwidths, dense_speed, processo
 from experiments.training_speed.plot import plot
 from experiments.training_speed.tables import markdown, megabytes, terminal
 from experiments.training_speed.training import peak_memory, seconds_per_epoch
-from golden import core
+from golden import core, output
 
 OUT = Path("build/bench-train")
 
@@ -26,7 +26,7 @@ def benchmark(shapes: Sequence[Shape], console: Console) -> None:
 
     Writes bench.json, bench.md (the tables of docs/performance.md) and bench.png to OUT.
     """
-    OUT.mkdir(parents=True, exist_ok=True)  # fails before the measurements, not after them
+    output.check(*(OUT / f"bench.{suffix}" for suffix in ("json", "md", "png")))
     speed, extension = bandwidths(), core.vector_extensions()[0]
     console.print(f"{processor()}, {extension}, {second_level() >> 10} KB of second-level "
                   f"cache; one core reads, GB/s: {speed}")  # fmt: skip
@@ -49,8 +49,8 @@ def benchmark(shapes: Sequence[Shape], console: Console) -> None:
         "memory": {str(shape): found for shape, found in memory.items()}, "epoch": epoch,
         "results": [asdict(case) for case in results],
     }  # fmt: skip
-    (OUT / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")
-    (OUT / "bench.md").write_text(markdown(results, memory))
+    output.write(OUT / "bench.json", json.dumps(facts, indent=1) + "\n")
+    output.write(OUT / "bench.md", markdown(results, memory))
     plot(results, OUT / "bench.png")
     console.print(f"wrote bench.json, bench.md and bench.png to {OUT}")
 

@@ -1,11 +1,13 @@
 """docs/training-speed.png: time against activity, a row per shape."""
 
+import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from experiments.training_speed.cases import Case
+from golden import output
 
 
 def plot(cases: list[Case], path: Path) -> None:
@@ -34,4 +36,5 @@ def plot(cases: list[Case], path: Path) -> None:
             ax.set_title(f"{', '.join(map(str, shape))}: {title}", fontsize=9)
     grid[0][0].legend(fontsize=7)
     figure.tight_layout()
-    figure.savefig(path, dpi=100)
+    figure.savefig(image := io.BytesIO(), dpi=100)
+    output.write(path, image.getvalue())

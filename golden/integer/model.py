@@ -14,6 +14,7 @@ from golden.integer.layer import SUMS, IntegerLayer
 from golden.integer.numerics import (
     ACCUMULATOR,
     EVENT,
+    MAX_FRACTION,
     READOUT_ACCUMULATOR,
     STATE,
     VALUE_BITS,
@@ -88,10 +89,14 @@ class IntegerEGRU:
         if not self.layers:
             raise ValueError("a model must have at least one layer")
         fraction = self.input_format.fraction
-        if not isinstance(fraction, int) or self.input_format != Format(VALUE_BITS, fraction):
+        if (
+            not isinstance(fraction, int)
+            or abs(fraction) > MAX_FRACTION
+            or self.input_format != Format(VALUE_BITS, fraction)
+        ):
             raise ValueError(
-                f"input_format must be a signed format of {VALUE_BITS} bits, "
-                f"not {self.input_format!r}"
+                f"input_format must be a signed format of {VALUE_BITS} bits, of which "
+                f"-{MAX_FRACTION} ... {MAX_FRACTION} are fraction, not {self.input_format!r}"
             )
         if not (
             isinstance(self.weight_bits, int)

@@ -88,6 +88,7 @@ RECURRENT_GATE_SHIFT = ACCUMULATOR.fraction - RECURRENT_GATE_INPUT.fraction
 RESET_PRODUCT_SHIFT = GATE.fraction + RECURRENT_GATE_INPUT.fraction - ACCUMULATOR.fraction
 EVENT_SHIFT = STATE.fraction - EVENT.fraction
 MAX_ALIGNMENT = OPERAND.width - VALUE_BITS
+MAX_FRACTION = 1000  # of inputs and read-outs, with either sign: their steps are normal float64
 
 
 def round_shift(raw, shift: int):

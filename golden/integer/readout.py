@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.integer.checks import check_shape, integers
-from golden.integer.numerics import EVENT, OPERAND
+from golden.integer.numerics import EVENT, MAX_FRACTION, OPERAND
 from golden.readouts import READOUTS, ReadoutKind
 
 
@@ -33,8 +33,11 @@ class IntegerReadout:
         if self.outputs < 1:
             raise ValueError("a read-out must have at least one output")
         check_shape("readout.weight", self.weight, (self.outputs, self.weight.shape[1]))
-        if not isinstance(self.fraction, int):
-            raise ValueError(f"readout.fraction must be an integer, not {self.fraction!r}")
+        if not isinstance(self.fraction, int) or abs(self.fraction) > MAX_FRACTION:
+            raise ValueError(
+                f"readout.fraction must be an integer in -{MAX_FRACTION} ... {MAX_FRACTION}, "
+                f"not {self.fraction!r}"
+            )
         if not isinstance(self.bias_operand, int) or not 0 <= self.bias_operand <= OPERAND.max:
             raise ValueError(
                 f"readout.bias_operand must be an integer in 0 ... {OPERAND.max}, "

@@ -24,18 +24,23 @@ def build(
     files: Files,
     resume: bool = False,
     progress_bar: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Train a network, quantise it, evaluate both models and write all ``files``.
 
     Arguments and further errors are those of :func:`golden.training.train`.
 
+    Args:
+        overwrite: replace what an earlier training has written to ``files``.
+
     Raises:
+        OutputError: such files exist, or cannot be written, or another training writes them.
         Interrupted: by Ctrl-C or SIGTERM, perhaps with a checkpoint to resume from.
         OutOfMemory: the network or the batches are too large.
         ValueError: the trained network has no integer model; the model file lacks it.
     """
     start = time.monotonic()
-    with explained(files):
+    with explained(files), files.claimed(resume, overwrite):
         check(task, recipe.patience is not None)
         trained, _ = train(task, recipe, files, resume, progress_bar)
         network = cast(AnyNetwork, trained)

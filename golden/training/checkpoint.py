@@ -2,10 +2,10 @@
 
 import hashlib
 import io
-import os
-import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from golden.model_file import write_atomically
+from golden import output
 from golden.network.word_network import AnyNetwork
 from golden.quantization.quantized_network import QuantizedNetwork
+from golden.training.processes import is_first
 
 Trainable = AnyNetwork | QuantizedNetwork
 KEY = "egru_training"  # of the training's identity in Lightning's checkpoint
@@ -56,20 +57,44 @@ class Files:
         """A folder for TensorBoard."""
         return self._beside(".tensorboard")
 
-    def check(self) -> None:
-        """Check that they can be written, so that a training does not end in vain.
+    @property
+    def lock(self) -> Path:
+        """Held while a training writes the others."""
+        return self._beside(".checkpoint.lock")
+
+    @contextmanager
+    def claimed(self, resume: bool, overwrite: bool) -> Iterator[None]:
+        """Keep other trainings from these files.
 
         Raises:
-            OSError: naming one that cannot.
+            OutputError: another training writes them, they cannot be written, or they exist
+                already, and are neither to be resumed nor overwritten.
         """
-        self.model.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            tempfile.TemporaryFile(dir=self.model.parent).close()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.model)) from None
-        for path in (self.model, self.checkpoint, self.best, self.history, self.report):
-            if path.is_dir():
-                raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+        if resume and overwrite:
+            raise ValueError(
+                "--resume continues a training and --overwrite replaces it: give one of them"
+            )
+        results = (self.model, self.report, self.history, self.best)
+        output.check(*results, self.checkpoint, self.tensorboard / "events.out.tfevents")
+        busy = f"another training writes {self.model}: wait for its end, or give another --out"
+        # Of several processes the first holds the lock, but all see what exists, and end at once.
+        with output.locked(self.lock, busy) if is_first() else nullcontext():
+            if not resume and not overwrite:
+                if self.checkpoint.exists():
+                    raise output.OutputError(
+                        f"{self.checkpoint} is of an unfinished training: continue it with "
+                        f"--resume, replace it with --overwrite, or give another --out"
+                    )
+                if found := [path for path in results if path.exists()]:
+                    raise output.OutputError(
+                        f"{found[0]} exists: replace it with --overwrite, or give another --out"
+                    )
+            yield
+
+    def remove_checkpoints(self) -> None:
+        """Remove those of a training that has ended."""
+        for path in (self.checkpoint, self.best):
+            output.target(path).unlink(missing_ok=True)
 
     def _beside(self, suffix: str) -> Path:
         """Replaces ``.safetensors``; any other suffix is part of the name and is kept."""
@@ -96,14 +121,15 @@ def read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path} to resume from: train from the start")
     try:
-        checkpoint = torch.load(path, weights_only=True)
-        if missing := {KEY, "history", "state_dict"} - checkpoint.keys():
-            raise KeyError(missing)
-    except Exception as error:
+        with zipfile.ZipFile(path) as archive:
+            intact = archive.testzip() is None
+        checkpoint = torch.load(path, weights_only=True) if intact else None
+    except Exception:  # torch raises many kinds
+        checkpoint = None
+    if not isinstance(checkpoint, dict) or not {KEY, "history", "state_dict"} <= checkpoint.keys():
         raise CheckpointError(
-            f"{path} is not a readable checkpoint ({type(error).__name__}): "
-            f"delete it and train from the start"
-        ) from None
+            f"{path} is damaged, or no checkpoint of egru: train from the start with --overwrite"
+        )
     return checkpoint
 
 
@@ -117,7 +143,7 @@ def read_own(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if checkpoint[KEY] != identity:
         raise CheckpointError(
             f"{path} was written by a training with other options, another model or another "
-            f"number of processes: repeat those, or train from the start"
+            f"number of processes: repeat those, or train from the start with --overwrite"
         )
     return checkpoint
 
@@ -144,4 +170,4 @@ class AtomicIO(TorchCheckpointIO):
     ) -> None:
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        write_atomically(path, content.getvalue())
+        output.write(path, content.getvalue())

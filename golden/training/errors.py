@@ -14,6 +14,14 @@ class OutOfMemory(ValueError):
     """A network or batch that is too large for this machine; the message says what to reduce."""
 
 
+def diverged(learning_rate: float, when: str, what: str, value: float) -> ValueError:
+    """The error for a training in which ``what`` has become a ``value`` that is not finite."""
+    return ValueError(
+        f"the training diverged {when}, where {what} is {value}: train with a lower "
+        f"--learning-rate than {learning_rate}, and with --overwrite"
+    )
+
+
 @contextmanager
 def explained(files: Files) -> Iterator[None]:
     """Raises Interrupted for a KeyboardInterrupt, and OutOfMemory where memory runs out."""

@@ -5,7 +5,7 @@ import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from golden.model_file import write_atomically
+from golden import output
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def write_history(path: Path, history: list[Epoch]) -> None:
     writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(epoch) for epoch in history)
-    write_atomically(path, text.getvalue().encode())
+    output.write(path, text.getvalue())
 
 
 def has_stopped(history: list[Epoch], patience: int | None) -> bool:

@@ -7,7 +7,6 @@ in several under ``torchrun``.
 import logging
 import math
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -38,9 +37,9 @@ from golden.training.checkpoint import (
     Files,
     Trainable,
     fingerprint,
-    read,
     read_own,
 )
+from golden.training.errors import diverged
 from golden.training.history import Epoch, has_stopped, write_history
 from golden.training.processes import is_first, processes
 from golden.training.signals import stop_after_epoch
@@ -77,7 +76,8 @@ def train(
     a second Ctrl-C at once.
 
     Args:
-        files: the history, checkpoints and TensorBoard logs are written; the model is not.
+        files: the history, checkpoints and TensorBoard logs are written, over those of an earlier
+            training; the model is not.
         resume: continue from the checkpoint, to the same result as without an interruption.
         progress_bar: show one on the terminal, instead of logging each epoch.
         network: what to train instead of the recipe's network.
@@ -90,18 +90,20 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     run = _Run(task, recipe, files, network)
-    files.check()
     if resume:
         checkpoint = read_own(files.checkpoint, run.identity)
         run.history = [Epoch(**epoch) for epoch in checkpoint["history"]]
         if recipe.patience and run.history:
-            read(files.best)  # so that damage shows now and not after the last epoch
-    elif is_first():
-        shutil.rmtree(files.tensorboard, ignore_errors=True)  # of an earlier training
+            read_own(files.best, run.identity)  # so that damage shows now, not at the end
+    elif is_first():  # files of an earlier training
+        files.remove_checkpoints()
+        for log in files.tensorboard.glob("events.out.tfevents.*"):
+            log.unlink()
+    files.model.parent.mkdir(parents=True, exist_ok=True)
     if not has_stopped(run.history, recipe.patience):
         _fit(run, resume, progress_bar)
     if recipe.patience:
-        run.load_state_dict(read(files.best)["state_dict"])
+        run.load_state_dict(read_own(files.best, run.identity)["state_dict"])
     return run.network.eval(), run.history
 
 
@@ -253,15 +255,14 @@ class _Run(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         totals = self.trainer.strategy.reduce(self.totals, reduce_op="sum")
         loss, accuracy, activity = (totals[:3] / totals[3]).tolist()
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"the loss of epoch {self.current_epoch + 1} is not finite: "
-                f"train with a lower --learning-rate than {self.recipe.learning_rate}"
-            )
+        self._check("its loss", loss)
+        for name, parameter in self.network.named_parameters():
+            self._check(name, parameter.detach().abs().max().item())
         values = {"loss": loss, "accuracy": accuracy, "activity": activity}
         score = None
         if self.validation:  # computed by every process, so that all stop at the same epoch
             score = score_network(self.network, self.validation, self.task.stream)
+            self._check("its validation loss", score.loss)
             values |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
         self.log_dict(values, prog_bar=True)
         epoch = Epoch(
@@ -280,6 +281,11 @@ class _Run(lightning.LightningModule):
         if self.trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
             self.interrupted = True
             self.trainer.should_stop = True
+
+    def _check(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            when = f"in epoch {self.current_epoch + 1}"
+            raise diverged(self.recipe.learning_rate, when, what, value)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[KEY] = self.identity

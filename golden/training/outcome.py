@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from golden import model_file
+from golden import model_file, output
 from golden.evaluation import evaluate, fold, in_words, real_inputs, windows
 from golden.integer import IntegerEGRU
 from golden.network.word_network import AnyNetwork
 from golden.tasks import Split, Task
 from golden.tasks.options import options
 from golden.training.checkpoint import Files
+from golden.training.errors import diverged
 
 CALIBRATION_SEQUENCES = 500
 CALIBRATION_STREAMS, CALIBRATION_STEPS = 20, 500
@@ -52,7 +54,8 @@ def conclude(
         resumed: whether it began with a checkpoint.
 
     Raises:
-        ValueError: the network could not be quantised; it has been written nevertheless.
+        ValueError: the network could not be quantised; it has been written nevertheless. Or its
+            loss is not finite; nothing is written.
     """
     integer, refusal = None, None
     try:
@@ -61,6 +64,11 @@ def conclude(
         refusal = error
     # The test set is looked at once, here.
     results = evaluate(task, network, integer, training["training"]["limit"])
+    if not math.isfinite(loss := results["loss"][0]):
+        recipe = training["training"]
+        raise diverged(
+            recipe["learning_rate"], "by the last epoch", "the loss on the test set", loss
+        )
     logger.info("test set:\n%s", in_words(results))
     facts = {
         "task": task.name,
@@ -82,11 +90,11 @@ def conclude(
         "versions": versions,
     }
     text = json.dumps(report, indent=2) + "\n"
+    model = model_file.encode(files.model, network, integer, facts)
     # The model file comes last: once it exists, the training is complete.
-    model_file.write_atomically(files.report, text.encode())
-    model_file.save(files.model, network, integer, facts)
-    for path in (files.checkpoint, files.best):
-        path.unlink(missing_ok=True)
+    output.write(files.report, text)
+    output.write(files.model, model)
+    files.remove_checkpoints()
     logger.info("wrote %s", files.model)
     if refusal:
         raise ValueError(f"{files.model} holds the float network only: {refusal}")

@@ -27,6 +27,7 @@ def tune(
     resume: bool = False,
     progress_bar: bool = False,
     data: Path | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Continue the training of ``model`` with the integer model's arithmetic as forward pass.
 
@@ -42,7 +43,7 @@ def tune(
         ValueError: the model has no integer model, or does not record its task and recipe.
     """
     start = time.monotonic()
-    with explained(files):
+    with explained(files), files.claimed(resume, overwrite):
         file = load(model)
         network = file.network()
         if not has_twin(network):

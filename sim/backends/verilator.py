@@ -12,6 +12,7 @@ from egru_hw.contract.config import Config
 from egru_hw.contract.protocol import PACKET, Reply
 from egru_hw.gateware.verilog import TOP
 from egru_hw.host.driver import TransportError
+from golden import output
 from sim.backends import Progress
 from sim.backends.compiled import VERILATOR_OPTIONS, compiled
 from sim.backends.verilator_install import verilator_environment
@@ -86,7 +87,7 @@ class VerilatorTransport:
         command: list[object] = [harness, folder / "packets", folder / "replies", replies]
         command += [stimulus.stall, stimulus.seed, PATIENCE]
         if stimulus.waves:
-            command += [stimulus.waves, WAVES_LIMIT]
+            command += [output.target(stimulus.waves), WAVES_LIMIT]
         self.progress("simulating", 0.0)
         line = ""
         with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True) as process:

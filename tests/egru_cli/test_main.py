@@ -76,8 +76,18 @@ def test_bad_input_is_one_sentence(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "rtl").write_text("a file where a folder is to be")
-    assert refusal(tmp_path, "verilog", "tiny") == "rtl: File exists"
+    (tmp_path / "file").write_text("a file where a folder is to be")
+    words = ("--out", "file/new")
+    for command, name in (
+        (("verilog", "tiny", *words), "file/new/egru_tiny.v"),
+        (("bitstream", *words), "file/new/ulx3s-85f/report.json"),
+        (("sim", *words), "file/new/report.json"),
+        (("train", "mnist1d", *words), "file/new"),
+        (("tune", "mnist1d", *words), "file/new"),
+    ):
+        assert refusal(tmp_path, *command) == (
+            f"{name} cannot be written ({tmp_path}/file: Not a directory): name another place"
+        )
 
 
 def test_a_bug_keeps_its_traceback(tmp_path):
@@ -122,12 +132,27 @@ def test_the_table_of_extras_is_that_of_the_project():
 @pytest.mark.parametrize(
     ("module", "words"),
     [
+        *(
+            (module, words)
+            for module in ("torch", "lightning")
+            for words in (("train", "mnist1d"), ("tune", "mnist1d"), ("results", "--train", "none"))
+        ),
         ("torch", ("eval", "mnist1d")),
-        ("amaranth_boards", ("bitstream",)),
+        ("torch", ("predict", "mnist1d", "x.csv", "--on", "float")),
+        ("torch", ("bench",)),
+        ("tensorboard", ("train", "mnist1d")),
+        ("mnist1d", ("train", "mnist1d")),
+        ("mnist1d", ("eval", "mnist1d")),
         ("mnist1d", ("sim",)),
+        ("cocotb", ("sim",)),
+        ("cocotb_tools", ("predict", "mnist1d", "x.csv", "--on", "rtl")),
+        ("matplotlib", ("results", "--train", "none")),
+        ("matplotlib", ("bench",)),
+        ("amaranth_boards", ("bitstream",)),
     ],
 )
 def test_a_missing_extra_is_one_sentence(module, words, tmp_path):
+    (tmp_path / "x.csv").write_text("1\n2\n")
     (tmp_path / "sitecustomize.py").write_text(
         f"import sys, importlib.abc\n"
         f"class Missing(importlib.abc.MetaPathFinder):\n"

@@ -1,6 +1,7 @@
 """``egru sim``: what it reports, and how it refuses bad input."""
 
 import json
+import sys
 
 import pytest
 
@@ -53,14 +54,33 @@ def test_the_report_holds_what_the_table_on_standard_output_shows(monkeypatch, t
     assert report["cycles_per_step"] == simulation.cycles / 18
     assert report["cycles_over_bound"] == simulation.cycles / simulation.bound
     assert report["dense_macs_per_step"] == 3 * 5 * (2 + 5) + 3 * 4 * (5 + 4)
-    assert set(report["accuracy"]) == {"float", "integer", "RTL"}
+    assert set(report["accuracy"]) == {"float (whole test set)", "integer", "RTL"}
     assert "mnist1d on ulx3s-85f" in result.stdout
     assert f"{report['cycles_per_step']:.1f}" in result.stdout
     assert "wrote" in result.stderr
 
 
-def test_without_torch_the_recorded_float_accuracy_is_shown_as_such(monkeypatch, tmp_path):
-    monkeypatch.setattr(command, "find_spec", lambda name: None)
-    _, report = report_of(simulate_tiny(), monkeypatch, tmp_path)
-    recorded = report["accuracy"]["float (recorded, whole test set)"]
-    assert recorded == load("mnist1d").config["results"]["accuracy"][0] > 0.9
+def test_the_float_accuracy_is_the_recorded_one_with_and_without_torch(monkeypatch, tmp_path):
+    for _ in range(2):
+        _, report = report_of(simulate_tiny(), monkeypatch, tmp_path)
+        recorded = report["accuracy"]["float (whole test set)"]
+        assert recorded == load("mnist1d").config["results"]["accuracy"][0] > 0.9
+        monkeypatch.setitem(sys.modules, "torch", None)
+
+
+def test_a_model_without_recorded_results_has_no_float_accuracy(monkeypatch, tmp_path):
+    file = load("mnist1d")
+    del file.config["results"]
+    monkeypatch.setattr(command, "load", lambda path: file)
+    result, report = report_of(simulate_tiny(), monkeypatch, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert set(report["accuracy"]) == {"integer", "RTL"}
+
+
+@pytest.mark.parametrize("name", ["report.json", "raster.png", "egru.vcd"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_simulation(name, tmp_path):
+    (tmp_path / name).mkdir()
+    result = invoke("sim", "--waves", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert f"error: {tmp_path / name} is not a regular file: name another" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]

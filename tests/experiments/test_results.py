@@ -230,6 +230,7 @@ def test_records_that_are_saved_at_the_same_time_are_all_kept(tmp_path):
     [
         lambda text: text[:-20],
         lambda text: "[]",
+        lambda text: "[" * 100_000 + "]" * 100_000,
         lambda text: text.replace('"costs"', '"coasts"'),
         lambda text: text.replace('"dense": 2000.0', '"dense": "many"'),
         lambda text: text.replace('"float": {', '"double": {'),
@@ -461,7 +462,7 @@ def test_nothing_is_written_outside_the_repository(elsewhere):
     assert not page.PAGE.exists()
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"recipe'])
+@pytest.mark.parametrize("content", ["{}", "[]", '{"recipe', "[" * 100_000 + "]" * 100_000])
 def test_a_run_with_a_damaged_start_is_refused(elsewhere, content):
     work = Workplace(TOY.runs()[0], None, print)
     work.folder.mkdir(parents=True)

@@ -33,14 +33,17 @@ def path(tmp_path):
     return path
 
 
-def damage(path: Path, change) -> None:
-    """Rewrite the file with ``change(tensors, header)`` applied."""
+def damage(path: Path, change, checksum: bool = True) -> None:
+    """Rewrite the file with ``change(tensors, header)`` applied, perhaps with its checksum."""
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
         header = json.loads(file.metadata()[KEY])
     tensors = load_file(path)
     change(tensors, header)
+    if checksum:
+        del header["checksum"]
+        header["checksum"] = model_file._checksum(header, tensors)
     save_file(tensors, path, {KEY: json.dumps(header)})
 
 
@@ -67,11 +70,6 @@ def test_a_promise_of_one_hot_inputs_comes_back(tmp_path):
     assert load_model(tmp_path / "model").integer.one_hot
 
 
-def test_files_from_before_that_promise_make_none(path):
-    damage(path, lambda tensors, header: header["integer"].pop("one_hot"))
-    assert not load_model(path).integer.one_hot
-
-
 def test_same_model_gives_the_same_bytes(path, tmp_path):
     other = tmp_path / "other"
     save_model(other, *example(), CONFIG)
@@ -92,11 +90,51 @@ def test_an_interrupted_write_keeps_the_old_file(path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(model_file.os, "fsync", fail)
+    monkeypatch.setattr("golden.output.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         save_model(path, *example(1), CONFIG)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def broken_network(change):
+    network, integer = example()
+    with torch.no_grad():
+        change(network)
+    return network, integer, CONFIG
+
+
+def deep(levels: int):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            (torch.compile(example()[0], backend="eager"), None, CONFIG),
+            "must be a golden.Network or golden.WordNetwork, not OptimizedModule",
+        ),
+        (broken_network(lambda n: n.readout.bias.fill_(np.nan)), "float.readout.bias has values"),
+        (broken_network(lambda n: n.double().readout.bias.fill_(1e300)), "float.readout.bias has"),
+        ((*example(), None), "None where a dict was expected"),
+        ((*example(), {"results": {"loss": np.nan}}), "Out of range float"),
+        ((*example(), {"x": np.ones(2)}), "not JSON serializable"),
+        ((*example(), {"x": deep(25)}), "not the JSON object"),
+        ((*example(), {"x": deep(100_000)}), "recursion"),
+        ((example()[0], example(1)[1], CONFIG), "1 layers where 2 were expected"),
+        ((example()[0], random_model(np.random.default_rng(3), 3, (5, 5)), CONFIG), "no read-out"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_written(tmp_path, arguments, words):
+    path = tmp_path / "model"
+    with pytest.raises(ModelFileError, match=words) as caught:
+        save_model(path, *arguments)
+    assert str(caught.value).startswith(f"{path} was not written, as it could not be read: ")
+    assert not path.exists()
 
 
 def refusal(path: Path) -> str:
@@ -140,9 +178,32 @@ def test_other_metadata_rejected(path):
         assert "not the JSON object" in refusal(path)
 
 
-def test_another_version_rejected(path):
-    damage(path, lambda tensors, header: header.update(version=2))
-    assert "has format version 2 where 1 was expected" in refusal(path)
+@pytest.mark.parametrize("version", [1, 3, True, 2.0, None])
+def test_another_version_rejected(path, version):
+    damage(path, lambda tensors, header: header.update(version=version))
+    assert f"has format version {version!r} where 2 was expected" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors, header: header["integer"].update(input_fraction=6),
+        lambda tensors, header: header["integer"]["layers"][0].update(input_alignment=True),
+        lambda tensors, header: header["config"]["results"].update(accuracy=1.0),
+        lambda tensors, header: tensors["integer.layer1.weight_input"].__setitem__((0, 0), 1),
+        lambda tensors, header: tensors["float.readout.bias"].__setitem__(0, 1.0),
+        lambda tensors, header: header.pop("checksum"),
+    ],
+)
+def test_what_was_edited_by_hand_rejected(path, change):
+    damage(path, change, checksum=False)
+    assert "is not as it was written, since its checksum differs" in refusal(path)
+
+
+@pytest.mark.parametrize("levels", [25, 500, 100_000])
+def test_headers_nested_without_end_rejected(path, levels):
+    save_file(load_file(path), path, {KEY: f'{{"a": {"[" * levels}{"]" * levels}}}'})
+    assert "not the JSON object" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -193,9 +254,11 @@ def test_tensors_that_belong_to_nothing_rejected(path):
     ("keys", "value", "words"),
     [
         (("network",), None, "incomplete"),
-        (("network", "outputs"), None, "was expected"),
-        (("network", "num_layers"), "2", "mistyped"),
-        (("network", "hidden_size"), "5", "was expected"),
+        (("network", "outputs"), None, "outputs must be a whole number"),
+        (("network", "num_layers"), "2", "num_layers must be a whole number from 1 up"),
+        (("network", "num_layers"), -1, "num_layers must be a whole number from 1 up"),
+        (("network", "hidden_size"), 5.0, "hidden_size must be a whole number from 1 up"),
+        (("network", "cell"), ["egru"], "mistyped"),
         (("network", "num_layers"), 3, "is missing"),
         (("network", "colour"), "red", "colour"),
         (("config",), None, "incomplete or mistyped"),
@@ -209,7 +272,12 @@ def test_tensors_that_belong_to_nothing_rejected(path):
         (("integer", "layers", 0, "input_alignment"), 12, "input_alignment must be"),
         (("integer", "weight_bits"), 3, "must lie in -3 ... 3"),
         (("integer", "input_fraction"), "6", "input_format must be"),
+        (("integer", "input_fraction"), 10**5, "input_format must be"),
+        (("integer", "readout"), None, "incomplete"),
         (("integer", "readout", "bias_operand"), -1, "bias_operand must be"),
+        (("integer", "readout", "fraction"), 10**5, "readout.fraction must be"),
+        (("integer", "readout", "fraction"), -(10**5), "readout.fraction must be"),
+        (("config", "results"), [], "where a dict was expected"),
     ],
 )
 def test_damaged_configurations_rejected(path, keys, value, words):

@@ -61,6 +61,21 @@ def test_build_returns_the_bitstream_and_how_it_was_made(build):
     assert steps[-3:] == ["synthesis: yosys", "place and route: nextpnr-ecp5", "packing: ecppack"]
 
 
+def test_a_linked_bitstream_is_written_where_the_link_leads(build, tmp_path):
+    build.bitstream.unlink()
+    build.bitstream.symlink_to(tmp_path / "there.bit")
+    build()
+    assert build.bitstream.is_symlink()
+    assert (tmp_path / "there.bit").read_text() == "fresh\n"
+
+
+def test_a_bitstream_that_cannot_be_written_is_refused_before_the_build(build):
+    build.bitstream.unlink()
+    build.bitstream.mkdir()
+    with pytest.raises(ValueError, match=r"egru\.bit is not a regular file: name another place"):
+        build(progress=lambda step: pytest.fail(step))
+
+
 def test_build_that_misses_its_clock_leaves_no_bitstream(build, tools):
     tools.say(json.loads(json.dumps(REPORT).replace("83.2", "79.9")), FITTING)
     with pytest.raises(BuildError, match=r"misses its clock: it reaches 79\.9 MHz of 80"):
@@ -94,8 +109,10 @@ def test_tool_that_was_ended_is_named(build, tools):
 
 
 def test_tool_that_does_not_start_is_named(build, tools):
-    (tools.folder / "ecppack").write_text("#!/bin/sh\necho no such library >&2; exit 127\n")
-    with pytest.raises(BuildError, match="ecppack does not start: no such library"):
+    (tools.folder / "ecppack").write_text(
+        "#!/bin/sh\necho Traceback: >&2; echo no such library >&2; exit 127\n"
+    )
+    with pytest.raises(BuildError, match=r"ecppack does not start: no such library$"):
         build()
     assert not build.bitstream.exists()
 

@@ -23,7 +23,7 @@ def test_fine_tuning_writes_a_model_of_fewer_bits_and_repeats_itself(tmp_path):
     files = []
     for _ in range(2):
         words = ("--weight-bits", 3, "--epochs", 4, "--learning-rate", 0.01)
-        assert run("tune", out, *words)[0] == 0
+        assert run("tune", out, *words, "--overwrite")[0] == 0
         files.append(fewer.read_bytes())
     assert files[0] == files[1]
 
@@ -74,6 +74,18 @@ def test_fine_tuning_resumes_only_from_the_same_model_and_width(tmp_path, monkey
         assert code == 2, output
         assert "was written by a training with other options, another model" in output
     assert fine_tune(models[0], "--resume")[0] == 0
+
+
+def test_fine_tuning_replaces_its_own_model_only_on_request(tmp_path):
+    out = tmp_path / "toy.safetensors"
+    assert toy_run(out, "--epochs", 1)[0] == 0
+    before = out.read_bytes()
+    code, output = run("tune", out, "--epochs", 1, "--out", out)
+    assert code == 2
+    assert f"{out} exists: replace it with --overwrite, or give another --out" in output
+    assert out.read_bytes() == before
+    assert run("tune", out, "--epochs", 1, "--out", out, "--overwrite")[0] == 0
+    assert load_model(out).integer.weight_bits == 4
 
 
 def test_fine_tuning_by_several_processes_reports_once(tmp_path):
