@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 Choice = Literal["auto", "dense", "sparse"]
 
@@ -65,6 +66,13 @@ def most_inputs_with_events() -> float:
     rows is written row by row. It takes as long as its memory, not its sums: beyond this share,
     writing all of it at once is faster."""
     return _most(0.08)
+
+
+def worth_transposing(steps: int, count: int, weight: Tensor) -> bool:
+    """Whether so many steps of ``count`` sequences repay the copy that a large weight costs if it
+    is stored by rows. It takes as long as some eight steps that read the weight once."""
+    cheap = weight.stride(0) == 1 or weight.nbytes <= SECOND_LEVEL
+    return cheap or steps * max(count, 8) >= 64
 
 
 def threads(work: float) -> int:

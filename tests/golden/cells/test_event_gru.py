@@ -231,6 +231,31 @@ def test_thresholds_are_clamped_but_may_return_into_the_interval():
     assert value.grad.tolist() == [1, 0, 0, -1, 1]  # descent: +1 lowers, -1 raises
 
 
+def test_parameters_and_gradients_are_contiguous_until_weights_are_stored_transposed():
+    x = torch.randn(20, 2, 3)
+    for backend in ("core", "torch"):
+        egru = make(4, 3, 5, 2, backend=backend)
+        expected = egru(x)[0]
+        gradients = torch.autograd.grad(expected.sum(), list(egru.parameters()))
+        assert all(value.is_contiguous() for value in (*egru.parameters(), *gradients))
+        egru.store_transposed()
+        assert egru.weight_ih_l1.t().is_contiguous()
+        assert egru.weight_hh_l1.t().is_contiguous()
+        torch.testing.assert_close(egru(x)[0], expected, rtol=0, atol=1e-14)
+
+
+def test_values_written_to_data_count_in_the_next_call():
+    egru = make(4, 3, 5)
+    with torch.no_grad():
+        egru(torch.ones(20, 2, 3))
+        egru.weight_ih_l0.data.zero_()
+        egru.weight_hh_l0.data.zero_()
+        bias_ih, bias_hh = egru.layer_parameters(0)[2:4]
+        bias_ih.zero_()
+        bias_hh.zero_()
+        assert not egru(torch.ones(20, 2, 3))[0].any()
+
+
 def test_training_noise_is_only_in_training():
     options = {"dropout": 0.5, "drop_connect": 0.5}
     noisy = make(1, 3, 8, 2, **options)
