@@ -364,6 +364,13 @@ class EGRU(nn.Module):
             fit = fit and tensor is not None and tensor.dtype == dtype and tensor.is_cpu
         if self.backend == "core" and not fit:
             raise ValueError("backend 'core' needs float32 or float64 throughout, on the CPU")
+        if core.is_transformed():
+            if self.backend == "core":
+                raise ValueError(
+                    "backend 'core' has no torch.func, forward-mode differentiation or "
+                    "torch.jit.trace: make the EGRU with backend='torch'"
+                )
+            return False
         if self.backend == "core" or not fit:
             return fit
         return core.policy.worth_transposing(steps, count, cast(Tensor, self.weight_hh_l0))

@@ -4,17 +4,32 @@ import torch
 from torch import Tensor
 
 
-class _Threshold(torch.autograd.Function):
+class _Function(torch.autograd.Function):
+    """A function that torch.func and forward-mode differentiation can use, of a tensor and what
+    does not change."""
+
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, s, height, width):
-        ctx.save_for_backward(s)
-        ctx.height, ctx.width = height, width
+    def setup_context(ctx, inputs, output):
+        value, *ctx.constants = inputs
+        ctx.save_for_backward(value)
+        ctx.save_for_forward(value)
+
+
+class _Threshold(_Function):
+    @staticmethod
+    def forward(s, height, width):
         return (s > 0).to(s.dtype)
 
     @staticmethod
     def backward(ctx, grad):
-        (s,) = ctx.saved_tensors
-        return grad * ctx.height * torch.relu(1 - s.abs() / ctx.width), None, None
+        (s,), (height, width) = ctx.saved_tensors, ctx.constants
+        return grad * height * torch.relu(1 - s.abs() / width), None, None
+
+    @staticmethod
+    def jvp(ctx, tangent, *_):
+        return _Threshold.backward(ctx, tangent)[0]
 
 
 def threshold_event(s: Tensor, height: float, width: float) -> Tensor:
@@ -26,20 +41,23 @@ def threshold_event(s: Tensor, height: float, width: float) -> Tensor:
     return _Threshold.apply(s, height, width)
 
 
-class _Interval(torch.autograd.Function):
+class _Interval(_Function):
     @staticmethod
-    def forward(ctx, value, low, high):
-        ctx.save_for_backward(value)
-        ctx.low, ctx.high = low, high
+    def forward(value, low, high):
         return value.clamp(low, high)
 
     @staticmethod
     def backward(ctx, grad):
-        (value,) = ctx.saved_tensors
+        (value,), (low, high) = ctx.saved_tensors, ctx.constants
         # Descent moves against the gradient. A plain clamp would pin a value that has left
         # the interval for ever; this one only blocks steps that lead further out.
-        outward = ((value >= ctx.high) & (grad < 0)) | ((value <= ctx.low) & (grad > 0))
+        outward = ((value >= high) & (grad < 0)) | ((value <= low) & (grad > 0))
         return grad.masked_fill(outward, 0), None, None
+
+    @staticmethod
+    def jvp(ctx, tangent, *_):
+        (value,), (low, high) = ctx.saved_tensors, ctx.constants
+        return tangent.masked_fill((value < low) | (value > high), 0)
 
 
 def interval(value: Tensor, low: float, high: float) -> Tensor:
