@@ -32,6 +32,9 @@ except ImportError as error:
     core_missing = error
 
 TRACE_DECAY = 0.9
+NO_TORCHSCRIPT = (
+    "an EGRU cannot be traced or scripted by torch.jit: use torch.export.export or torch.compile"
+)
 
 State = tuple[Tensor, ...]
 Weights = tuple[Tensor, ...]
@@ -64,10 +67,12 @@ class EGRU(nn.Module):
             ``trace = 0.9 trace + 0.1 y``.
         backend: "core" computes with the C++ core, whose cost is that of the events; "torch"
             with PyTorch's operations, the readable reference; "auto" with the core where it can:
-            on the CPU, in float32 and float64, for first derivatives. Results are the same.
+            on the CPU, in float32 and float64, and without torch.func and forward-mode
+            differentiation. The core has first derivatives only. Results are the same.
 
-    Parameters are contiguous; the core makes a transposed copy of the weights in every call, which
-    :meth:`store_transposed` saves.
+    Everything is computed in the type of the parameters, also under autocast. Parameters are
+    contiguous; the core makes a transposed copy of the weights in every call, which
+    :meth:`store_transposed` saves. docs/parity.md tells what else differs from torch.nn.GRU.
     """
 
     def __init__(
@@ -182,6 +187,12 @@ class EGRU(nn.Module):
             for weight in self.layer_parameters(layer)[:2]:
                 weight.data = transposed(weight.data)
 
+    def flatten_parameters(self) -> None:
+        """Does nothing; torch.nn.GRU's users call it."""
+
+    def __prepare_scriptable__(self):  # torch.jit.script calls it
+        raise RuntimeError(NO_TORCHSCRIPT)
+
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
         for name, default in (
@@ -234,6 +245,18 @@ class EGRU(nn.Module):
     def _run(self, x, state: State | None):
         """``(events, state)`` or ``(events, state, trace)``, laid out as ``x``: 3-D or packed."""
         values = x.data if isinstance(x, PackedSequence) else x
+        dtype, device = cast(Tensor, self.threshold_l0).dtype, values.device.type
+        if torch.jit.is_tracing():
+            raise RuntimeError(NO_TORCHSCRIPT)
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            state = None if state is None else tuple(s.to(dtype) for s in state)
+            with torch.autocast(device, enabled=False):
+                return self._run(x.to(dtype), state)
+        if values.dtype != dtype:
+            raise ValueError(
+                f"EGRU expects {dtype} inputs, as its parameters are, not {values.dtype}: "
+                f"convert either with .to()"
+            )
         if (features := values.shape[-1]) != self.input_size:
             raise ValueError(f"EGRU expects {self.input_size} features a step, not {features}")
         if isinstance(x, PackedSequence):
@@ -367,13 +390,15 @@ class EGRU(nn.Module):
         if core.is_transformed():
             if self.backend == "core":
                 raise ValueError(
-                    "backend 'core' has no torch.func, forward-mode differentiation or "
-                    "torch.jit.trace: make the EGRU with backend='torch'"
+                    "backend 'core' has no torch.func and no forward-mode differentiation: "
+                    "make the EGRU with backend='torch'"
                 )
             return False
-        if self.backend == "core" or not fit:
+        # A compiled call is for any number of steps; a parametrised weight is no parameter.
+        weight = self._parameters.get("weight_hh_l0")
+        if self.backend == "core" or not fit or weight is None or torch.compiler.is_compiling():
             return fit
-        return core.policy.worth_transposing(steps, count, cast(Tensor, self.weight_hh_l0))
+        return core.policy.worth_transposing(steps, count, weight)
 
     def _zoneout(self, c: Tensor, h: Tensor) -> Tensor:
         if self.training:

@@ -2,11 +2,11 @@
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 
 class _Function(torch.autograd.Function):
-    """A function that torch.func and forward-mode differentiation can use, of a tensor and what
-    does not change."""
+    """Of a tensor and constants; torch.func may transform it."""
 
     generate_vmap_rule = True
 
@@ -14,7 +14,6 @@ class _Function(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         value, *ctx.constants = inputs
         ctx.save_for_backward(value)
-        ctx.save_for_forward(value)
 
 
 class _Threshold(_Function):
@@ -27,10 +26,6 @@ class _Threshold(_Function):
         (s,), (height, width) = ctx.saved_tensors, ctx.constants
         return grad * height * torch.relu(1 - s.abs() / width), None, None
 
-    @staticmethod
-    def jvp(ctx, tangent, *_):
-        return _Threshold.backward(ctx, tangent)[0]
-
 
 def threshold_event(s: Tensor, height: float, width: float) -> Tensor:
     """Heaviside step of ``s`` (0 at ``s = 0``), with a triangular surrogate gradient.
@@ -38,7 +33,11 @@ def threshold_event(s: Tensor, height: float, width: float) -> Tensor:
     Backward multiplies by ``height * max(0, 1 - |s| / width)``: exactly zero for every
     unit that is ``width`` or more away from its threshold.
     """
-    return _Threshold.apply(s, height, width)
+    if not _is_forward_mode():
+        return _Threshold.apply(s, height, width)
+    u = (s / width).clamp(-1, 1)
+    integral = height * width * (u - u * u.abs() / 2)  # of the surrogate derivative
+    return (s > 0).to(s.dtype) + (integral - integral.detach())
 
 
 class _Interval(_Function):
@@ -54,17 +53,18 @@ class _Interval(_Function):
         outward = ((value >= high) & (grad < 0)) | ((value <= low) & (grad > 0))
         return grad.masked_fill(outward, 0), None, None
 
-    @staticmethod
-    def jvp(ctx, tangent, *_):
-        (value,), (low, high) = ctx.saved_tensors, ctx.constants
-        return tangent.masked_fill((value < low) | (value > high), 0)
-
 
 def interval(value: Tensor, low: float, high: float) -> Tensor:
     """Clamp to [low, high]; gradients that lead back into the interval pass."""
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or _is_forward_mode():
         return value.clamp(low, high)
     return _Interval.apply(value, low, high)
+
+
+def _is_forward_mode() -> bool:
+    """Whether derivatives are taken forwards, which PyTorch's compiler does not know of autograd
+    functions."""
+    return forward_ad._current_level >= 0
 
 
 def unit_interval(value: Tensor) -> Tensor:

@@ -54,15 +54,10 @@ def layer(*arguments) -> tuple:
 
 
 def is_transformed() -> bool:
-    """Whether torch.func, forward-mode differentiation or torch.jit.trace is at work: the operator
-    has none of them."""
+    """Whether torch.func or forward-mode differentiation is at work, which the operator lacks."""
     if torch.compiler.is_compiling():
         return False
-    return (
-        torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-        or torch.jit.is_tracing()
-    )
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 @layer_forward.register_fake

@@ -377,7 +377,7 @@ def test_bad_options_rejected(options, words):
 )
 def test_bad_inputs_rejected(x, state, words):
     with pytest.raises(ValueError, match=words):
-        EGRU(3, 4)(x, state)
+        EGRU(3, 4, dtype=torch.float32)(x, state)
 
 
 def test_the_update_bias_is_where_that_gate_starts_and_makes_states_last():
