@@ -14,6 +14,7 @@ def layer_with_activity(size: int, x: Tensor, activity: float) -> EGRU:
     """
     torch.manual_seed(0)
     egru = EGRU(x.shape[2], size, backend="core")
+    egru.store_transposed()
     low, high = -3.0, 1.0
     with torch.no_grad():
         weight_ih, _, bias_ih, _, threshold = egru.layer_parameters(0)

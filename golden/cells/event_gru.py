@@ -15,12 +15,15 @@ back-propagation through time*, ICLR 2023. Per layer and step, with ``torch.nn.G
 import warnings
 from collections.abc import Iterable
 from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
 
 from golden.cells.egru import CELL
+from golden.cells.layout import transposed
 from golden.cells.surrogate import threshold_event, unit_interval
 
 try:
@@ -30,8 +33,12 @@ except ImportError as error:
     core_missing = error
 
 TRACE_DECAY = 0.9
+NO_TORCHSCRIPT = (
+    "an EGRU cannot be traced or scripted by torch.jit: use torch.export.export or torch.compile"
+)
 
 State = tuple[Tensor, ...]
+Weights = tuple[Tensor, ...]
 
 
 class EGRU(nn.Module):
@@ -61,10 +68,12 @@ class EGRU(nn.Module):
             ``trace = 0.9 trace + 0.1 y``.
         backend: "core" computes with the C++ core, whose cost is that of the events; "torch"
             with PyTorch's operations, the readable reference; "auto" with the core where it can:
-            on the CPU, in float32 and float64, for first derivatives. Results are the same.
+            on the CPU, in float32 and float64, and without torch.func and forward-mode
+            differentiation. The core has first derivatives only. Results are the same.
 
-    Weights have the shapes of torch.nn.GRU's but are stored transposed (not contiguous), so that
-    the core finds what belongs to one event in one place.
+    Everything is computed in the type of the parameters, also under autocast. Parameters are
+    contiguous; the core makes a transposed copy of the weights in every call, which
+    :meth:`store_transposed` saves. docs/parity.md tells what else differs from torch.nn.GRU.
     """
 
     def __init__(
@@ -131,9 +140,8 @@ class EGRU(nn.Module):
                 ("bias_hh", (3 * hidden_size,)),
                 ("threshold", (hidden_size,)),
             ):
-                # Transposed in memory, as the core reads weights.
-                parameter = torch.empty(shape[::-1], device=device, dtype=dtype).t()
-                self.register_parameter(f"{name}_l{layer}", nn.Parameter(parameter))
+                parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                self.register_parameter(f"{name}_l{layer}", parameter)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -163,6 +171,23 @@ class EGRU(nn.Module):
             getattr(self, f"threshold_l{layer}"),
         )
 
+    def store_transposed(self) -> None:
+        """Store the weights as the core reads them, so that what belongs to one event lies in one
+        place: steps of a large layer take a fraction of the time, and training a few per cent less.
+
+        Shapes and values stay, but the weights are no longer contiguous, which torch.optim.LBFGS,
+        parameters_to_vector, pruning and safetensors need.
+        """
+        for layer in range(self.num_layers):
+            for weight in self.layer_parameters(layer)[:2]:
+                weight.data = transposed(weight.data)
+
+    def flatten_parameters(self) -> None:
+        """Does nothing; torch.nn.GRU's users call it."""
+
+    def __prepare_scriptable__(self):  # torch.jit.script calls it
+        raise RuntimeError(NO_TORCHSCRIPT)
+
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
         for name, default in (
@@ -178,70 +203,96 @@ class EGRU(nn.Module):
                 text += f", {name}={value}"
         return text
 
-    def forward(self, x: Tensor, state: State | None = None):
+    def forward(self, x: Tensor | PackedSequence, state: State | None = None):
         """Run over a sequence.
 
         Args:
-            x: (T, N, C), or (N, T, C) with ``batch_first``, or (T, C) for a single sequence.
+            x: (T, N, C), or (N, T, C) with ``batch_first``, or (T, C) for a single sequence, or a
+                PackedSequence.
             state: as returned by an earlier call, to go on where it ended; zeros if omitted.
 
         Returns:
             ``(y, state)``, or ``(y, state, trace)`` with ``trace=True``. ``y`` holds the last
-            layer's event values, shaped as ``x`` with H features: 0 where a unit is silent,
-            in (threshold, 1] where it fires. ``state`` is the pair (y, h) of every layer
-            after the last step, each (num_layers, N, H), h being the state after reset; with
-            ``trace=True`` it has the trace (N, H) as a third member.
+            layer's event values, shaped or packed as ``x`` with H features: 0 where a unit is
+            silent, in (threshold, 1] where it fires. ``state`` is the pair (y, h) of every layer
+            after the last step of each sequence, each (num_layers, N, H), h being the state after
+            reset; with ``trace=True`` it has the trace (N, H) as a third member.
         """
-        if x.dim() not in (2, 3):
+        if isinstance(x, PackedSequence) or x.dim() == 3:
+            events, state, *trace = self._run(x, state)
+            return events[-1], state, *trace
+        if x.dim() != 2:
             raise ValueError(f"EGRU expects a 2-D or 3-D input, not {x.dim()}-D")
-        batched = x.dim() == 3
-        if not batched:
-            x = x.unsqueeze(0 if self.batch_first else 1)
-            state = None if state is None else tuple(s.unsqueeze(-2) for s in state)
-        events, state, *trace = self._run(x, state)
-        outputs = [events[-1], *trace]
-        if not batched:
-            outputs = [o.squeeze(0 if self.batch_first else 1) for o in outputs]
-            state = tuple(s.squeeze(-2) for s in state)
-        return outputs[0], state, *outputs[1:]
+        axis = 0 if self.batch_first else 1
+        state = None if state is None else tuple(s.unsqueeze(-2) for s in state)
+        y, state, *trace = self.forward(x.unsqueeze(axis), state)
+        return (
+            y.squeeze(axis),
+            tuple(s.squeeze(-2) for s in state),
+            *(t.squeeze(axis) for t in trace),
+        )
 
-    def run_layers(self, x: Tensor, state: State | None = None) -> tuple[tuple[Tensor, ...], State]:
-        """As a call with 3-D inputs, but ``(events, state)`` with the events of every layer."""
+    def run_layers(self, x, state: State | None = None) -> tuple[tuple, State]:
+        """As a call with 3-D or packed inputs, but ``(events, state)`` with the events of every
+        layer."""
         return self._run(x, state)[:2]
 
-    def _run(self, x: Tensor, state: State | None):
-        """``(events, state)`` or ``(events, state, trace)``, laid out as ``x``, which is 3-D."""
-        if x.shape[-1] != self.input_size:
-            raise ValueError(f"EGRU expects {self.input_size} features a step, not {x.shape[-1]}")
-        if self.batch_first:
-            x = x.transpose(0, 1)
-        if x.shape[0] == 0:
-            raise ValueError("EGRU expects at least one step")
-        y0, h0, *trace0 = self._initial_state(x, state)
-
-        on_core = self._on_core(x, y0, h0)
-        events, last_y, last_h, near = [], [], [], None
-        for layer in range(self.num_layers):
-            if layer and self.dropout:
-                x = F.dropout(x, self.dropout, self.training)
-            if on_core:
-                x, y, h, near = self._run_layer_on_core(layer, x, y0[layer], h0[layer], near)
-            else:
-                x, y, h = self.run_layer(layer, x, y0[layer], h0[layer])
-            events.append(x)
-            last_y.append(y)
-            last_h.append(h)
-        # A state is nobody else's memory; events are.
-        h = last_h[0].unsqueeze(0) if self.num_layers == 1 else torch.stack(last_h)
-        state = (torch.stack(last_y), h)
-        outputs = events
-        if self.trace:
-            trace, last_trace = _trace(x, trace0[0])
-            state += (last_trace,)
-            outputs = [*events, trace]
-        if self.batch_first:
-            outputs = [o.transpose(0, 1) for o in outputs]
+    def _run(self, x, state: State | None):
+        """``(events, state)`` or ``(events, state, trace)``, laid out as ``x``: 3-D or packed."""
+        values = x.data if isinstance(x, PackedSequence) else x
+        dtype, device = cast(Tensor, self.threshold_l0).dtype, values.device.type
+        if torch.jit.is_tracing():
+            raise RuntimeError(NO_TORCHSCRIPT)
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            state = None if state is None else tuple(s.to(dtype) for s in state)
+            with torch.autocast(device, enabled=False):
+                return self._run(x.to(dtype), state)
+        if values.dtype != dtype:
+            raise ValueError(
+                f"EGRU expects {dtype} inputs, as its parameters are, not {values.dtype}: "
+                f"convert either with .to()"
+            )
+        if (features := values.shape[-1]) != self.input_size:
+            raise ValueError(f"EGRU expects {self.input_size} features a step, not {features}")
+        if isinstance(x, PackedSequence):
+            outputs, state = self._run_packed(x, state)
+        else:
+            if self.batch_first:
+                x = x.transpose(0, 1)
+            steps, count = x.shape[:2]
+            if steps == 0:
+                raise ValueError("EGRU expects at least one step")
+            state = self._initial_state(x, state)
+            outputs, state = self._run_steps(x, state, self._on_core(steps, count, x, *state), {})
+            if self.batch_first:
+                outputs = [o.transpose(0, 1) for o in outputs]
         return tuple(outputs[: self.num_layers]), state, *outputs[self.num_layers :]
+
+    def _run_packed(self, x: PackedSequence, state: State | None):
+        """As :meth:`_run_steps`, with packed outputs."""
+        counts, lengths = x.batch_sizes.unique_consecutive(return_counts=True)
+        shapes = list(zip(lengths.tolist(), counts.tolist(), strict=True))
+        parts = x.data.split([length * count for length, count in shapes])
+        # Each has steps of the same number of sequences; those that come last have ended.
+        segments = [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]
+        state = self._initial_state(segments[0], state)
+        on_core = self._on_core(len(x.batch_sizes), segments[0].shape[1], x.data, *state)
+        if x.sorted_indices is not None:
+            state = tuple(s.index_select(-2, x.sorted_indices) for s in state)
+        outputs: list[list[Tensor]] = []
+        ended: list[State] = []
+        weights: dict[int, Weights] = {}
+        for segment in segments:
+            if outputs:
+                count = segment.shape[1]
+                ended.append(tuple(s[..., count:, :] for s in state))
+                state = tuple(s[..., :count, :] for s in state)
+            found, state = self._run_steps(segment, state, on_core, weights)
+            outputs.append([o.flatten(0, 1) for o in found])
+        state = tuple(torch.cat(s, -2) for s in zip(state, *reversed(ended), strict=True))
+        if x.unsorted_indices is not None:
+            state = tuple(s.index_select(-2, x.unsorted_indices) for s in state)
+        return [PackedSequence(torch.cat(o), *x[1:]) for o in zip(*outputs, strict=True)], state
 
     def _initial_state(self, x: Tensor, state: State | None) -> State:
         per_layer = (self.num_layers, x.shape[1], self.hidden_size)
@@ -253,14 +304,45 @@ class EGRU(nn.Module):
             raise ValueError(f"EGRU expects a state of shapes {shapes}, not {found}")
         return tuple(state)
 
-    def run_layer(self, layer: int, x: Tensor, y: Tensor, h: Tensor):
+    def _run_steps(self, x: Tensor, state: State, on_core: bool, weights: dict[int, Weights]):
+        """``(outputs, state)`` for inputs (T, N, C): the events of every layer, and the trace, if
+        there is one. ``weights`` has those that an earlier part of the call used, by layer.
+        """
+        y0, h0, *trace0 = state
+        run = self._run_on_core if on_core else self._run_operations
+        events, last_y, last_h, near = [], [], [], None
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                x = F.dropout(x, self.dropout, self.training)
+            if layer not in weights:
+                weights[layer] = self._weights(layer, on_core)
+            x, y, h, near = run(weights[layer], x, y0[layer], h0[layer], near)
+            events.append(x)
+            last_y.append(y)
+            last_h.append(h)
+        # A state is nobody else's memory; events are.
+        h = last_h[0].unsqueeze(0) if self.num_layers == 1 else torch.stack(last_h)
+        state = (torch.stack(last_y), h)
+        if self.trace:
+            trace, last_trace = _trace(x, trace0[0])
+            return [*events, trace], (*state, last_trace)
+        return events, state
+
+    def _weights(self, layer: int, on_core: bool) -> Weights:
+        """As :meth:`layer_parameters`, as a call uses them."""
+        weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
+        if self.drop_connect:
+            weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
+        if on_core:
+            weight_ih, weight_hh = transposed(weight_ih), transposed(weight_hh)
+        return weight_ih, weight_hh, bias_ih, bias_hh, unit_interval(threshold)
+
+    def _run_operations(self, weights: Weights, x: Tensor, y: Tensor, h: Tensor, near: None):
         """One layer over (T, N, ·) inputs from the state (y, h), each (N, H).
 
-        Returns the event values (T, N, H) and the state after the last step.
+        Returns the event values (T, N, H), the state after the last step, and None.
         """
-        weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
-        weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
-        theta = unit_interval(threshold)
+        weight_ih, weight_hh, bias_ih, bias_hh, theta = weights
         recurrent = weight_hh.t()
         size = self.hidden_size
 
@@ -276,9 +358,22 @@ class EGRU(nn.Module):
             y = o * c
             h = torch.addcmul(c, o, theta, value=-1)
             outputs.append(y)
-        return torch.stack(outputs), y, h
+        return torch.stack(outputs), y, h, None
 
-    def _on_core(self, *inputs: Tensor) -> bool:
+    def _run_on_core(self, weights: Weights, x: Tensor, y: Tensor, h: Tensor, near: Tensor | None):
+        """As :meth:`_run_operations`. Also takes, from the layer that made ``x``, and returns where
+        a gradient of the events is needed: uint8 like x and the events, or None for everywhere.
+        """
+        zoneout, kept, grad = self.zoneout, None, torch.is_grad_enabled()
+        if zoneout and self.training:
+            kept = (torch.rand(*x.shape[:2], self.hidden_size, dtype=x.dtype) < zoneout).byte()
+        y, h, _, near, _ = core.layer(
+            x, *weights, y, h, kept, near, zoneout, self.surrogate_height, self.surrogate_width,
+            grad,
+        )  # fmt: skip
+        return y, y[-1], h, near if grad else None
+
+    def _on_core(self, steps: int, count: int, *inputs: Tensor) -> bool:
         if self.backend == "torch" or core is None:
             return False
         dtype = inputs[0].dtype
@@ -287,24 +382,18 @@ class EGRU(nn.Module):
             fit = fit and tensor is not None and tensor.dtype == dtype and tensor.is_cpu
         if self.backend == "core" and not fit:
             raise ValueError("backend 'core' needs float32 or float64 throughout, on the CPU")
-        return fit
-
-    def _run_layer_on_core(self, layer: int, x: Tensor, y: Tensor, h: Tensor, near: Tensor | None):
-        """As :meth:`run_layer`. Also takes, from the layer that made ``x``, and returns where a
-        gradient of the events is needed: uint8 like x and the events, or None for everywhere.
-        """
-        weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
-        if self.drop_connect:
-            weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
-        size, grad = self.hidden_size, torch.is_grad_enabled()
-        zoneout, kept = self.zoneout, None
-        if zoneout and self.training:
-            kept = (torch.rand(*x.shape[:2], size, dtype=x.dtype) < zoneout).byte()
-        y, h, _, near, _ = core.layer(
-            x, weight_ih, weight_hh, bias_ih, bias_hh, unit_interval(threshold), y, h, kept, near,
-            zoneout, self.surrogate_height, self.surrogate_width, grad,
-        )  # fmt: skip
-        return y, y[-1], h, near if grad else None
+        if core.is_transformed():
+            if self.backend == "core":
+                raise ValueError(
+                    "backend 'core' has no torch.func and no forward-mode differentiation: "
+                    "make the EGRU with backend='torch'"
+                )
+            return False
+        # A compiled call is for any number of steps; a parametrised weight is no parameter.
+        weight = self._parameters.get("weight_hh_l0")
+        if self.backend == "core" or not fit or weight is None or torch.compiler.is_compiling():
+            return fit
+        return core.policy.worth_transposing(steps, count, weight)
 
     def _zoneout(self, c: Tensor, h: Tensor) -> Tensor:
         if self.training:

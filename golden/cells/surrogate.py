@@ -2,19 +2,29 @@
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 
-class _Threshold(torch.autograd.Function):
+class _Function(torch.autograd.Function):
+    """Of a tensor and constants; torch.func may transform it."""
+
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, s, height, width):
-        ctx.save_for_backward(s)
-        ctx.height, ctx.width = height, width
+    def setup_context(ctx, inputs, output):
+        value, *ctx.constants = inputs
+        ctx.save_for_backward(value)
+
+
+class _Threshold(_Function):
+    @staticmethod
+    def forward(s, height, width):
         return (s > 0).to(s.dtype)
 
     @staticmethod
     def backward(ctx, grad):
-        (s,) = ctx.saved_tensors
-        return grad * ctx.height * torch.relu(1 - s.abs() / ctx.width), None, None
+        (s,), (height, width) = ctx.saved_tensors, ctx.constants
+        return grad * height * torch.relu(1 - s.abs() / width), None, None
 
 
 def threshold_event(s: Tensor, height: float, width: float) -> Tensor:
@@ -23,30 +33,38 @@ def threshold_event(s: Tensor, height: float, width: float) -> Tensor:
     Backward multiplies by ``height * max(0, 1 - |s| / width)``: exactly zero for every
     unit that is ``width`` or more away from its threshold.
     """
-    return _Threshold.apply(s, height, width)
+    if not _is_forward_mode():
+        return _Threshold.apply(s, height, width)
+    u = (s / width).clamp(-1, 1)
+    integral = height * width * (u - u * u.abs() / 2)  # of the surrogate derivative
+    return (s > 0).to(s.dtype) + (integral - integral.detach())
 
 
-class _Interval(torch.autograd.Function):
+class _Interval(_Function):
     @staticmethod
-    def forward(ctx, value, low, high):
-        ctx.save_for_backward(value)
-        ctx.low, ctx.high = low, high
+    def forward(value, low, high):
         return value.clamp(low, high)
 
     @staticmethod
     def backward(ctx, grad):
-        (value,) = ctx.saved_tensors
+        (value,), (low, high) = ctx.saved_tensors, ctx.constants
         # Descent moves against the gradient. A plain clamp would pin a value that has left
         # the interval for ever; this one only blocks steps that lead further out.
-        outward = ((value >= ctx.high) & (grad < 0)) | ((value <= ctx.low) & (grad > 0))
+        outward = ((value >= high) & (grad < 0)) | ((value <= low) & (grad > 0))
         return grad.masked_fill(outward, 0), None, None
 
 
 def interval(value: Tensor, low: float, high: float) -> Tensor:
     """Clamp to [low, high]; gradients that lead back into the interval pass."""
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or _is_forward_mode():
         return value.clamp(low, high)
     return _Interval.apply(value, low, high)
+
+
+def _is_forward_mode() -> bool:
+    """Whether derivatives are taken forwards, which PyTorch's compiler does not know of autograd
+    functions."""
+    return forward_ad._current_level >= 0
 
 
 def unit_interval(value: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ Importing this package raises ImportError if the compiled module is missing.
 from golden.core import policy
 from golden.core.counting import count_macs
 from golden.core.kernels import kernels_for, use_vector_extension, vector_extensions
-from golden.core.operators import layer
+from golden.core.operators import is_transformed, layer
 
 __all__ = [
     "count_macs",
+    "is_transformed",
     "kernels_for",
     "layer",
     "policy",

@@ -2,6 +2,8 @@
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from golden.core.backward import backward
 from golden.core.forward import forward
@@ -41,9 +43,21 @@ def layer(*arguments) -> tuple:
     """Calls :func:`layer_forward`, or, where there is no gradient to record and nothing is traced,
     its implementation, with None for what is not recorded: PyTorch's dispatcher takes as long as a
     small step."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or type(arguments[0]) is not Tensor:
+    if (
+        torch.is_grad_enabled()
+        or torch.compiler.is_compiling()
+        or type(arguments[0]) is not Tensor
+        or is_in_torch_dispatch_mode()
+    ):
         return layer_forward(*arguments)
     return forward(*arguments)
+
+
+def is_transformed() -> bool:
+    """Whether torch.func or forward-mode differentiation is at work, which the operator lacks."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 @layer_forward.register_fake
@@ -78,6 +92,16 @@ def _(dy, dh, x, weight_ih, weight_hh, theta, y0, h0, kept, wanted, y, *others):
         y.new_empty((count, size) if want_y0 else 0),
         y.new_empty(count, size),
     )
+
+
+def _second_backward(ctx, *_):
+    raise RuntimeError(
+        "the C++ core has first derivatives only: make the EGRU with backend='torch' to "
+        "differentiate its gradients"
+    )
+
+
+layer_backward.register_autograd(_second_backward)
 
 
 def _setup_context(ctx, inputs, output):

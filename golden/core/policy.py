@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 Choice = Literal["auto", "dense", "sparse"]
 
@@ -70,6 +71,13 @@ def most_inputs_with_events() -> float:
 def worth_checking(rows: int, inputs: int) -> bool:
     """Whether a check of all weights from ``inputs`` is short beside ``rows`` rows of units."""
     return 3 * inputs <= CELL * rows
+
+
+def worth_transposing(steps: int, count: int, weight: Tensor) -> bool:
+    """Whether so many steps of ``count`` sequences repay the copy that a large weight costs if it
+    is stored by rows. It takes as long as some eight steps that read the weight once."""
+    cheap = weight.stride(0) == 1 or weight.nbytes <= SECOND_LEVEL
+    return cheap or steps * max(count, 8) >= 64
 
 
 def threads(work: float) -> int:

@@ -3,13 +3,15 @@
 import numpy as np
 
 
-def integers(name: str, value, *dimensions: str) -> np.ndarray:
-    """A read-only int64 copy of ``value``, which must be an integer array of that many axes."""
+def integers(name: str, value, *dimensions: str, maker: str = "golden.quantize") -> np.ndarray:
+    """A read-only int64 copy of ``value``, which must be an integer array of that many axes, as
+    ``maker`` makes it."""
     array = np.asarray(value)
     if array.dtype.kind not in "iu" or array.ndim != len(dimensions):
         expected = "x".join(dimensions)
         raise ValueError(
-            f"{name} must be a {expected} array of integers, not {array.dtype} of {array.shape}"
+            f"{name} must be a {expected} array of integers, not {array.dtype} of {array.shape}: "
+            f"make it with {maker}"
         )
     if array.max(initial=0) > np.iinfo(np.int64).max:
         raise ValueError(f"{name} must be integers of 64 bits with sign, not {array.max()}")

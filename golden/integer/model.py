@@ -199,7 +199,7 @@ class IntegerEGRU:
 
     def checked_inputs(self, raw_inputs) -> np.ndarray:
         """``raw_inputs`` as int64 (N, T, C), if they are what :meth:`run` takes."""
-        values = integers("raw_inputs", raw_inputs, "N", "T", "C")
+        values = integers("raw_inputs", raw_inputs, "N", "T", "C", maker="quantize_inputs")
         check_shape("raw_inputs", values, (*values.shape[:2], self.input_size))
         check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
         if values.shape[1] < 1:
@@ -220,7 +220,7 @@ class IntegerEGRU:
                 f"outputs can be continued only if they are read once per sequence: this model's "
                 f"are read {len(spans)} times, so leave them out"
             )
-        outputs = integers("outputs", outputs, "N", "K")
+        outputs = integers("outputs", outputs, "N", "K", maker="run")
         check_shape("outputs", outputs, (count, self.outputs))
         if self.readout is not None:
             so_far = int(np.abs(outputs).max(initial=0))
@@ -242,7 +242,7 @@ class IntegerEGRU:
             pair = []
             for name, array, form in (("y", y, EVENT), ("h", h, STATE)):
                 where = f"state {name} of layer {index}"
-                array = integers(where, array, "N", "H")
+                array = integers(where, array, "N", "H", maker="run")
                 check_shape(where, array, shape)
                 check_range(where, array, form.min, form.max)
                 pair.append(array)

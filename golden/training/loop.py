@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from golden.cells import find_cell
+from golden.cells.event_gru import EGRU
 from golden.evaluation import first, fold, score_network
 from golden.network.network import Network, detach
 from golden.network.word_network import AnyNetwork, WordNetwork
@@ -163,6 +164,9 @@ class _Run(lightning.LightningModule):
         self.task, self.recipe, self.files = task, recipe, files
         self.origin = None if network is None else fingerprint(network)
         self.network = make_network(task, recipe) if network is None else network
+        for module in self.network.modules():
+            if isinstance(module, EGRU):
+                module.store_transposed()
         self.history: list[Epoch] = []
         self.interrupted = False
         self.log_epoch: Callable[..., None] = lambda *_: None

@@ -6,9 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import rnn
 
 from golden.cells.event_gru import EGRU
 from golden.cells.surrogate import threshold_event, unit_interval
+from golden.core import policy
 from tests.helpers import reference
 
 seeds = st.integers(0, 2**32 - 1)
@@ -148,6 +150,72 @@ def test_a_single_sequence_equals_a_batch_of_one(seed, trace):
         assert torch.equal(single, batch.squeeze(-2))
 
 
+def gradients_of(outputs, leaves):
+    """Of a loss in which every element of the outputs has another weight."""
+    loss = sum((o * torch.linspace(1, 2, o.numel()).view_as(o)).sum() for o in outputs)
+    return torch.autograd.grad(loss, leaves)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=seeds, lengths=st.lists(st.integers(1, 7), min_size=1, max_size=5),
+    layers=st.integers(1, 3), backend=st.sampled_from(["core", "torch"]), trace=st.booleans(),
+    batch_first=st.booleans(), zoneout=st.sampled_from([0.0, 0.3]), is_sorted=st.booleans(),
+    given_state=st.booleans(),
+)  # fmt: skip
+def test_packed_sequences_equal_each_sequence_alone(
+    seed, lengths, layers, backend, trace, batch_first, zoneout, is_sorted, given_state
+):
+    options = {"trace": trace, "batch_first": batch_first, "zoneout": zoneout, "backend": backend}
+    egru = make(seed, 3, 5, layers, **options)
+    lengths = sorted(lengths, reverse=True) if is_sorted else lengths
+    xs = [torch.randn(length, 3, requires_grad=True) for length in lengths]
+    state = [torch.rand(layers, len(xs), 5), torch.rand(layers, len(xs), 5)]
+    state += [torch.rand(len(xs), 5)] * trace
+    starts = [tuple(s[..., i, :] for s in state) for i in range(len(xs))]
+    packed = rnn.pack_sequence(xs, enforce_sorted=is_sorted)
+    with policy.forced("sparse"):  # a dense product may round with the number of its rows
+        y, last, *traces = egru(packed, tuple(state) if given_state else None)
+        alone = [egru(x, s if given_state else None) for x, s in zip(xs, starts, strict=True)]
+    assert torch.equal(y.batch_sizes, packed.batch_sizes)
+    outputs = [rnn.unpack_sequence(y), *last, *(rnn.unpack_sequence(t) for t in traces)]
+    ys, lasts, *more = zip(*alone, strict=True)
+    expected = [ys, *(torch.stack(s, -2) for s in zip(*lasts, strict=True)), *more]
+    leaves = [*xs, *egru.parameters()]
+    found = [o for output in outputs for o in output]
+    wanted = [e for output in expected for e in output]
+    atol = 0 if backend == "core" else 1e-14
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=atol)
+    pairs = zip(gradients_of(found, leaves), gradients_of(wanted, leaves), strict=True)
+    for a, b in pairs:
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["core", "torch"])
+def test_a_packed_call_drops_the_same_weights_in_all_sequences(backend):
+    egru = make(3, 3, 5, drop_connect=0.5, dropout=0.0, backend=backend).train()
+    xs = [torch.randn(length, 3) for length in (2, 6, 4)]
+
+    def run(x):
+        torch.manual_seed(1)
+        return egru(x)[0]
+
+    for x, y in zip(
+        xs, rnn.unpack_sequence(run(rnn.pack_sequence(xs, enforce_sorted=False))), strict=True
+    ):
+        torch.testing.assert_close(y, run(x), rtol=0, atol=1e-14)
+
+
+def test_packed_sequences_go_through_every_kind_of_training_noise():
+    egru = make(3, 3, 5, 2, dropout=0.5, zoneout=0.5, drop_connect=0.5).train()
+    packed = rnn.pack_sequence([torch.randn(length, 3) for length in (6, 4)])
+    y, _ = egru(packed)
+    y.data.sum().backward()
+    assert y.data.shape == (10, 5)
+    assert not torch.equal(y.data, egru(packed)[0].data)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds, hidden=sizes)
 def test_one_step_from_zero_is_torchs_gru_before_the_reset(seed, hidden):
@@ -231,6 +299,31 @@ def test_thresholds_are_clamped_but_may_return_into_the_interval():
     assert value.grad.tolist() == [1, 0, 0, -1, 1]  # descent: +1 lowers, -1 raises
 
 
+def test_parameters_and_gradients_are_contiguous_until_weights_are_stored_transposed():
+    x = torch.randn(20, 2, 3)
+    for backend in ("core", "torch"):
+        egru = make(4, 3, 5, 2, backend=backend)
+        expected = egru(x)[0]
+        gradients = torch.autograd.grad(expected.sum(), list(egru.parameters()))
+        assert all(value.is_contiguous() for value in (*egru.parameters(), *gradients))
+        egru.store_transposed()
+        assert egru.weight_ih_l1.t().is_contiguous()
+        assert egru.weight_hh_l1.t().is_contiguous()
+        torch.testing.assert_close(egru(x)[0], expected, rtol=0, atol=1e-14)
+
+
+def test_values_written_to_data_count_in_the_next_call():
+    egru = make(4, 3, 5)
+    with torch.no_grad():
+        egru(torch.ones(20, 2, 3))
+        egru.weight_ih_l0.data.zero_()
+        egru.weight_hh_l0.data.zero_()
+        bias_ih, bias_hh = egru.layer_parameters(0)[2:4]
+        bias_ih.zero_()
+        bias_hh.zero_()
+        assert not egru(torch.ones(20, 2, 3))[0].any()
+
+
 def test_training_noise_is_only_in_training():
     options = {"dropout": 0.5, "drop_connect": 0.5}
     noisy = make(1, 3, 8, 2, **options)
@@ -278,11 +371,13 @@ def test_bad_options_rejected(options, words):
         (torch.zeros(0, 2, 3), None, "at least one step"),
         (torch.zeros(4, 2, 3), (torch.zeros(1, 2, 4),), "a state of shapes"),
         (torch.zeros(4, 2, 3), (torch.zeros(1, 1, 4),) * 2, "a state of shapes"),
+        (rnn.pack_sequence([torch.zeros(4, 5)]), None, "3 features a step, not 5"),
+        (rnn.pack_sequence([torch.zeros(4, 3)]), (torch.zeros(1, 2, 4),) * 2, "a state of shapes"),
     ],
 )
 def test_bad_inputs_rejected(x, state, words):
     with pytest.raises(ValueError, match=words):
-        EGRU(3, 4)(x, state)
+        EGRU(3, 4, dtype=torch.float32)(x, state)
 
 
 def test_the_update_bias_is_where_that_gate_starts_and_makes_states_last():

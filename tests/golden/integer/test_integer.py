@@ -289,7 +289,10 @@ def layer_with(**changes) -> IntegerLayer:
     ("changes", "words"),
     [
         ({"weight_input": np.ones((5, 3), int)}, r"weight_input must have the shape \(6, 3\)"),
-        ({"weight_input": np.ones((6, 3))}, "weight_input must be a 3HxC array of integers"),
+        (
+            {"weight_input": np.ones((6, 3))},
+            r"a 3HxC array of integers, not .*: make it with golden\.quantize",
+        ),
         ({"weight_recurrent": np.ones((6, 3), int)}, "weight_recurrent must have the shape"),
         ({"bias": np.zeros((3, 2), int)}, "bias must have the shape"),
         ({"bias": np.full((4, 2), 2**15)}, "bias must lie in -32768 ... 32767, not 32768"),
@@ -403,7 +406,10 @@ def test_sequences_that_could_overflow_the_readout_rejected():
     ("arguments", "words"),
     [
         ((np.zeros((2, 4), int),), "raw_inputs must be a NxTxC array"),
-        ((np.zeros((2, 4, 3)),), "raw_inputs must be a NxTxC array of integers, not float64"),
+        (
+            (np.zeros((2, 4, 3)),),
+            r"integers, not float64 of \(2, 4, 3\): make it with quantize_inputs",
+        ),
         ((np.zeros((2, 4, 2), int),), r"raw_inputs must have the shape \(2, 4, 3\)"),
         ((np.full((2, 4, 3), 2**64 - 1, np.uint64),), f"64 bits with sign, not {2**64 - 1}"),
         ((np.full((2, 4, 3), 256),), r"raw_inputs must lie in -256 \.\.\. 255, not 256"),
