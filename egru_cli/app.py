@@ -11,22 +11,22 @@ from egru_cli import checkout
 from egru_cli.main import explained
 
 SUBCOMMANDS = {
-    "train": "Train a network on a task, quantise it and evaluate it.",
-    "tune": "Continue the training of a model with quantised weights.",
+    "train": "Train, quantise and evaluate a network on a task.",
+    "tune": "Fine-tune a model with quantisation-aware training.",
     "eval": "Evaluate a model on its task's test set.",
     "predict": "Classify your own sequences.",
-    "sim": "Simulate the accelerator and compare it with the integer model, bit by bit.",
+    "sim": "Simulate the accelerator and check it bit for bit against the integer model.",
     "verilog": "Write the accelerator as Verilog.",
-    "bitstream": "Build a bitstream that holds a model.",
+    "bitstream": "Build a bitstream that contains a model.",
     "program": "Load a bitstream into a board.",
-    "bench": "Time the training core against dense networks; in a checkout only.",
-    "results": "Repeat the experiments of docs/results.md; in a checkout only.",
+    "bench": "Benchmark the training core against dense networks (only in a checkout).",
+    "results": "Reproduce the experiments in docs/results.md (only in a checkout).",
 }
 """Name and description of each subcommand: the function ``main`` of the module of that name."""
 
 
 class Subcommands(TyperGroup):
-    """A group that knows its subcommands by their descriptions until one is used."""
+    """A group that imports a subcommand only when it is used."""
 
     def resolve_command(self, ctx, args):
         name, command, rest = super().resolve_command(ctx, args)
@@ -36,7 +36,7 @@ class Subcommands(TyperGroup):
         return name, command, rest
 
     def invoke(self, ctx):
-        with explained():  # here, as typer turns Ctrl-C into a status without a word
+        with explained():  # here, as typer exits silently on Ctrl-C
             return super().invoke(ctx)
 
 
@@ -69,13 +69,13 @@ def _egru(
             "--version",
             callback=_show_version,
             is_eager=True,
-            help="Show the version and the folder of the code that runs, and exit.",
+            help="Show the version and where the running code is located, and exit.",
         ),
     ] = False,
 ) -> None:
-    """Event-based GRUs from training in PyTorch to an FPGA.
+    """Event-based GRUs, from training in PyTorch to running on an FPGA.
 
-    MODEL is the name of a shipped model or a model file wherever a command takes one.
+    Wherever a command takes a MODEL, give the name of a shipped model or a model file.
     """
 
 

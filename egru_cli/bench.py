@@ -16,19 +16,19 @@ def main(
     shapes: Annotated[
         list[str] | None,
         typer.Argument(
-            help="T,N,C,H: steps, sequences, inputs, units.",
+            help="Shapes to time, each T,N,C,H: steps, sequences, inputs, units.",
             show_default=" ".join(",".join(map(str, shape)) for shape in SHAPES),
         ),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="Processor threads.", show_default="all cores"),
+        typer.Option(min=1, max=1024, help="Number of CPU threads.", show_default="all cores"),
     ] = None,
 ) -> None:
-    """Time the training core, event by event and dense, PyTorch operations and torch.nn.GRU.
+    """Time the training core, sparse and dense, against PyTorch operations and torch.nn.GRU.
 
     Writes bench.json, bench.md (the tables of docs/performance.md) and bench.png to
-    build/bench-train/. All shapes take half an hour on 2 cores.
+    build/bench-train/. Timing all shapes takes half an hour on 2 cores.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -42,7 +42,7 @@ def _shape(text: str) -> Shape:
         if min(steps, count, inputs, size) < 1:
             raise ValueError
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not T,N,C,H: four whole numbers from 1 up") from None
+        raise typer.BadParameter(f"{text!r} is not T,N,C,H: four positive integers") from None
     find_cell("egru").check_size(inputs, size, 1)
     if steps * count * max(inputs, size) > STATES:
         raise ValueError(f"{text}: T * N * C and T * N * H must be at most {STATES}")

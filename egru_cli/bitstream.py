@@ -23,23 +23,23 @@ def main(
     board: Annotated[
         str, typer.Argument(metavar="BOARD", help=f"Board, one of: {', '.join(BOARDS)}.")
     ] = "ulx3s",
-    variant: Annotated[str, typer.Option(help="FPGA on the board.")] = "85F",
+    variant: Annotated[str, typer.Option(help="FPGA variant of the board.")] = "85F",
     model: Annotated[
         str, typer.Option(help="Name of a shipped model, or a model file.")
     ] = "mnist1d",
     placement_seed: Annotated[
-        int, typer.Option(min=0, max=(1 << 64) - 1, help="Seed of place and route.")
+        int, typer.Option(min=0, max=(1 << 64) - 1, help="Random seed for placement.")
     ] = 2,
     frequency: Annotated[
         float | None,
-        typer.Option(min=1, help="Clock frequency in MHz.", show_default="the board's"),
+        typer.Option(min=1, help="Clock frequency in MHz.", show_default="the board's default"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of all builds.")] = Path("build"),
+    out: Annotated[Path, typer.Option(help="Parent folder of all builds.")] = Path("build"),
 ) -> None:
-    """Build OUT/BOARD-VARIANT/egru.bit, a bitstream for BOARD that holds a model.
+    """Build OUT/BOARD-VARIANT/egru.bit, a bitstream for BOARD that contains a model.
 
-    Writes report.json beside it. There is no bitstream if the design does not fit or misses its
-    clock.
+    Writes report.json next to it. Fails without writing a bitstream if the design does not fit
+    or does not meet timing.
     """
     target, path, start = find_board(board), find_model(model), time.monotonic()
     target.variant(variant)

@@ -28,8 +28,8 @@ def version() -> str:
 def check(folder: Path) -> None:
     """Refuse to work in a checkout with code from elsewhere.
 
-    That happens with the environment of another checkout, whose editable install comes before
-    all other places that Python looks at.
+    That happens in the environment of another checkout, whose editable install comes first on
+    Python's path.
 
     Args:
         folder: the current folder.

@@ -22,7 +22,7 @@ def main(
 ) -> None:
     """Evaluate MODEL on its task's test set: loss, accuracy and activity.
 
-    The integer model is evaluated beside the float network if the file holds one.
+    If the file contains an integer model, it is evaluated as well as the float network.
     """
     prepare(threads)
 
@@ -30,7 +30,7 @@ def main(
 
     file = load(model)
     task = of_model(file.path, file.config, data)
-    check_model(task, file)
+    check_model(task, file.config, file.network_config)
     results = evaluate(task, file.network(), file.integer)
     if as_json:
         print(json.dumps({"model": str(model), "task": task.name, **results}, indent=2))

@@ -1,4 +1,4 @@
-"""Entry point of ``egru``: every error that a user can mend is one sentence and an exit status.
+"""Entry point of ``egru``: every error that a user can fix is one sentence and an exit status.
 
 The status is 0 for success, 1 if the accelerator differs from the integer model, 2 for bad
 input or a missing program, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP. Only bugs
@@ -41,7 +41,7 @@ def main() -> None:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Exit with a sentence and a status where the body raises an error that a user can mend."""
+    """Exit with a sentence and a status if the body raises an error that a user can fix."""
     try:
         try:
             yield
@@ -49,7 +49,7 @@ def explained() -> Iterator[None]:
             sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
         _exit(str(interrupt) or STOPPED[_last_signal], 128 + _last_signal)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except Exception as error:

@@ -23,15 +23,15 @@ def main(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Sequences: .npy, .npz (the only array, or the one named inputs), or .csv (one "
-            "sequence, a line per step).",
+            help="Sequences to classify: .npy, .npz (the only array, or the one named inputs) or "
+            ".csv (one sequence, one line per step).",
         ),
     ],
     on: Annotated[
         Literal["float", "integer", "rtl"],
         typer.Option(
-            help="The float network, its integer model, or the simulated accelerator, which is "
-            "compared with the integer model."
+            help="What to run: the float network, its integer model, or the simulated accelerator, "
+            "which is also compared with the integer model."
         ),
     ] = "integer",
     as_json: Annotated[
@@ -40,10 +40,10 @@ def main(
 ) -> None:
     """Classify the sequences in FILE with MODEL.
 
-    An array has the shape (N, T, C), N sequences of T steps of C features, or (T, C), or (T,) if
-    C is 1. Prints the most probable class of each sequence, or of each step if MODEL was trained
-    to classify steps, and its probability. Exits with status 1 if the simulated accelerator
-    differs from the integer model.
+    An array has the shape (N, T, C) for N sequences of T steps with C features, or (T, C) for one
+    sequence, or (T,) if C is also 1. Prints the most probable class of each sequence, or of each
+    step if MODEL was trained to classify steps, and its probability. Exits with status 1 if the
+    simulated accelerator differs from the integer model.
     """
     loaded = load(model)
     if "input_size" not in loaded.network_config:

@@ -16,18 +16,18 @@ from egru_cli.console import console
 
 def main(
     board: Annotated[
-        str, typer.Argument(metavar="BOARD", help="Board, as openFPGALoader calls it.")
+        str, typer.Argument(metavar="BOARD", help="Name of the board in openFPGALoader.")
     ] = "ulx3s",
     variant: Annotated[
         str | None,
-        typer.Option(help="FPGA on the board, without --file only.", show_default="85F"),
+        typer.Option(help="FPGA variant of the board; without --file only.", show_default="85F"),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(help="Bitstream.", show_default="build/BOARD-VARIANT/egru.bit"),
+        typer.Option(help="Bitstream to load.", show_default="build/BOARD-VARIANT/egru.bit"),
     ] = None,
 ) -> None:
-    """Load a bitstream into BOARD over USB. The board keeps it until it is switched off."""
+    """Load a bitstream into BOARD over USB. It is lost when the board is powered off."""
     if file and variant:
         raise BuildError("--variant has no effect with --file: leave one of them out")
     variant = variant or "85F"

@@ -24,13 +24,13 @@ def main(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Train only this experiment, cheap or not. Can be repeated."),
+        typer.Option(help="Train only this experiment, even if it is not cheap. Can be repeated."),
     ] = None,
 ) -> None:
-    """Train the cheap experiments and write docs/results.md from all records.
+    """Train the cheap experiments and generate docs/results.md from all records.
 
-    Models are kept in build/results/. A run that is complete there is not repeated, and one that
-    was interrupted continues. Each run leaves a record in experiments/records/.
+    Models are kept in build/results/. Completed runs are not repeated, and interrupted runs are
+    resumed. Each run writes a record to experiments/records/.
     """
     torch.set_num_threads(1)
     try:

@@ -17,7 +17,7 @@ def read(path: Path, features: int) -> np.ndarray:
 
     A .npy file holds an array (N, T, C), (T, C) or, if C is 1, (T,); a .npz file the same as
     its only array or under the name ``inputs``. A .csv file holds one sequence, a line of C
-    numbers per step, perhaps below a line of titles.
+    numbers per step, with an optional header.
 
     Raises:
         ValueError: the file holds anything else; one sentence.

@@ -20,7 +20,7 @@ from sim.simulation import BUILD, DEFAULT_PRESET, Simulation, run
 from sim.stimulus import WAVES_LIMIT
 
 STREAM_STEPS = 100
-"""Length of the sequences that the single long one of a stream is cut into."""
+"""Length of the sequences that a stream is cut into."""
 
 
 def main(
@@ -30,20 +30,20 @@ def main(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="File or folder of the data of the model's task, if it reads any.",
+            help="File or folder with the data of the model's task, if the task needs any.",
             show_default=False,
         ),
     ] = None,
     sequences: Annotated[
-        int, typer.Option(min=1, help="Number of test sequences, chosen at random.")
+        int, typer.Option(min=1, help="Number of randomly chosen test sequences.")
     ] = 100,
     seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the choice of sequences and of the stalls.")
+        int, typer.Option(min=0, help="Random seed for the choice of sequences and for the stalls.")
     ] = 2,
     stall: Annotated[
         float,
         typer.Option(
-            help="Probability that each stream of the accelerator stalls in a cycle, in [0, 1)."
+            help="Probability in [0, 1) that a stream of the accelerator stalls in a given cycle."
         ),
     ] = 0.0,
     waves: Annotated[
@@ -55,20 +55,20 @@ def main(
         ),
     ] = False,
     preset_name: Annotated[
-        str, typer.Option("--preset", help="Preset of the accelerator's sizes.")
+        str, typer.Option("--preset", help="Preset that sets the size of the accelerator.")
     ] = DEFAULT_PRESET,
     out: Annotated[
-        Path, typer.Option(help="Folder of the report and of compiled simulations.")
+        Path, typer.Option(help="Folder for the report and the compiled simulations.")
     ] = BUILD,
 ) -> None:
     """Run test sequences of MODEL's task on the simulated accelerator.
 
-    Compares every event, state and output with the integer model, bit by bit, and exits with
-    status 1 at a mismatch, naming the first one. Writes OUT/report.json and OUT/raster.png.
+    Compares every event, state and output with the integer model, bit for bit. If any differ,
+    prints the first mismatch and exits with status 1. Writes OUT/report.json and OUT/raster.png.
     """
     file = load(model)
     integer, task = file.twin(), of_model(file.path, file.config, data)
-    check_model(task, file)
+    check_model(task, file.config, file.network_config)
     recording = out / f"egru.{'fst' if can_write_fst() else 'vcd'}" if waves else None
     report_path, raster = out / "report.json", out / "raster.png"
     output.check(report_path, raster)

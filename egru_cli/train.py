@@ -20,7 +20,7 @@ def main(
     task: Annotated[
         str,
         typer.Argument(
-            metavar="TASK", help=f"What to train on: {', '.join(TASKS)}, or your own FILE.py:CLASS."
+            metavar="TASK", help=f"Task to train on: {', '.join(TASKS)}, or your own FILE.py:CLASS."
         ),
     ],
     data: Data = None,
@@ -30,7 +30,7 @@ def main(
             "--option",
             "-o",
             metavar="NAME=VALUE",
-            help=f"Option of the task, repeatable. Those of the shipped tasks are: {OPTIONS}.",
+            help=f"Task option; can be repeated. Options of the shipped tasks: {OPTIONS}.",
             show_default=False,
         ),
     ] = None,
@@ -47,7 +47,7 @@ def main(
 ) -> None:
     """Train a network on TASK, quantise it to 8 bits, and evaluate both models on the test set.
 
-    Writes a model file and, beside it, a report (.json), the course of the training (.csv and
+    Writes a model file and, beside it, a report (.json), the training history (.csv and
     .tensorboard/) and, during training, a checkpoint. Ctrl-C stops after the current epoch;
     repeat the command with --resume to continue. Files of an earlier training, finished or not,
     are replaced only with --overwrite.

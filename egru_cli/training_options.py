@@ -12,13 +12,13 @@ from typer import Option
 
 from golden.recipe import kind, needs
 
-Threads = Annotated[int, Option(min=1, max=1024, help="Number of processor threads.")]
+Threads = Annotated[int, Option(min=1, max=1024, help="Number of CPU threads.")]
 Data = Annotated[
     Path | None,
-    Option(help="File or folder of the task's data, if it reads any.", show_default=False),
+    Option(help="File or folder with the task's data, if the task needs any.", show_default=False),
 ]
 Resume = Annotated[
-    bool, Option("--resume", help="Continue an interrupted training from its checkpoint.")
+    bool, Option("--resume", help="Resume interrupted training from its checkpoint.")
 ]
 Overwrite = Annotated[
     bool,

@@ -30,11 +30,11 @@ def main(
     overwrite: Overwrite = False,
     **choices: Any,
 ) -> None:
-    """Continue the training of MODEL with quantised weights (quantisation-aware training).
+    """Fine-tune MODEL with quantised weights (quantisation-aware training).
 
-    The forward pass computes exactly what the hardware computes. Settings without an option
-    here are those of the training of MODEL. The files written are those of egru train, and
-    tuning can run in several processes in the same way.
+    The forward pass computes exactly what the hardware computes. Settings that have no option
+    here are the same as in the original training of MODEL. Writes the same kinds of file as egru
+    train, and can likewise run with several processes.
     """
     tuning = Tuning(**choices)
     prepare(threads)

@@ -14,15 +14,15 @@ def main(
         list[str] | None,
         typer.Argument(
             metavar="PRESET",
-            help="Presets of the accelerator's sizes.",
+            help="Presets to write, each of which sets the size of the accelerator.",
             show_default=" ".join(PUBLISHED),
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("rtl"),
 ) -> None:
-    """Write the accelerator with the sizes of each PRESET as one Verilog file.
+    """Write one Verilog file of the accelerator for each PRESET.
 
-    The memories are empty, and the top module is called egru.
+    The memories are not initialised, and the top module is called egru.
     """
     for path in write(out, tuple(presets or PUBLISHED)):
         console.print(f"wrote {path}")

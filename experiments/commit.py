@@ -16,7 +16,7 @@ CODE = (
 
 
 def commit() -> str:
-    """Of the code that runs; marked if it has changes, "unknown" outside a repository."""
+    """The running code's commit, marked if modified; "unknown" outside a repository."""
     root = Path(__file__).parents[1]
 
     def git(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""The EGRU: a float network to train, and the integer model that hardware must equal.
+"""The EGRU: a float network to train, and the integer model that hardware must match.
 
 Names are imported when they are first used, so that the integer model never loads PyTorch.
 """

@@ -41,7 +41,7 @@ def first(split: Split, steps: int | None) -> Split:
 
 
 def fold(split: Split, streams: int) -> Split:
-    """The single stream of ``split`` cut into equal parts, side by side; a rest is left out.
+    """The single stream of ``split`` cut into equal parallel parts; a remainder is dropped.
 
     Raises:
         ValueError: the stream is too short.
@@ -70,7 +70,7 @@ def has_twin(network: AnyNetwork) -> TypeGuard[Network]:
 def evaluate(
     task: Task, network: AnyNetwork, integer: IntegerEGRU | None, limit: int | None = None
 ) -> dict[str, Any]:
-    """The scores of both models on the test set, as they stand in reports and model files.
+    """The scores of both models on the test set, as stored in reports and model files.
 
     ``loss`` and ``accuracy`` are lists [float, integer], or [float] without an integer model;
     ``activity`` is such a list for each layer; see :class:`Score`.
@@ -161,7 +161,7 @@ class _Total:
         self.fired = np.zeros((1, 2))
 
     def add(self, logits: np.ndarray, targets: np.ndarray, fired: np.ndarray) -> None:
-        """``logits`` (..., K) of ``targets`` (...), and events and chances for them per layer."""
+        """Add ``logits`` (..., K), ``targets`` (...), and per layer [events, unit-steps]."""
         scored = targets >= 0
         logits, targets = logits[scored], targets[scored]
         largest = logits.max(1, keepdims=True)

@@ -18,8 +18,8 @@ def exports(
 
     Args:
         public: all public names.
-        homes: the module of each that is imported, as "module", or "module:name" if it has
-            another name there.
+        homes: the module of each imported name, as "module", or "module:name" if its name
+            there differs.
     """
 
     def get(name: str) -> Any:

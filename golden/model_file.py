@@ -1,4 +1,4 @@
-"""Model files: a trained network, its integer twin and where they came from, in one file.
+"""Model files: a trained network, its integer model and their provenance, in one file.
 
 A file is in safetensors format. Its metadata hold one JSON text, ``egru_model``, with the
 format's version, a checksum of all else in the file, the shapes and numeric formats, and the
@@ -65,8 +65,8 @@ class ModelFile:
         """
         if self.integer is None:
             raise ModelFileError(
-                f"{self.path} holds a network without an integer model: name one of an EGRU that "
-                f"was trained to give one class a sequence"
+                f"{self.path} holds a network without an integer model: use an EGRU trained to "
+                f"give one class per sequence"
             )
         return self.integer
 
@@ -85,8 +85,8 @@ class ModelFile:
         features = self.network_config.get("input_size")
         if features is None:
             raise ModelFileError(
-                f"{self.path} holds a model of words, which reads no real numbers: call "
-                f"network() and give it words (N, T)"
+                f"{self.path} holds a model of words, which takes no real numbers: call "
+                f"network() with words (N, T)"
             )
         x = np.asarray(inputs, dtype=np.float64)
         x = x[None] if x.ndim == 2 else x
@@ -232,7 +232,7 @@ def find(model: str | Path) -> Path:
         return shipped()[str(model)]
     if not path.is_file():
         raise ModelFileError(
-            f"there is no model file at {path}: correct the path, or name a shipped model "
+            f"there is no model file at {path}: correct the path, or use a shipped model "
             f"({', '.join(shipped())})"
         )
     return path
@@ -242,7 +242,7 @@ def load(path: str | Path) -> ModelFile:
     """Read and check a model file, or the shipped model of that name.
 
     Raises:
-        ModelFileError: with one sentence, for anything but an intact file of this version.
+        ModelFileError: it is not an intact model file of this version.
     """
     path = find(path)
     try:
@@ -288,9 +288,7 @@ def _decode(
         _check_depth(header)
         version = header["version"]
     except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
-        raise ValueError(
-            f"the metadata {KEY!r} are not the JSON object that was expected"
-        ) from None
+        raise ValueError(f"the metadata {KEY!r} are not the expected JSON object") from None
     if type(version) is not int or version != VERSION:
         raise ValueError(f"it has format version {version!r} where {VERSION} was expected")
     if header.pop("checksum", None) != _checksum(header, tensors):
@@ -334,7 +332,7 @@ def _check_depth(value: Any, levels: int = DEEPEST) -> None:
 
 
 def _check_config(config: Any) -> None:
-    """What is said of the training, as far as programs use it."""
+    """Checks the entries on the training that programs use."""
     if not isinstance(config, dict):
         raise TypeError(f"{config!r} where a dict was expected")
     kinds = {"task": str, "options": dict, "training": dict, "results": dict}
@@ -342,7 +340,7 @@ def _check_config(config: Any) -> None:
         if not isinstance(value := config.get(name, kind()), kind):
             raise TypeError(f"{name}: {value!r} where a {kind.__name__} was expected")
     if "data" in config.get("options", {}):
-        raise TypeError("the place of the data among the options")
+        raise TypeError("the options contain the data path")
 
 
 def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model makes of N sequences, or of each of their T steps.
+    """Predictions for N sequences, or for each of their T steps.
 
     Attributes:
         classes: (N,) or (N, T), the most probable class.
@@ -25,6 +25,6 @@ class Prediction:
 
 
 def accuracy(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Share of the targets (...) that have the largest logit (..., K). Those of -1 do not count."""
+    """Share of targets (...) with the largest logit (..., K). Targets of -1 do not count."""
     scored = targets >= 0
     return float((logits[scored].argmax(-1) == targets[scored]).mean())

@@ -138,16 +138,16 @@ class Recipe(_Choices):
     num_layers: int = _count(1, "Number of stacked recurrent layers.", maximum=LAYERS)
     embedding_size: int | None = _count(
         None,
-        "Size of a symbol's embedding, which is tied to the read-out. Without it, symbols are "
+        "Size of the symbol embedding, which is tied to the read-out. Without it, symbols are "
         "one-hot.",
         STREAM,
         maximum=UNITS,
     )
-    epochs: int = _count(100, "Number of passes over the training data, at most.")
+    epochs: int = _count(100, "Maximum number of passes over the training data.")
     patience: int | None = _count(
         None,
         "Stop after this many epochs without a lower loss on a held-out validation set, and "
-        "keep the best epoch. Without it, train on all data and keep the last epoch.",
+        "keep the best epoch. Without this option, train on all data and keep the last epoch.",
     )
     seed: int = _choice(
         0, "Random seed. The same seed gives the same model.", minimum=0, maximum=LARGEST_SEED
@@ -158,58 +158,58 @@ class Recipe(_Choices):
         "training, for validation and for the test.",
     )
     batch_size: int = _count(
-        100, "Sequences per update, or parallel streams that a stream is cut into."
+        100, "Sequences per update, or number of parallel streams that a stream is split into."
     )
     window: int = _count(
         100, "Steps of a stream per update (truncated backpropagation through time).", STREAM
     )
     learning_rate: float = _positive(6e-3, "Peak learning rate of the one-cycle schedule.")
-    weight_decay: float = _positive(1e-2, "Weight decay of AdamW. Thresholds do not decay.")
-    clip: float = _positive(1.0, "Largest norm of the gradient. 0 disables clipping.")
+    weight_decay: float = _positive(1e-2, "Weight decay of AdamW. It does not apply to thresholds.")
+    clip: float = _positive(1.0, "Maximum gradient norm. 0 disables clipping.")
     target_activity: float = _share(
         0.1,
-        "Share of units that may emit an event in a step without penalty, in the last epochs.",
+        "Activity above which the penalty applies in the last epochs: share of units per step.",
         EVENTS,
         PRICE,
     )
     start_activity: float = _share(
         0.35,
-        "Share of units that may emit an event in a step without penalty, in the first epochs.",
+        "Activity above which the penalty applies in the first epochs: share of units per step.",
         EVENTS,
         PRICE,
         START,
     )
     target_from: float = _share(
         0.1,
-        "Share of the epochs after which the activity target starts to fall.",
+        "Fraction of the epochs after which the activity target starts to fall.",
         EVENTS,
         PRICE,
         FALL,
     )
     target_until: float = _share(
         0.6,
-        "Share of the epochs after which the activity target has reached its final value.",
+        "Fraction of the epochs after which the activity target reaches its final value.",
         EVENTS,
         PRICE,
         FALL,
     )
     activity_price: float = _positive(
-        4.0, "Weight of activity above the target in the loss. 0 disables the penalty.", EVENTS
+        4.0, "Weight in the loss of the activity above the target. 0 disables the penalty.", EVENTS
     )
     surrogate_height: float = _positive(
-        1.0, "Height of the triangular surrogate derivative of the EGRU's threshold."
+        1.0, "Height of the triangular surrogate gradient of the EGRU's threshold."
     )
     surrogate_width: float = _positive(
         0.5,
-        "Half-width of the triangular surrogate derivative of the EGRU's threshold.",
+        "Half-width of the triangular surrogate gradient of the EGRU's threshold.",
         SURROGATE,
     )
     threshold_mean: float = _share(0.3, "Mean of the EGRU's initial thresholds.")
     update_bias: float = _choice(
-        0.0, "Initial bias of the EGRU's update gate. The higher, the longer the memory."
+        0.0, "Initial bias of the EGRU's update gate. Higher values give a longer memory."
     )
     forget_bias: float = _choice(
-        0.0, "Initial bias of the LSTM's forget gate. The higher, the longer the memory."
+        0.0, "Initial bias of the LSTM's forget gate. Higher values give a longer memory."
     )
     dropout: float = _share(
         0.0,
@@ -253,7 +253,7 @@ class Recipe(_Choices):
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning(_Choices):
-    """How to continue a training with quantised weights.
+    """How to continue training with quantised weights.
 
     Each field is an option of ``egru tune``; the rest is as in the recipe of the first training.
 

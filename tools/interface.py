@@ -106,14 +106,14 @@ def parameters() -> str:
 
 def formats() -> str:
     rows = [
-        ("input value", numerics.Format(numerics.VALUE_BITS, 0), "signed; its fraction bits are the model's"),
+        ("input value", numerics.Format(numerics.VALUE_BITS, 0), "signed; the model sets its number of fraction bits"),
         ("event value", numerics.EVENT, "unsigned, 1 ... 255"),
-        ("weight", numerics.weight_format(8), "symmetric; each matrix has its own fraction bits"),
+        ("weight", numerics.weight_format(8), "symmetric; each matrix has its own number of fraction bits"),
         ("bias", numerics.BIAS, "signed"),
         ("threshold", numerics.THRESHOLD, "unsigned, at most 1"),
         ("state h", numerics.STATE, "symmetric"),
-        ("sum of an accumulator", numerics.ACCUMULATOR, "signed"),
-        ("sum of the read-out", numerics.READOUT_ACCUMULATOR, "signed"),
+        ("accumulator", numerics.ACCUMULATOR, "signed"),
+        ("read-out accumulator", numerics.READOUT_ACCUMULATOR, "signed"),
     ]  # fmt: skip
     return table(
         ("quantity", "format", "bits", "remark"),
@@ -137,8 +137,8 @@ def page(example: str = "tiny") -> str:
 
 # Interface
 
-All that a driver needs to load a model into the accelerator and to run it. Numbers that depend on the
-size of the accelerator are those of the preset `{example}`, whose Verilog is `rtl/egru_{example}.v`.
+This page describes everything that a driver needs to load a model into the accelerator and run it. Numbers
+that depend on the size of the accelerator are for the preset `{example}`, whose Verilog is `rtl/egru_{example}.v`.
 
 ## Ports
 
@@ -147,7 +147,7 @@ The top module is `egru`. Everything is synchronous to the rising edge of `clk`.
 | port | direction | bits | meaning |
 | --- | --- | --- | --- |
 | `clk` | in | 1 | clock |
-| `rst` | in | 1 | synchronous reset, active high; REGISTERS and COUNTERS return to their values at power-up, so REGISTERS that were loaded must be written again; the other targets keep their contents |
+| `rst` | in | 1 | synchronous reset, active high; resets REGISTERS and COUNTERS to their power-up values, so REGISTERS must be loaded again; all other targets keep their contents |
 | `i__payload` | in | {PACKET.size} | a command |
 | `i__valid` | in | 1 | `i__payload` holds a command |
 | `i__ready` | out | 1 | the command is accepted |
@@ -157,8 +157,8 @@ The top module is `egru`. Everything is synchronous to the rising edge of `clk`.
 | `busy` | out | 1 | a step is in progress |
 
 A packet is transferred at a clock edge where both `valid` and `ready` are high. Once `valid` is high, it
-stays high with the same payload until the transfer. A host that does not accept replies stalls the
-accelerator and finally `i__ready`; nothing is lost.
+stays high with the same payload until the transfer. If the host does not accept replies, the
+accelerator stalls and eventually deasserts `i__ready`; nothing is lost.
 
 ## Packets
 
@@ -170,64 +170,64 @@ Commands and replies have the same layout.
 
 {codes(Command, "command")}
 
-Commands act in the order in which they arrive. Apart from NOP, WRITE, SELECT, RESET and EVENT, every
-command is answered; a READ of 0 words and a READOUT of 0 outputs give no reply. A host need not wait for
-replies before it sends further commands.
+Commands are executed in the order in which they arrive. NOP, WRITE, SELECT, RESET and EVENT have no reply.
+All other commands do, except a READ of 0 words and a READOUT of 0 outputs. The host may send further
+commands without waiting for replies.
 
 A step is in progress from its first EVENT, or its STEP, until its STEP reply. Do not send SELECT, WRITE or
-READ between the first EVENT of a step and its STEP: they would wait for ever, and only `rst` ends that.
+READ between the first EVENT of a step and its STEP: they would block until `rst`.
 
-Nor may a host send a code that is not in the table, or an EVENT or STEP before REGISTERS have been loaded:
-the accelerator may then stop until `rst` as well.
+Do not send a code that is not in the table, or an EVENT or STEP before REGISTERS have been loaded: this may
+also block the accelerator until `rst`.
 
 ### Replies
 
 {codes(Reply, "reply")}
 
-Replies of one code come in the order of their commands, and a STEP reply follows the EVENT replies of its
-step. OUTPUT replies may come after EVENT and STEP replies of steps that were commanded after the READOUT.
+Replies with the same code arrive in the order of their commands, and a STEP reply follows the EVENT replies
+of its step. OUTPUT replies may arrive after the EVENT and STEP replies to commands that followed the READOUT.
 `value` is in two's complement.
 
 ## Targets
 
-SELECT chooses one of these memories. A word of more than {VALUE_BITS} bits is written as several chunks, the
-least significant {VALUE_BITS} bits first; unused bits of the last chunk are ignored. Reading a target that
-is write only gives zeros.
+SELECT chooses one of these memories. A word wider than {VALUE_BITS} bits is written in chunks of {VALUE_BITS} bits, least
+significant chunk first; unused bits of the last chunk are ignored. Reading a write-only target returns
+zeros.
 
 {targets(example)}
 
 ### WEIGHTS
 
 A word holds {GATE_COUNT} weights for each of `lanes / {GATE_COUNT}` consecutive units: lane
-`{GATE_COUNT} * column + gate` has bits `weight_bits * lane` and up, with the gates in the order
+`{GATE_COUNT} * column + gate` occupies `weight_bits` bits from bit `weight_bits * lane` on, with the gates numbered
 {", ".join(f"{gate} = {number}" for number, gate in enumerate(GATES))}. An event of source s (an input, or
-a unit of the same layer) uses `pitch` consecutive words; word w has units `w * lanes / {GATE_COUNT}` and
-up. Lanes without a unit hold 0. The inputs of layer 0 are those of the host; input s of a layer above is unit
-s of the layer below. The words of a layer are those of input 0, input 1, ..., from `input_base` on, then
-those of unit 0, unit 1, ..., from `recurrent_base` on:
+a unit of the same layer) uses `pitch` consecutive words; word w holds the weights of units
+`w * lanes / {GATE_COUNT}` and following. Lanes without a unit hold 0. The inputs of layer 0 come from the host; input s
+of a higher layer is unit s of the layer below. The words of a layer for input 0, input 1, ... start at
+`input_base`, and those for unit 0, unit 1, ... at `recurrent_base`:
 
     address(input s, word w) = input_base + s * pitch + w
     address(unit s, word w)  = recurrent_base + s * pitch + w
 
-For the shape of the matrices, rows [r; z; n] as in torch.nn.GRU: the weight of gate g of unit u for
+The rows of the weight matrices are ordered [r; z; n], as in torch.nn.GRU: the weight of gate g of unit u for
 source s is element [g * H + u, s].
 
 ### PARAMETERS
 
-Word `first_group + n` holds the parameters of units `n * units_per_cycle` and up of a layer, the first unit
-in the lowest bits. A unit has {PARAMETERS.size} bits:
+Word `first_group + n` holds the parameters of group n of a layer, which is `units_per_cycle` consecutive units
+from unit `n * units_per_cycle` on, with the first unit in the lowest bits. Each unit has {PARAMETERS.size} bits:
 
 {parameters()}
 
-Units that only fill up the last group of a layer have biases of 0 and a threshold of
+If the last group of a layer is not full, its unused units have biases of 0 and a threshold of
 {numerics.THRESHOLD_ONE}, which no state exceeds.
 
 ### READOUT
 
-A word holds `readout_lanes` weights, output 0 in the lowest `weight_bits` bits. Unit u of the last layer has
-`readout_pitch` words from `u * readout_pitch` on; output k is in word `k // readout_lanes`, lane
-`k % readout_lanes`. The bias has the `readout_pitch` words after those of the last unit,
-`H * readout_pitch` and up. In every step the bias is multiplied by `bias_operand` and added.
+A word holds `readout_lanes` weights, output 0 in the lowest `weight_bits` bits. Each unit has
+`readout_pitch` words: those of unit u of the last layer start at address `u * readout_pitch`, and output k is
+in word `k // readout_lanes`, lane `k % readout_lanes`. The bias follows in the `readout_pitch` words from
+address `H * readout_pitch` on. In every step the bias is multiplied by `bias_operand` and added.
 
 ### STATE
 
@@ -235,31 +235,31 @@ The word at address `first_group * units_per_cycle + u` is the state h of unit u
 
 ## Registers
 
-Target REGISTERS, one word each. There are {config.max_layers} layers l, from 0. Registers must not be written
-while a sequence is running.
+The registers are in target REGISTERS, one word each. Layers l are numbered from 0; there are {config.max_layers}. Registers
+must not be written while a sequence is running.
 
 {registers(example)}
 
-A weight times an aligned value has the {numerics.ACCUMULATOR.fraction} fraction bits of an accumulator, which
-gives both alignments, from 0 to {numerics.MAX_ALIGNMENT}. The operand of the read-out's bias aligns it with the
-products of weights and event values:
+The product of a weight and an aligned value must have the {numerics.ACCUMULATOR.fraction} fraction bits of an accumulator. This
+determines both alignments, which range from 0 to {numerics.MAX_ALIGNMENT}. `bias_operand` aligns the read-out's bias
+with the products of weights and event values:
 
     alignment    = {numerics.ACCUMULATOR.fraction} - fraction(weights) - fraction(values)
     bias_operand = 2^(fraction(read-out weights) + {numerics.EVENT.fraction} - fraction(read-out bias))
 
-Values are the model's inputs for `input_alignment` of layer 0, and events, with {numerics.EVENT.fraction} fraction
-bits, elsewhere.
+For `input_alignment` of layer 0, the values are the model's inputs. In all other cases they are events, with
+{numerics.EVENT.fraction} fraction bits.
 
 ## Counters
 
-Target COUNTERS, {VALUE_BITS} bits each, unsigned and wrapping. They count while `busy` is high. The stalls
-exclude each other; cycles that are neither ROWS nor a stall are latency.
+The counters are in target COUNTERS, {VALUE_BITS} bits each, unsigned and wrapping. They count while `busy` is high. The
+stall counters are mutually exclusive; cycles counted neither as ROWS nor as a stall are latency.
 
 {table(("address", "counter", "meaning"), ((c.value, f"`{c.name}`", c.description) for c in Counter))}
 
 ## Numeric formats
 
-SQ(i, f) is signed with i bits before the point, including the sign, and f bits behind it. UQ(i, f) is
+SQ(i, f) is signed with i bits before the binary point, including the sign, and f bits after it. UQ(i, f) is
 unsigned. [numerics.md](numerics.md) specifies the arithmetic.
 
 {formats()}
@@ -271,8 +271,8 @@ unsigned. [numerics.md](numerics.md) specifies the arithmetic.
    chunks of all words. Words that are not used need not be written.
 3. SELECT COUNTERS and WRITE any value, to clear the counters.
 
-At power-up REGISTERS and COUNTERS are 0, and the other targets have no defined contents, unless a model was
-built into the bitstream.
+At power-up REGISTERS and COUNTERS are 0, and the contents of the other targets are undefined, unless a model
+was built into the bitstream.
 
 ## Running a sequence
 
@@ -282,26 +282,26 @@ built into the bitstream.
    every step.
 4. SELECT STATE and READ, for the states after the last step.
 
-The logits of a sequence of T steps are the sums of its OUTPUT replies times
-`2^-(fraction + {numerics.EVENT.fraction}) / T`, with the fraction bits of the read-out's weights; with a
-READOUT after every step, T is 1.
+The logits of a sequence of T steps are the values of its OUTPUT replies times
+`2^-(fraction + {numerics.EVENT.fraction}) / T`, where `fraction` is the number of fraction bits of the read-out's weights.
+With a READOUT after every step, T is 1.
 
-The order of replies to a step is: EVENT replies of layer 0 in the order of its units, of layer 1, and so
-on, then STEP.
+The replies to a step are the EVENT replies of layer 0 in the order of its units, then those of layer 1, and
+so on, and finally STEP.
 
 ## Serial line
 
 On a board, packets travel over a serial line at {framing.BAUD:,} baud, 8 data bits, no parity, one stop bit.
-A packet is {framing.BYTES_PER_PACKET} bytes of {framing.DIGIT_BITS} bits each, the most significant first. Bit
+A packet is sent as {framing.BYTES_PER_PACKET} bytes that carry {framing.DIGIT_BITS} bits each, most significant first. Bit
 {framing.DIGIT_BITS} of a byte is set in the first byte of a packet and clear in all others. A receiver drops
 bytes that are not part of a complete packet.
 
-There is no flow control towards the accelerator. Until the last reply to a command has arrived, a host may
-send at most {DEPTH} further packets.
+There is no flow control from the host to the accelerator. After sending a command, the host may send at most
+{DEPTH} further packets before the last reply to that command arrives.
 
 ## Presets
 
-An accelerator has these sizes; a model may have any size up to the maxima.
+These are the sizes of the accelerator in each preset. A model may have any size up to the maxima.
 
 {presets()}
 """

@@ -22,9 +22,9 @@ from golden.integer import IntegerEGRU
 
 BITSTREAM = "egru.bit"
 # Each slice of the lanes registers its own copy of the broadcast signals, so that the copy can be
-# placed close to it. Yosys would merge the copies if it could see into several slices at once.
+# placed close to it. Without the hierarchy, Yosys would merge the copies.
 KEEP_SLICES = "setattr -mod -set keep_hierarchy 1 *.slice_*"
-# Nets are 1.5 times as long with the default placer, and 85F then hardly routes.
+# With the default placer, nets are 1.5 times as long, and 85F hardly routes.
 NEXTPNR_OPTIONS = ("--placer", "static")
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "packing"}
 
@@ -83,7 +83,7 @@ def build(
     progress(
         "native tools"
         if tools.native
-        else "YoWASP's tools, which compile themselves for some minutes at their first call"
+        else "YoWASP's tools, which take some minutes to compile on first use"
     )
     versions = tools.versions()
     top = Top(board, config, image, mhz)

@@ -42,7 +42,7 @@ class Utilization:
             if abs(clock["constraint"] / mhz - 1) < 2e-3  # the PLL's tolerance, and rounded to ps
         ]
         if not clocks:
-            raise ValueError(f"place and route knew of no clock of {mhz:g} MHz")
+            raise ValueError(f"place and route found no clock of {mhz:g} MHz")
         resources = {name: Use(**report["utilization"][cell]) for cell, name in RESOURCES.items()}
         return cls(*min(clocks), resources)
 

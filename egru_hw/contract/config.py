@@ -8,7 +8,7 @@ from math import ceil
 from golden.integer import GATES
 
 GATE_COUNT = len(GATES)
-INDEX_BITS = 12  # of a packet: the most inputs, units and outputs that can be addressed
+INDEX_BITS = 12  # of a packet; limits inputs, units and outputs
 
 
 def _power_of_two(value: int) -> bool:
@@ -22,20 +22,20 @@ def bits_for(count: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What is fixed when the hardware is built. Models are loaded at run time up to the maxima.
+    """The sizes fixed when hardware is built. Models up to the maxima are loaded at run time.
 
     Args:
-        lanes: multiply-accumulates a cycle; three (one a gate) times a power of two.
-        units_per_cycle: units that the unit update finishes a cycle; a power of two,
+        lanes: multiply-accumulates per cycle; 3 (one a gate) times a power of two.
+        units_per_cycle: units that the unit update finishes per cycle; a power of two,
             at most ``lanes / 3``.
         max_units: units of all layers together, each layer rounded up to whole groups of
             ``units_per_cycle``.
-        max_inputs: features a step.
+        max_inputs: input features.
         max_outputs: values of the read-out.
         max_layers: stacked layers.
         weight_rows: depth of the weight store in rows of ``lanes`` weights; an event of a
             layer of H units reads ``ceil(3H / lanes)`` of them.
-        readout_lanes: multiply-accumulates a cycle of the read-out; a power of two.
+        readout_lanes: lanes of the read-out; a power of two.
         weight_bits: width of a weight.
     """
 
@@ -75,12 +75,12 @@ class Config:
 
     @property
     def columns(self) -> int:
-        """Units whose three gates one row of weights serves."""
+        """Units per row of weights, with three gates each."""
         return self.lanes // GATE_COUNT
 
     @property
     def max_pitch(self) -> int:
-        """Rows an event of the largest layer reads, and words of its accumulators."""
+        """Rows read per event by the largest layer, and words of its accumulators."""
         return self.max_units // self.columns
 
     @property
@@ -106,7 +106,7 @@ class Config:
         return ceil(units / self.columns)
 
     def layer_groups(self, units: int) -> int:
-        """Cycles in which a layer of ``units`` is updated."""
+        """Cycles to update a layer of ``units``."""
         return ceil(units / self.units_per_cycle)
 
     def to_json(self) -> str:
@@ -176,4 +176,4 @@ def preset(name: str) -> Config:
     try:
         return PRESETS[name]
     except KeyError:
-        raise ValueError(f"no preset {name!r}; there are {', '.join(sorted(PRESETS))}") from None
+        raise ValueError(f"no preset {name!r}; use one of {', '.join(sorted(PRESETS))}") from None

@@ -29,7 +29,7 @@ def build_image(model: IntegerEGRU, config: Config, report_events: bool = False)
     """Lay ``model`` out for hardware of ``config``.
 
     ``report_events`` sets the register that makes the accelerator report every event.
-    ``ValueError`` if the model does not fit, with what, and by how much.
+    ``ValueError`` names what does not fit, and by how much.
     """
     _check_fit(model, config)
     registers: dict[str | tuple[int, str], int] = {
@@ -121,7 +121,7 @@ def _parameter_words(layer: IntegerLayer, config: Config) -> np.ndarray:
     padded = config.layer_groups(units) * config.units_per_cycle
     bias = np.zeros((len(SUMS), padded), np.int64)
     bias[:, :units] = layer.bias
-    # Units that only fill up the last group have a threshold that no state reaches.
+    # Units that only pad the last group have a threshold that no state reaches.
     threshold = np.full(padded, numerics.THRESHOLD_ONE, np.int64)
     threshold[:units] = layer.threshold
     words = [

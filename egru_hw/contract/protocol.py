@@ -1,4 +1,4 @@
-"""What travels to and from the accelerator: one packet layout, its codes, and the register map.
+"""The protocol of the accelerator: one packet layout, its codes, and the register map.
 
 The hardware and the host both derive from this file.
 """
@@ -61,44 +61,45 @@ class Command(_Described):
     SELECT = (
         1,
         (
-            "Sets what WRITE and READ refer to. index: a target; value: the address of a word in "
+            "Selects what WRITE and READ access. index: a target; value: the address of a word in "
             "it. Discards the chunks of an incomplete word. Waits until no step is in progress."
         ),
     )
     WRITE = (
         2,
         (
-            "value: the next 32 bits of the selected word, least significant chunk first. With "
-            "the last chunk the word is stored and the address increases by one. Waits until no "
-            "step is in progress."
+            "value: the next 32 bits of the selected word, least significant chunk first. The "
+            "last chunk stores the word and increments the address. Waits until no step is in "
+            "progress."
         ),
     )
     READ = (
         3,
         (
-            "value: how many words are read, from the selected address on. Each is answered by one "
-            "DATA reply, and the address increases by one. Waits until no step is in progress."
+            "value: the number of words to read, from the selected address on. Each word is "
+            "returned in one DATA reply and increments the address. Waits until no step is in "
+            "progress."
         ),
     )
     RESET = (
         4,
         (
-            "Begins a new sequence: states are zero, there are no events of an earlier step, and "
-            "the read-out's accumulators are cleared. Not answered."
+            "Starts a new sequence: sets all states to zero, discards the events of the previous "
+            "step and clears the read-out's accumulators. No reply."
         ),
     )
     EVENT = (
         5,
         (
-            "An input of the step that is being assembled. index: the input; value: its quantised "
-            "value, signed, in the input format. Zeros need not be sent. At most one per input and "
-            "step. Not answered."
+            "Adds an input to the next step. index: the input; value: its quantised value, signed, "
+            "in the input format. Zeros need not be sent. At most one per input and step. No "
+            "reply."
         ),
     )
     STEP = (
         6,
         (
-            "All events of the step have been sent: computes the step. Answered by EVENT replies, "
+            "Computes the step; sent after all EVENTs of the step. The replies are EVENT replies, "
             "if report_events is set, and then one STEP reply."
         ),
     )
@@ -118,12 +119,12 @@ class Reply(_Described):
     EVENT = (
         1,
         (
-            "A unit emitted an event. index: the unit, counted over all layers, where each layer "
-            "begins at a multiple of units_per_cycle; value: the event's value, 1 to 255."
+            "A unit emitted an event. index: the unit, numbered across all layers, with each layer "
+            "starting at a multiple of units_per_cycle; value: the event's value, 1 to 255."
         ),
     )
     STEP = 2, "A step is complete; all its EVENT replies have been sent. index and value are 0."
-    OUTPUT = 3, "index: the output; value: its accumulator, signed. In the order of the outputs."
+    OUTPUT = 3, "index: the output; value: its accumulator, signed. Sent in order of index."
     DATA = 4, "index: the low bits of the word's address; value: the word."
 
 
@@ -131,16 +132,16 @@ class Reply(_Described):
 class Target(_Described):
     """Memories behind SELECT. Words wider than 32 bits are written in several WRITEs."""
 
-    REGISTERS = 0, "Write only. The model's registers."
-    WEIGHTS = 1, "Write only. Rows of weights of all layers."
-    PARAMETERS = 2, "Write only. Biases and thresholds, units_per_cycle units in a word."
+    REGISTERS = 0, "Write-only. The model's registers."
+    WEIGHTS = 1, "Write-only. Rows of weights of all layers."
+    PARAMETERS = 2, "Write-only. Biases and thresholds, units_per_cycle units per word."
     READOUT = (
         3,
-        "Write only. Rows of weights of the read-out; the last unit's is followed by the bias.",
+        "Write-only. Rows of weights of the read-out; the bias follows those of the last unit.",
     )
-    STATE = 4, "Read only. The state h of each unit after the last step, signed."
-    COUNTERS = 5, "The counters. Any complete WRITE clears all of them."
-    IDENTITY = 6, "Read only. One word, the CRC-32 of the configuration's JSON text."
+    STATE = 4, "Read-only. The state h of each unit after the last step, signed."
+    COUNTERS = 5, "The counters. Writing any complete word clears all of them."
+    IDENTITY = 6, "Read-only. One word, the CRC-32 of the configuration's JSON text."
 
 
 @unique
@@ -150,9 +151,9 @@ class Counter(_Described):
     CYCLES = 0, "Clock cycles while a step is in progress."
     STEPS = 1, "Steps completed."
     INPUT_EVENTS = 2, "Events that layers received from below: inputs, and events of lower layers."
-    RECURRENT_EVENTS = 3, "Events that layers received from their own step before."
+    RECURRENT_EVENTS = 3, "Events that layers received from their own previous step."
     ROWS = 4, "Cycles in which the lanes multiplied."
-    MACS = 5, "Multiply-accumulates for existing units; lanes without a unit are not counted."
+    MACS = 5, "Multiply-accumulates for existing units; unused lanes are not counted."
     STALL_INPUT = 6, "Cycles without a multiplication: the host had not sent the next command."
     STALL_UPDATE = 7, "Cycles without a multiplication: the unit update was not finished."
     STALL_WEIGHTS = 8, "Cycles without a multiplication: the weight store had not answered."
@@ -161,18 +162,18 @@ class Counter(_Described):
 
 REGISTERS = {
     "last_layer": "Number of layers - 1.",
-    "outputs": "Outputs of the read-out, K; 0 without one.",
+    "outputs": "Number of outputs of the read-out, K; 0 without a read-out.",
     "readout_pitch": "Words of READOUT per unit, ceil(K / readout_lanes), at least 1.",
-    "bias_operand": "What multiplies the read-out's bias in every step.",
-    "report_events": "1: STEP is answered by the step's EVENT replies; 0: by STEP alone.",
-    "units": "Units of the layer, H.",
-    "pitch": "Words of WEIGHTS per event, ceil(3 H / lanes).",
-    "last_group": "Groups of the layer - 1, ceil(H / units_per_cycle) - 1.",
-    "first_group": "Groups of all layers below.",
+    "bias_operand": "Factor by which the read-out's bias is multiplied in every step.",
+    "report_events": "1: the replies to STEP include the step's EVENT replies; 0: STEP only.",
+    "units": "Number of units in the layer, H.",
+    "pitch": "Number of words of WEIGHTS per event, ceil(3 H / lanes).",
+    "last_group": "Number of groups in the layer - 1, ceil(H / units_per_cycle) - 1.",
+    "first_group": "Number of groups in all layers below.",
     "input_base": "Address in WEIGHTS of the first word of the input weights.",
     "recurrent_base": "Address in WEIGHTS of the first word of the recurrent weights.",
     "input_alignment": "Left shift of an input value before it is multiplied.",
-    "recurrent_alignment": "Left shift of the value of the layer's own events.",
+    "recurrent_alignment": "Left shift of a recurrent event's value before it is multiplied.",
 }
 """What each register means, for docs/interface.md."""
 
@@ -203,7 +204,7 @@ def layer_registers(config: Config) -> dict[str, int]:
 
 
 def register_layout(config: Config) -> data.StructLayout:
-    """All registers as the hardware sees them; ``layers`` is an array."""
+    """The layout of all registers; ``layers`` is an array."""
     layer = data.StructLayout(layer_registers(config))
     return data.StructLayout(
         {**global_registers(config), "layers": data.ArrayLayout(layer, config.max_layers)}
@@ -226,7 +227,7 @@ PARAMETERS = data.StructLayout(
         "threshold": Shape(numerics.THRESHOLD.width, numerics.THRESHOLD.signed),
     }
 )
-"""What a unit has of its own, as it lies in ``Target.PARAMETERS``."""
+"""The parameters of one unit, as stored in ``Target.PARAMETERS``."""
 
 
 def word_bits(config: Config, target: Target) -> int:

@@ -31,12 +31,12 @@ class Accelerator(wiring.Component):
     """An event-based GRU of any size up to the configuration's maxima.
 
     * ``i``: commands, ``o``: replies; see ``egru_hw.contract.protocol``. A stalled ``o`` stalls the
-      accelerator and in the end ``i``; nothing is lost.
+      accelerator and finally ``i``; nothing is lost.
     * ``busy``: a step is in progress.
 
     Args:
         config: sizes.
-        image: a model that the memories hold at power-up; without one they are to be loaded.
+        image: memory contents at power-up; without it, a model must be loaded.
         store: makes the memory that holds the weights.
     """
 
@@ -146,7 +146,7 @@ class Accelerator(wiring.Component):
                 registers.layers[layer].first_group * config.units_per_cycle
             )
 
-        # Markers that were sent and have not yet come out at the end.
+        # Markers that were sent and have not yet been retired.
         sent = Signal()
         in_flight = Signal(range(IN_FLIGHT_MARKERS))
         m.d.comb += [

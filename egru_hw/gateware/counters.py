@@ -9,11 +9,11 @@ from egru_hw.contract.protocol import VALUE_BITS, Counter
 
 
 class Counters(wiring.Component):
-    """Counts, while ``running``, what happens; a cycle counts as one stall at most.
+    """Counts work and stalls while ``running``; a cycle counts as at most one stall.
 
-    ``*_wait*`` are high while a unit waits. Only cycles in which no ``row`` is
-    multiplied are stalls; of several reasons the one furthest down the path is counted.
-    Inputs take effect two cycles later.
+    ``*_wait*`` are high while a unit waits. Only cycles in which no ``row`` is multiplied are
+    stalls; of several causes, the one furthest downstream is counted. Inputs take effect two
+    cycles later.
     """
 
     clear: In(1)

@@ -1,4 +1,4 @@
-"""The events of each layer's latest step, kept for the two readers that each list has."""
+"""The events of each layer's latest step, kept for the two readers of each list."""
 
 from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
@@ -25,7 +25,7 @@ class EventQueue(wiring.Component):
     in the next. A FIFO can be read once only, so this queue keeps each list until the
     layer is opened again.
 
-    * ``open``: forget layer's list; events will follow.
+    * ``open``: clear a layer's list; events follow.
     * ``i``: append an event to the list of ``layer``. Never stalls.
     * ``close``: the list of ``layer`` is complete.
     * ``replay``: start reading a layer's list.

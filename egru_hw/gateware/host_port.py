@@ -1,4 +1,4 @@
-"""The host port: executes the commands that load and read back, and hands on the others."""
+"""The host port: executes the commands that load and read back, and forwards the others."""
 
 from math import ceil
 
@@ -24,7 +24,7 @@ from egru_hw.gateware.weight_store import write_signature
 from golden.integer import numerics
 
 LOADED = (Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
-"""Targets that lie in memories elsewhere."""
+"""Targets that are memories elsewhere."""
 
 READ_LATENCY = 2  # cycles from ``state_unit`` to ``state``
 
@@ -35,7 +35,7 @@ def chunks(config: Config, target: Target) -> int:
 
 
 class HostPort(wiring.Component):
-    """Executes SELECT, WRITE and READ, and hands the other commands on.
+    """Executes SELECT, WRITE and READ, and forwards the other commands.
 
     WRITE and READ wait until ``idle``. ``init`` maps register addresses to their values at
     power-up.
@@ -133,10 +133,10 @@ class HostPort(wiring.Component):
         return m
 
     def _writes(self, m: Module, target: Signal, address: Signal) -> tuple[Signal, Signal, Signal]:
-        """Gather WRITEs to words and store them.
+        """Collect WRITEs into words and store them.
 
-        Returns the count of gathered chunks, whether a memory stalls, and whether a WRITE has
-        been accepted that is not yet stored.
+        Returns the number of chunks collected, whether a memory stalls, and whether an accepted
+        WRITE is not yet stored.
         """
         config, command = self.config, self.i.payload
         stalled, pending = Signal(), Signal()

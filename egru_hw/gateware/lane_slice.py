@@ -15,7 +15,7 @@ from golden.integer import GATES, SUM_TABLE, SUMS, numerics
 
 
 def slice_columns(config: Config) -> int:
-    """Columns of a slice: one group of units at least, and enough to select among on the spot."""
+    """Columns of a slice: at least one group of units, and enough for a local selection."""
     return min(config.columns, max(config.units_per_cycle, 4))
 
 
@@ -35,7 +35,7 @@ def operation_layout(config: Config) -> data.StructLayout:
 
 
 def read_layout(config: Config) -> data.StructLayout:
-    """Which sums are read, and whether any event has touched them."""
+    """Which sums are read, and whether any event added to them."""
     return data.StructLayout(
         {
             "word": bits_for(config.max_pitch),
@@ -61,14 +61,14 @@ def sums_signature(config: Config) -> wiring.Signature:
 class LaneSlice(wiring.Component):
     """``slice_columns`` columns of lanes, for one or more of the groups in a row.
 
-    Slices share nothing but what is broadcast to them, and register that at their door. On
-    an FPGA, each slice with its copies can then lie together; see ``boards/ecp5/flow.py``, which
-    keeps synthesis from merging the copies. ``number`` counts slices from the first column.
+    Slices share only broadcast signals, and register these at their inputs. On an FPGA, each
+    slice can then be placed together with its copies; see ``boards/ecp5/flow.py``, which keeps
+    synthesis from merging the copies. ``number`` counts slices from the first column.
 
     * ``operation``, ``row``: multiply this slice's part of a row of weights; summed three
       cycles later. One a cycle.
-    * ``read``: two cycles later ``sums`` are the group's, zero where no event has touched
-      them; all zero if the group is another slice's.
+    * ``read``: two cycles later, ``sums`` has the group's sums, 0 where no event added to
+      them; all 0 if the group is in another slice.
     """
 
     LATENCY = 3
@@ -115,8 +115,8 @@ class LaneSlice(wiring.Component):
             m.submodules[name] = sums = memory.Memory(
                 shape=word, depth=2 << len(self.read.word), init=[]
             )
-            # A registered read would put a cycle into the sum's loop; memories this shallow
-            # are look-up tables, which can be read in the same cycle.
+            # A registered read would add a cycle to the accumulation loop; memories this shallow
+            # are LUT RAM, which can be read combinationally.
             old, new = sums.read_port(domain="comb"), sums.write_port()
             out = sums.read_port(domain="comb")
             overwrite = second.first_of_job if shared else second.first_of_source

@@ -22,10 +22,10 @@ class MacLanes(wiring.Component):
     There are two banks of accumulators: while one is read by the unit update, events of the
     next step (or layer) are summed in the other.
 
-    * ``i``: rows, one a cycle, summed LaneSlice.LATENCY cycles later. Never stalls: the
-      sequencer sends nothing behind a marker until that has been taken, which also keeps
-      events away from a bank that is still being read.
-    * ``o``: the marker, when everything before it has been summed.
+    * ``i``: rows, one a cycle, added LaneSlice.LATENCY cycles later. Never stalls: the
+      sequencer sends nothing after a marker until it has been taken, which also keeps events
+      out of a bank that is still being read.
+    * ``o``: the marker, after everything before it has been added.
     * ``sums``: see :func:`sums_signature`.
     * ``busy``: a row is being taken.
     """
@@ -74,7 +74,7 @@ class MacLanes(wiring.Component):
                 part.read.eq(self.sums.select),
             ]
             slices.append(part)
-        # All but the slice that was asked are silent.
+        # All slices but the selected one give 0.
         found = register(self.sums_layout)
         m.d.sync += found.eq(reduce(or_, (part.sums.as_value() for part in slices)))
         m.d.comb += self.sums.values.eq(found)

@@ -13,19 +13,19 @@ from egru_hw.gateware.weight_fetch import WeightFetch
 from egru_hw.gateware.weight_store import OnChipWeightStore, write_signature
 from golden.integer import numerics
 
-QUEUE_DEPTH = 16  # events that wait while their forerunners are multiplied
+QUEUE_DEPTH = 16  # events that wait for earlier ones to be multiplied
 
 
 class Readout(wiring.Component):
     """Adds ``value * weights`` of each event of the last layer, and the bias once a step.
 
-    An event takes ``ceil(outputs / readout_lanes)`` cycles, beside the lanes' own work.
+    An event takes ``ceil(outputs / readout_lanes)`` cycles, in parallel with the lanes.
 
     * ``i``: spikes of all layers, in order. UPDATE of the last layer adds the bias (the row
-      behind the last unit's) times ``bias_operand``; READOUT sends the sums and clears them;
+      after the last unit's) times ``bias_operand``; READOUT sends the sums and clears them;
       RESET clears them.
     * ``o``: the sums, ``outputs`` elements a READOUT.
-    * ``retired``: a marker has been dealt with.
+    * ``retired``: a marker is done.
     * ``registers``: the model's; constant while events are in flight.
     * ``write``: stores a row of weights. ``init``: their contents at power-up.
     """
@@ -73,7 +73,7 @@ class Readout(wiring.Component):
         registers = self.registers
         units = Array(registers.layers)[registers.last_layer].units
 
-        # Of other layers nothing is fetched; their markers go along, to retire in order.
+        # Nothing is fetched for other layers; their markers pass, to retire in order.
         spike = queue.o.payload
         is_event = spike.kind == Kind.EVENT
         ours = spike.layer == registers.last_layer

@@ -1,4 +1,4 @@
-"""Replies to the host: spikes as replies, one stream to several, and several to one."""
+"""Replies to the host: spikes as replies, and forks and merges of streams."""
 
 from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring

@@ -15,17 +15,17 @@ from golden.integer import numerics
 class Sequencer(wiring.Component):
     """Orders the events of every layer and step.
 
-    A layer's step takes its input events and its recurrent events, in whichever order lets
-    the unit update of the layer before run meanwhile: layer 0 begins with the host's events,
-    other layers begin with their own of the step before. Sums do not depend on the order.
+    A layer's step takes its input events and its recurrent events, in the order that overlaps
+    with the previous layer's unit update: layer 0 begins with the host's events, other layers
+    with their own events of the previous step. Sums do not depend on the order.
 
     * ``i``: the commands RESET, EVENT, STEP and READOUT.
     * ``o``: events with their weights' address, operand and accumulators, and markers.
     * ``replay``, ``events``, ``open``: to the event queue. A list is opened when the marker
       that will fill it is sent, so that its readers wait.
-    * ``taken``: the unit update has taken a marker. Until then nothing is sent behind one.
+    * ``taken``: the unit update has taken a marker. Until then nothing is sent after it.
     * ``in_step``: events of an unfinished step have been taken.
-    * ``waits_for_host``: within a step. ``waits_for_update``: behind a marker.
+    * ``waits_for_host``: within a step. ``waits_for_update``: after a marker.
     """
 
     def __init__(self, config: Config):

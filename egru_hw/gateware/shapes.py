@@ -24,9 +24,9 @@ def multiple(value: Value, factor: Value) -> Value:
 
 
 def register(shape, name: str | None = None) -> Signal:
-    """A register for data, which no reset reaches.
+    """A data register without a reset.
 
-    Only valid bits need a reset. A reset of every register of the datapath would take more routing
+    Only valid bits need a reset. Resetting every register of the datapath would take more routing
     than an FPGA has.
     """
     return Signal(shape, name=name, reset_less=True, src_loc_at=1)

@@ -1,4 +1,4 @@
-"""Streams: connecting them with their formats checked, and queues that keep the format."""
+"""Streams: connections with checked formats, and queues that preserve the format."""
 
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, fifo, stream, wiring
@@ -8,7 +8,7 @@ from egru_hw.gateware.shapes import register
 
 
 def payload_format(port):
-    """What the payload of a stream means: a layout, or the shape of a plain value."""
+    """The format of a stream's payload: a layout, or the shape of a plain value."""
     payload = port.payload
     return payload.shape() if isinstance(payload, (data.View, Value)) else payload
 
@@ -16,7 +16,7 @@ def payload_format(port):
 def connect(m: Module, source, sink) -> None:
     """Connect stream ``source`` to ``sink``.
 
-    ``wiring.connect`` lets different formats pass when their widths agree; this does not.
+    ``wiring.connect`` accepts different formats of equal width; this does not.
     """
     if payload_format(source) != payload_format(sink):
         raise TypeError(
@@ -29,9 +29,8 @@ def connect(m: Module, source, sink) -> None:
 class Queue(wiring.Component):
     """A FIFO for payloads of ``shape``; ``level`` of ``depth + 1`` are waiting.
 
-    In distributed memory, with a register behind it: block RAM answers late in the cycle, and
-    what a queue holds is looked at by much logic. Two cycles from ``i`` to ``o``, one element
-    a cycle.
+    In distributed RAM, with an output register: block RAM has a long clock-to-output delay, and
+    a queue's output drives much logic. Two cycles from ``i`` to ``o``, one element per cycle.
     """
 
     def __init__(self, shape, depth: int):

@@ -1,4 +1,4 @@
-"""What flows through the accelerator between its units, in order: events and markers."""
+"""The elements of the accelerator's internal streams, in order: events and markers."""
 
 from amaranth.lib import data, enum
 
@@ -30,7 +30,7 @@ def job_layout(config: Config) -> data.StructLayout:
             "layer": bits_for(config.max_layers),
             "bank": 1,
             "first": 1,  # first step of a sequence: states are zero
-            "any_input": 1,  # accumulators that no event touched hold old sums: read zero
+            "any_input": 1,  # accumulators without an event hold stale sums: read as 0
             "any_recurrent": 1,
         }
     )
@@ -49,7 +49,7 @@ def tag_layout(config: Config) -> data.StructLayout:
 
 
 def spike_layout(config: Config) -> data.StructLayout:
-    """What leaves the unit update: events, and each marker once its events are through."""
+    """The output of the unit update: events, and each marker after its events."""
     return data.StructLayout(
         {
             "kind": Kind,

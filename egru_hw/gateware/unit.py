@@ -21,7 +21,7 @@ class Unit(wiring.Component):
     """One step of a unit, as ``docs/numerics.md`` states it. One unit a cycle, never stalls.
 
     * ``sums``, ``parameters``: inputs, LATENCY cycles before the outputs.
-    * ``state``: h of the step before, STATE_DELAY cycles after the other inputs.
+    * ``state``: previous h, STATE_DELAY cycles after the other inputs.
     * ``fired``, ``value``: whether there is an event, and its value (0 ... 255).
     * ``new_state``: h after reset.
     """
@@ -56,7 +56,7 @@ class Unit(wiring.Component):
             ]
             port = table.read_port()
             m.d.comb += port.addr.eq(magnitude)
-            # The memory is slow: nothing but a register behind it.
+            # The memory is slow: only a register follows it.
             entry = delay(m, port.data, 1, f"{name}_entry")
             negative = delay(m, index < 0, TANH_LATENCY - 2, f"{name}_negative")
             looked_up = register(signed(numerics.TABLE.width + 1), f"{name}_tanh")
@@ -69,7 +69,7 @@ class Unit(wiring.Component):
             bias = self.parameters.bias[name] << numerics.BIAS_SHIFT
             m.d.sync += biased[name].eq(self.sums[name] + bias)
 
-        # to 1 + TANH_LATENCY: gates r and z, positive numbers of 17 bits with their sign
+        # to 1 + TANH_LATENCY: gates r and z, positive, 17 bits including the sign
         half = 1 << (numerics.GATE.width - 1)
         r = Signal(signed(numerics.GATE.width + 1))
         z = Signal(signed(numerics.GATE.width + 1))

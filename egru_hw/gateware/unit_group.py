@@ -29,7 +29,7 @@ def fired_layout(config: Config) -> data.StructLayout:
 
 
 def issue_signature(config: Config) -> wiring.Signature:
-    """How the unit update has groups updated.
+    """Interface for updating groups of units.
 
     With ``start`` the unit group updates ``group`` of the layer whose groups begin at
     ``first_group``. ``job`` names the accumulators that hold its sums; it and ``first_group``
@@ -99,7 +99,7 @@ class UnitGroup(wiring.Component):
             m.d.sync += parameter.eq(parameter_read.data)
         parameter = delay(m, parameter, SUMS_DELAY - 1, "parameter")
 
-        # The host reads states through the port that is idle then.
+        # The host reads states through this port while it is idle.
         m.submodules.states = states = memory.Memory(
             shape=self.states, depth=config.groups, init=[]
         )

@@ -1,4 +1,4 @@
-"""The unit update: walks a layer's units, a group a cycle, and sends their events on."""
+"""The unit update: updates a layer's units, a group a cycle, and emits their events."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -12,14 +12,14 @@ from egru_hw.gateware.unit_group import fired_layout, issue_signature
 
 
 class UnitUpdate(wiring.Component):
-    """Has the groups of a layer updated and turns what they fire into a stream.
+    """Updates the groups of a layer and turns their events into a stream.
 
-    A layer of H units takes ``ceil(H / units_per_cycle)`` cycles and the pipeline's latency;
-    events leave one a cycle in the order of the units, beginning as soon as a group has fired.
-    Groups without an event take no time in the stream.
+    A layer of H units takes ``ceil(H / units_per_cycle)`` cycles plus the pipeline latency;
+    events leave one per cycle in unit order, starting as soon as a group has fired. Groups
+    without an event take no cycle of the stream.
 
-    * ``i``: markers from the lanes. The next is taken once the one before has left. Kinds
-      other than UPDATE are passed on.
+    * ``i``: markers from the lanes. The next is taken once the previous one has left. Kinds
+      other than UPDATE are forwarded.
     * ``issue``: to the unit group. ``fired``: from it; never stalls.
     * ``o``: events, then the marker that caused them.
     * ``close``: with that marker: the layer's list of events is complete.

@@ -1,4 +1,4 @@
-"""The accelerator as Verilog, for those who want just that: ``rtl/``.
+"""The accelerator as Verilog, for use without Amaranth: ``rtl/``.
 
 ``rtl/`` holds the Verilog of the smallest preset, to be read, and the digests of the others.
 """
@@ -20,9 +20,9 @@ READABLE = "tiny"
 PUBLISHED = (READABLE, "ulx3s-12f", "ulx3s-45f", "ulx3s-85f")
 DIGESTS = "digests.json"
 
-# Amaranth's own conversion keeps processes: `always @*` blocks, of which those that read nothing
-# but constants never run in a simulator that follows the standard. As cells they become
-# assignments, which every simulator evaluates at time 0.
+# Amaranth's own conversion keeps processes: `always @*` blocks. Those that read only constants
+# never run in a standard-conforming simulator. Converted to cells, they become assignments, which
+# every simulator evaluates at time 0.
 ATTRIBUTES = "-remove generator -remove top -remove src -remove amaranth.*"
 SCRIPT = (
     "proc",
@@ -59,7 +59,7 @@ def merge_equal_modules(design: str) -> str:
             if not (found := re.search(r"(?m)^module (\S+)", block)):
                 continue
             name = found[1]
-            # Where a module is in the hierarchy is no part of the logic. Other attributes are:
+            # A module's place in the hierarchy is not part of its logic. Other attributes are:
             # `init` is the value of a register at power-up.
             body = re.sub(r"(?m)^attribute \\(generator|top) .*\n", "", block)
             body = body.replace(f"module {name}\n", "")

@@ -12,8 +12,8 @@ IN_FLIGHT = 8  # rows requested and not yet used; covers the latency of the stor
 
 
 def work_layout(*, address_bits: int, index_bits: int, pitch_bits: int, tag) -> data.StructLayout:
-    """An event (``fetch`` set), its rows' place, and its value with the shift that aligns it;
-    or a marker, of which only ``tag`` counts."""
+    """An event (``fetch`` set): the location of its rows, its value and alignment shift;
+    or a marker, which uses only ``tag``."""
     return data.StructLayout(
         {
             "fetch": 1,
@@ -28,7 +28,7 @@ def work_layout(*, address_bits: int, index_bits: int, pitch_bits: int, tag) -> 
 
 
 def fetched_layout(*, row_bits: int, pitch_bits: int, tag) -> data.StructLayout:
-    """A row (meaningless for markers), which of its event's it is, and what multiplies it."""
+    """A row (meaningless for markers), its number in its event, and its operand."""
     return data.StructLayout(
         {
             "fetch": 1,
@@ -41,7 +41,7 @@ def fetched_layout(*, row_bits: int, pitch_bits: int, tag) -> data.StructLayout:
 
 
 class WeightFetch(wiring.Component):
-    """Turns events into rows of weights, each beside the operand it is multiplied by.
+    """Turns events into rows of weights, each with the operand that multiplies it.
 
     * ``i``: an event, which needs ``pitch`` rows from ``base + index * pitch`` on; or a marker,
       which needs none.
@@ -49,7 +49,7 @@ class WeightFetch(wiring.Component):
     * ``o``: for an event ``pitch`` elements, counted by ``word``; for a marker one element.
       In order, one a cycle while the store keeps up; four cycles from ``i`` with the on-chip
       store. A stall of ``o`` reaches ``i`` once IN_FLIGHT elements wait.
-    * ``waiting``: the store owes the next row.
+    * ``waiting``: waits for the next row.
     """
 
     def __init__(self, *, address_bits: int, row_bits: int, index_bits: int, pitch_bits: int, tag):
@@ -74,8 +74,8 @@ class WeightFetch(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # Two pipeline registers, each handing over when the next is free: where an event's rows
-        # lie, and the walk along them. Then the queue of what was requested.
+        # Two pipeline registers with handshakes: the location of an event's rows, and the walk
+        # along them. Then the queue of requested rows.
         m.submodules.pending = pending = fifo.SyncFIFO(
             width=self.pending_layout.size, depth=IN_FLIGHT
         )

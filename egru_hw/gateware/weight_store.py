@@ -1,4 +1,4 @@
-"""The weight store: rows of weights behind streams, so that any memory can take its place."""
+"""The weight store: rows of weights behind streams, so that any memory can be used."""
 
 from amaranth.hdl import Module
 from amaranth.lib import data, memory, stream, wiring
@@ -21,7 +21,7 @@ def write_signature(address_bits: int, width: int) -> stream.Signature:
 class WeightStore(wiring.Component):
     """What the accelerator requires of the memory that holds its weights.
 
-    Another memory derives from this class and is handed to the accelerator, which builds it as
+    Another memory derives from this class and is passed to the accelerator, which builds it as
     ``store(width=..., depth=..., init=...)``.
 
     * ``request``: address of a row.
@@ -50,7 +50,7 @@ class WeightStore(wiring.Component):
 class OnChipWeightStore(WeightStore):
     """Rows of weights in block RAM: one row a cycle, one cycle after its request.
 
-    A write is always accepted; requests wait in its cycle.
+    A write is always accepted; requests wait that cycle.
     """
 
     def elaborate(self, platform):
@@ -67,8 +67,8 @@ class OnChipWeightStore(WeightStore):
             self.row.payload.eq(row),
             self.request.ready.eq((~self.row.valid | self.row.ready) & ~self.write.valid),
         ]
-        # Block RAM. Reading never meets writing, and is written such that synthesis sees it:
-        # a memory that must answer with the old row then costs a register for each of its bits.
+        # Block RAM. Reads and writes never coincide, and this form makes that clear to synthesis:
+        # otherwise, returning the old row would cost a register per bit.
         with m.If(self.request.ready):
             m.d.sync += row.eq(read.data)
         with m.If(~self.row.valid | self.row.ready):

@@ -24,29 +24,29 @@ from golden.integer.numerics import EVENT
 
 
 class Transport(Protocol):
-    """A way to an accelerator and back."""
+    """A connection to an accelerator."""
 
     def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
         """Send ``packets`` (uint64) in order; return all replies (uint64) in order.
 
-        Ends when ``replies`` replies other than EVENT have come; a transport gives up with a
-        ``TransportError`` if they do not.
+        Returns after ``replies`` replies other than EVENT; raises ``TransportError`` if they
+        do not arrive.
         """
         ...
 
 
 class TransportError(RuntimeError):
-    """The accelerator does not answer, or answers something unexpected."""
+    """The accelerator does not reply, or sends an unexpected reply."""
 
 
 @dataclass(frozen=True, eq=False)
 class HardwareResult:
-    """What the accelerator did with N sequences of T steps.
+    """The accelerator's results for N sequences of T steps.
 
     Attributes:
         events: per layer (N, T, H) event values, 0 where a unit is silent.
         states: per layer (N, H), the state h after the last step.
-        outputs: sums of the read-out, as :class:`golden.integer.IntegerResult` has them.
+        outputs: sums of the read-out, as in :class:`golden.integer.IntegerResult`.
         counters: of all sequences together.
     """
 
@@ -96,7 +96,7 @@ def run(
             f"{data_replies} and {count * len(reads) * model.outputs} were expected"
         )
     if steps_done != count * steps:
-        raise TransportError(f"the accelerator did {steps_done} steps of {count * steps}")
+        raise TransportError(f"the accelerator did {steps_done} of {count * steps} steps")
     identity, *rest = data.tolist()
     if identity & ((1 << VALUE_BITS) - 1) != config.fingerprint:
         raise TransportError(

@@ -1,20 +1,20 @@
 """Packets as bytes on a serial line: the software side. ``egru_hw.link.uart`` has the hardware's.
 
-A packet of 48 bits travels as 7 bytes of 7 bits each, the most significant first; the spare bit
-on top is 0 and ignored. Bit 7 of a byte is set on the first byte of a packet and on no other::
+A packet of 48 bits travels as 7 bytes of 7 bits each, the most significant first; the spare top
+bit is 0 and ignored. Bit 7 of a byte is set on the first byte of a packet and on no other::
 
     byte        0           1           2       ...     6
             1 0 47..42   0 41..35   0 34..28    ...   0 6..0
 
 A receiver that joins midway, or misses a byte, loses only that packet: it drops bytes that are not
-part of a complete packet, and recognises the next packet by its first byte. Nothing is repeated or
-checked; a byte that arrives with a wrong value is not detected.
+part of a complete packet, and recognises the next packet by its first byte. There is neither
+retransmission nor checksum; a corrupted byte is not detected.
 """
 
 import numpy as np
 
 BAUD = 2_000_000
-"""Bits a second on the line; USB serial adapters of 12 MHz make it exactly."""
+"""Bits per second on the line; exact with 12 MHz USB serial adapters."""
 
 PACKET_BITS = 48
 DIGIT_BITS = 7
@@ -38,11 +38,10 @@ def encode(packets: np.ndarray) -> bytes:
 
 
 def decode(stream: bytes) -> tuple[np.ndarray, bytes, int]:
-    """The packets (N,) uint64 in ``stream``, the start of a last one, and how many bytes were lost.
+    """The packets (N,) uint64 in ``stream``, the start of a last one, and the number of lost bytes.
 
-    Put the second result in front of what arrives next; it is shorter than a packet. Lost bytes
-    are those that belong to no complete packet. All three are the same however a stream is cut
-    into calls.
+    Prepend the second result, which is shorter than a packet, to the next data. Lost bytes belong
+    to no complete packet. The results do not depend on how a stream is divided into calls.
     """
     data = np.frombuffer(stream, dtype=np.uint8)
     first = np.flatnonzero(data & FIRST)

@@ -28,13 +28,13 @@ from egru_hw.link import framing
 
 DATA_BITS = 8
 MIN_DIVISOR = 8
-MAX_DEVIATION = 0.01  # of the line's rate, from rounding; a UART bears 4 % between both ends
+MAX_DEVIATION = 0.01  # of the line's rate, from rounding; a UART tolerates 4 % in total
 
 assert PACKET.size == framing.PACKET_BITS
 
 
 def divisor_for(frequency: float, baud: float) -> int:
-    """Cycles a bit at a clock of ``frequency`` Hz.
+    """Cycles per bit at ``frequency`` Hz.
 
     ``ValueError`` if they are fewer than 8, where a sample may lie too far from the middle of
     its bit, or if the rate would be off by more than 1 %.
@@ -49,8 +49,8 @@ class UARTReceiver(wiring.Component):
     """Bytes from a line.
 
     Each bit is sampled once, in its middle, so that a byte survives a sender whose rate is off
-    by 4 %. ``o`` cannot be held back. A byte without a stop bit is dropped, as is a start bit
-    that is gone by its middle.
+    by 4 %. ``o`` cannot be stalled. A byte without a stop bit is dropped, as is a start bit
+    that ends before its middle.
 
     Args:
         divisor: cycles a bit, from :func:`divisor_for`.
@@ -166,10 +166,10 @@ class PacketEncoder(wiring.Component):
 
 
 class PacketDecoder(wiring.Component):
-    """Bytes to packets, one cycle after a packet's last byte. Neither side can be held back.
+    """Bytes to packets, one cycle after a packet's last byte. Without back-pressure.
 
-    ``lost`` is high in the cycle after a byte by which a packet is seen to be incomplete: a
-    first byte before the packet at hand is complete, or another one where none has begun.
+    ``lost`` is high in the cycle after a byte that reveals an incomplete packet: a first byte
+    before the current packet is complete, or another byte outside a packet.
     """
 
     i: In(stream.Signature(DATA_BITS, always_ready=True))
@@ -201,7 +201,7 @@ class PacketUART(wiring.Component):
     """Packet streams over a line.
 
     ``overrun`` (a packet came while the FIFO was full) and ``lost`` (an incomplete packet) stay
-    high from then on, until reset.
+    high until reset.
 
     Args:
         divisor: cycles a bit, from :func:`divisor_for`.

@@ -1,4 +1,4 @@
-"""The experiments of docs/results.md. How they are trained is up to the tasks' recipes."""
+"""The experiments of docs/results.md. The tasks' recipes define how they are trained."""
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -136,8 +136,8 @@ EXPERIMENTS = (
         seeds={"egru": 3, "gru": 3, "lstm": 3},
         cheap=False,
         rtl=True,
-        published="GRU 91 %, CNN 94 %, people 96 % (the data's authors; same 4,000 and 1,000 "
-        "curves, other sizes and training)",
+        published="GRU 91 %, CNN 94 %, humans 96 % (authors of the data; same 4,000 training "
+        "and 1,000 test curves, other sizes and training)",
     ),
     Experiment(
         name="digits",
@@ -148,7 +148,7 @@ EXPERIMENTS = (
         options={"encoding": "logmel"},
         data="fsdd.zip",
         rtl=True,
-        published="bidirectional LSTM about 96 % (hobby projects, second hand; other features)",
+        published="bidirectional LSTM about 96 % (hobby projects, secondhand; other features)",
     ),
     Experiment(
         name="digits-events",
@@ -159,7 +159,7 @@ EXPERIMENTS = (
         options={"encoding": "events"},
         data="fsdd.zip",
         rtl=True,
-        published="none with this encoding; see the frames above",
+        published="none with this encoding; see the log-mel frames above",
     ),
     Experiment(
         name="smnist-rows",
@@ -194,6 +194,6 @@ EXPERIMENTS = (
         data="tinyshakespeare.txt",
         score="loss",
         published="transformers 1.88 and 1.47 nats (nanoGPT's small configurations for CPU and "
-        "GPU, second hand; validation loss, same 90/10 split)",
+        "GPU, secondhand; validation loss, same 90/10 split)",
     ),
 )

@@ -32,30 +32,32 @@ HEAD = f"""\
 <!-- Written by `make results` from experiments/records/*.json; changes made here will be lost. -->
 # Results
 
-An EGRU is trained on every task, with PyTorch's GRU and LSTM of equal width for comparison. They
-share its recipe unless the task has a better one for them. All figures are for the test set: the
-mean over the seeds, with minimum and maximum in brackets. INT8 and INT4 are integer models with
-weights of 8 and 4 bits. They are either rounded or *fine-tuned*: trained for some more epochs with
-the integer model as the forward pass (`egru tune`). A model is fine-tuned to 8 bits if rounding
-loses more than {TOLERATED}. At least the first seed of every task but language is fine-tuned to
-4 bits. The column INT8 uses a seed's fine-tuned model if there is one. The column INT4 uses
-fine-tuned models only, or the rounded ones if there are none. RTL is the accelerator's Verilog,
+On every task, an EGRU is trained, and for comparison PyTorch's GRU and LSTM with the same number of
+units. They use the same recipe unless the task has a better one for them. All figures are for the
+test set: the mean over the seeds, with minimum and maximum in brackets. INT8 and INT4 are integer
+models with weights of 8 and 4 bits. They are either rounded after training or *fine-tuned*: trained
+for some more epochs with the integer model as the forward pass (`egru tune`). A model is fine-tuned
+to 8 bits if rounding loses more than {TOLERATED}. For every task except the
+language model, at least the first seed is fine-tuned to 4 bits. The column INT8 uses a seed's
+fine-tuned model if there is one. The column INT4 uses only fine-tuned models, or the rounded ones
+if there are none. RTL is the accelerator's Verilog,
 simulated on {RTL_SEQUENCES} test sequences of the first seed.
 """
 
 DEFINITIONS = """\
-## How it is counted
-The definitions are [NeuroBench](https://neurobench.ai)'s, and `tests/experiments/test_costs.py`
-compares its counts with ours. *Footprint* is the bytes of all parameters. *Activation sparsity* is
-the share of zeros among all outputs of layers. *Synaptic operations* are products of weights and
-values: dense operations are all of them, effective ones those without a zero factor. They include
-three products of gates and states per unit and step. They are accumulates (AC) if all values are
--1, 0 or 1, as symbols are, and multiply-accumulates (MAC) otherwise. The read-out of a sequence
-multiplies once, after its last step. All counts are per step.
+## How operations are counted
+The definitions follow [NeuroBench](https://neurobench.ai), and `tests/experiments/test_costs.py`
+checks our counts against NeuroBench's. *Footprint* is the size of all parameters in bytes.
+*Activation sparsity* is the share of zeros among all layer outputs. *Synaptic operations* are
+products of weights and values: dense operations are all of them, and effective operations are those
+in which neither factor is zero. Both include three products of gates and states per unit and step.
+Operations are accumulates (AC) if all values are -1, 0 or 1, as with one-hot symbols, and
+multiply-accumulates (MAC) otherwise. A read-out with one result per sequence is computed once,
+after the last step. All counts are per step.
 
 *Activity* is the share of units and steps with an event. *Backward sparsity* is the share of units
-and steps that are silent and outside the surrogate's window. Gradients through R and from the
-layer above are neither needed nor computed there.
+and steps that are silent and outside the surrogate's window. For these, gradients through R
+and from the layer above are neither needed nor computed.
 """
 
 
@@ -70,7 +72,7 @@ def text(records: dict[str, Record]) -> str:
     parts = [
         HEAD,
         _summary(groups),
-        f"![Accuracy against effective operations a step, all models]({FIGURE.name})\n",
+        f"![Accuracy against effective operations per step, all models]({FIGURE.name})\n",
         "## What falls short\n" + "\n".join(f"* {s}" for g in groups for s in g.shortfalls()),
         "\n\n".join(map(_section, groups)),
         DEFINITIONS,
@@ -181,7 +183,7 @@ def _summary(groups: list[Group]) -> str:
                 group.experiment.published,
             ]
         )
-    header = ["task", *NAMES.values(), "EGRU: effective operations / dense", "EGRU INT8",
+    header = ["task", *NAMES.values(), "EGRU: effective / dense operations", "EGRU INT8",
               "EGRU INT4", "RTL mismatches", "published"]  # fmt: skip
     return table(header, rows)
 
@@ -202,7 +204,7 @@ def _section(group: Group) -> str:
     parts.append(
         f"{first.recipe['hidden_size']} units, {first.recipe['num_layers']} layer"
         f"{'s' if first.recipe['num_layers'] > 1 else ''}, {first.recipe['epochs']} epochs, "
-        f"{first.scores['float'].targets:,} answers in the test set. "
+        f"{first.scores['float'].targets:,} targets in the test set. "
         f"Published: {experiment.published}."
     )
     rows = [
@@ -239,7 +241,7 @@ def _quantities(layers: int) -> list[Quantity]:
         ("operations per step, dense", lambda r: r.costs.dense, whole),
         ("effective MAC per step", lambda r: r.costs.macs, whole),
         ("effective AC per step", lambda r: r.costs.acs, whole),
-        ("hours on one thread, all training", lambda r: r.hours, lambda hours: f"{hours:.2f}"),
+        ("training time in hours, one thread", lambda r: r.hours, lambda hours: f"{hours:.2f}"),
     ]
 
 
@@ -285,7 +287,7 @@ def _activities(group: Group) -> str:
         ]
         for record in sorted(found, key=lambda record: record.recipe["target_activity"])
     ]
-    header = ["activity target", "activity", "accuracy", "INT8", "operations, of dense"]
+    header = ["activity target", "activity", "accuracy", "INT8", "effective / dense operations"]
     return table(header, rows)
 
 
@@ -317,8 +319,8 @@ def _trainings(groups: list[Group]) -> str:
     ]  # fmt: skip
     hours = sum(record.hours for record in recorded)
     head = (
-        f"## Trainings\n{len(rows)} runs, {hours:.1f} hours on one thread, with quantisation-aware "
-        f"training."
+        f"## Training runs\n{len(rows)} runs, {hours:.1f} hours on one thread, including "
+        f"quantisation-aware training."
     )
     return "\n".join(
         [head, "", table(["run", "command", "commit", "date", "hours", "torch"], rows)]

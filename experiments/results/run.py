@@ -28,7 +28,7 @@ from golden.training import Files, calibration
 
 BUILD = Path("build/results")
 RTL_SEQUENCES = 100
-# Largest loss by quantisation, by bits. 4 bits are not meant for language models.
+# Largest tolerated loss, by bits. 4 bits are not meant for language models.
 TOLERANCE = {8: {"accuracy": 0.003, "loss": 0.01}, 4: {"accuracy": 0.01, "loss": math.inf}}
 SAY_EVERY = 60.0  # seconds between two lines on the progress of a run
 # mnist1d is generated with the global random generator, which parallel runs must not share.
@@ -42,7 +42,7 @@ class RunError(RuntimeError):
 
 
 class Refused(RunError):
-    """``egru`` refused its input, with the sentence ``reason``: repeating it is no use."""
+    """``egru`` rejected its input for ``reason``, a sentence: a retry would fail too."""
 
     def __init__(self, message: str, reason: str):
         super().__init__(message)
@@ -56,7 +56,7 @@ class Workplace:
     Attributes:
         run: the run.
         data: folder of all data, if there is one.
-        say: takes lines on the progress.
+        say: receives progress messages.
         build: folder of all runs.
     """
 

@@ -26,7 +26,7 @@ def make_results(
         only: names of experiments to be trained instead, cheap or not.
         data: folder of all data. Experiments whose data are missing are not trained.
         jobs: number of parallel runs, each on one thread; 1 if omitted.
-        say: takes lines on the progress.
+        say: receives progress messages.
 
     Returns:
         Whether all runs succeeded.

@@ -1,6 +1,6 @@
 """Recurrent cells by name, one file for each. PyTorch is imported when a cell is built.
 
-Another cell is a file here, with a ``CELL``, and its name in the list below.
+A new cell is a file with a ``CELL`` here, and its name in the list below.
 """
 
 from importlib import import_module

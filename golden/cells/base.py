@@ -36,8 +36,8 @@ class Cell(ABC):
         """Untrained layers, batch first, initialised from torch's global generator."""
 
     def run(self, layers: "nn.Module", x: "Tensor", state: Any) -> tuple[tuple["Tensor", ...], Any]:
-        """``(events, state)`` for inputs (N, T, C): outputs (N, T, H) of each layer, or, where
-        the module returns no others, of the last layer; and the last state."""
+        """``(events, state)`` for inputs (N, T, C): outputs (N, T, H) of each layer, or of the
+        last if the module returns no others; and the final state."""
         y, state = layers(x, state)
         return (y,), state
 
@@ -77,7 +77,7 @@ class Cell(ABC):
             )
 
     def parameter_shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
-        """The shape of each parameter of a layer, without the suffix of its name."""
+        """The shapes of a layer's parameters, by name without suffix."""
         rows = self.gates * units
         return {
             "weight_ih": (rows, inputs),

@@ -54,22 +54,22 @@ class EGRU(nn.Module):
         num_layers: stacked layers; each reads the events of the one below.
         batch_first: inputs and outputs are (N, T, ·) instead of (T, N, ·).
         dropout: probability of zeroing an event on its way to the layer above, in training.
-        zoneout: probability for a unit to keep its state for a step; in evaluation the
-            expectation is taken. In [0, 1).
-        drop_connect: probability of dropping a recurrent weight, drawn once a call, in training.
+        zoneout: probability that a unit keeps its state for a step, in [0, 1); evaluation
+            uses the expectation.
+        drop_connect: probability of dropping a recurrent weight, drawn per call, in training.
         surrogate_height: peak of the threshold's surrogate derivative.
         surrogate_width: distance from the threshold, in units of the state, at which the
             surrogate derivative reaches zero.
         threshold_mean: mean of the Beta(3m / (1 - m), 3) distribution that thresholds are
             drawn from, in (0, 1).
-        update_bias: what the update gate's bias is at the start: the higher, the longer a unit
-            keeps its state, as with an LSTM's forget bias.
+        update_bias: initial bias of the update gate: the higher, the longer a unit keeps its
+            state, as with an LSTM's forget bias.
         trace: also return the exponential trace of the last layer's events,
             ``trace = 0.9 trace + 0.1 y``.
-        backend: "core" computes with the C++ core, whose cost is that of the events; "torch"
-            with PyTorch's operations, the readable reference; "auto" with the core where it can:
-            on the CPU, in float32 and float64, and without torch.func and forward-mode
-            differentiation. The core has first derivatives only. Results are the same.
+        backend: "core" is the C++ core, whose cost is proportional to the events; "torch" is
+            PyTorch operations, the readable reference; "auto" is the core where possible: on the
+            CPU, in float32 and float64, without torch.func and forward-mode differentiation. The
+            core has first derivatives only. Results are the same.
 
     Everything is computed in the type of the parameters, also under autocast. Parameters are
     contiguous; the core makes a transposed copy of the weights in every call, which
@@ -113,7 +113,7 @@ class EGRU(nn.Module):
         if backend not in ("auto", "core", "torch"):
             raise ValueError(f"backend must be 'auto', 'core' or 'torch', not {backend!r}")
         if core is None and backend == "core":
-            raise ValueError(f"backend 'core' is not there: {core_missing}")
+            raise ValueError(f"backend 'core' is missing: {core_missing}")
         if core is None and backend == "auto":
             _say_that_the_core_is_missing()
 
@@ -145,7 +145,7 @@ class EGRU(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-normal weights for each gate, biases of zero but for the update gate's,
+        """Xavier-normal weights for each gate, zero biases except the update gate's,
         Beta-distributed thresholds."""
         mean = self.threshold_mean
         beta = torch.distributions.Beta(3 * mean / (1 - mean), 3.0)
@@ -209,7 +209,7 @@ class EGRU(nn.Module):
         Args:
             x: (T, N, C), or (N, T, C) with ``batch_first``, or (T, C) for a single sequence, or a
                 PackedSequence.
-            state: as returned by an earlier call, to go on where it ended; zeros if omitted.
+            state: as returned by an earlier call, to continue from; zeros if omitted.
 
         Returns:
             ``(y, state)``, or ``(y, state, trace)`` with ``trace=True``. ``y`` holds the last
@@ -320,7 +320,7 @@ class EGRU(nn.Module):
             events.append(x)
             last_y.append(y)
             last_h.append(h)
-        # A state is nobody else's memory; events are.
+        # Unlike events, states share no memory.
         h = last_h[0].unsqueeze(0) if self.num_layers == 1 else torch.stack(last_h)
         state = (torch.stack(last_y), h)
         if self.trace:
@@ -426,7 +426,7 @@ class EGRU(nn.Module):
         return egru.train(gru.training)
 
     def to_gru(self) -> nn.GRU:
-        """A :class:`torch.nn.GRU` with the same weights; the thresholds are left behind."""
+        """A :class:`torch.nn.GRU` with the same weights; the thresholds are dropped."""
         weight = self.weight_ih_l0
         gru = nn.GRU(
             self.input_size,
@@ -450,7 +450,7 @@ def _copy_parameters(source: nn.Module, target: nn.Module, names: Iterable[str])
 @cache
 def _say_that_the_core_is_missing() -> None:
     warnings.warn(
-        f"egru-hw: the C++ core is not there ({core_missing}); using backend='torch'",
+        f"egru-hw: the C++ core is missing ({core_missing}); using backend='torch'",
         stacklevel=3,
     )
 

@@ -1,4 +1,4 @@
-"""Operations that are not smooth, and the gradients that stand in for theirs."""
+"""Non-differentiable operations with surrogate gradients."""
 
 import torch
 from torch import Tensor
@@ -83,5 +83,5 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
-    """``rounded``, exactly, with the gradient of ``value``, which it is a rounding of."""
+    """``rounded`` in the forward pass; its gradient passes unchanged to ``value``."""
     return _StraightThrough.apply(value, rounded)

@@ -1,6 +1,6 @@
 """The C++ core: an EGRU layer whose cost is proportional to the number of events.
 
-It skips exactly what is zero. Where so little is zero that a dense product is faster it uses
+It skips exactly the zeros. Where there are so few that a dense product is faster, it uses
 ``torch.mm``, with the same results up to the rounding of sums. docs/performance.md has the rules,
 the cost model and measurements.
 

@@ -1,4 +1,4 @@
-"""The backward pass of a layer, in chunks of steps: its steps, then their part of dW, dR and dx."""
+"""The backward pass of a layer, in chunks of steps: the steps, then their share of dW, dR, dx."""
 
 import torch
 from torch import Tensor
@@ -85,7 +85,7 @@ def backward(
             flat_x = x[first : last + 1].view(-1, inputs)
             dweight_ih = gradients.add(dweight_ih, flat_x, recurrent=False)
         if want_weight_hh:
-            # The events that the chunk's steps started from.
+            # The events that the chunk's steps read.
             before = y[first - 1 : last] if first else torch.cat([y0[None], y[:last]])
             dweight_hh = gradients.add(dweight_hh, before.view(-1, size), recurrent=True)
         if first:

@@ -13,7 +13,7 @@ def count_macs() -> Iterator[dict[str, int]]:
     """Multiply-accumulates done within the block, by product: docs/performance.md lists these.
 
     Counts what the calling thread does, backward passes that it starts within the block included.
-    Of nested blocks, only the inner one counts.
+    In nested blocks, only the innermost counts.
     """
     counts = dict.fromkeys(_PRODUCTS, 0)
     token = _counts.set(counts)
@@ -24,6 +24,6 @@ def count_macs() -> Iterator[dict[str, int]]:
 
 
 def count(product: str, macs: int) -> None:
-    """Adds to the count of a product, if anybody counts."""
+    """Adds to the count of a product, if counting is on."""
     if (counts := _counts.get()) is not None:
         counts[product] += macs

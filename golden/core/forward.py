@@ -58,7 +58,7 @@ def forward(
 
     chunk = policy.chunk(steps, count, backward=record)
     threads = policy.threads(count * weight_hh.numel())
-    # As if half of the inputs were events: with fewer, the surplus threads cost little.
+    # Assuming half of the inputs are events: with fewer, extra threads cost little.
     input_threads = policy.threads(chunk * count * weight_ih.numel() / 2)
     worth_packing = count >= 4 and steps >= 4
     p, q, packed_inputs, packed_units, scratch = memory.buffers(
@@ -81,8 +81,8 @@ def forward(
     for first in range(0, steps, chunk):
         end = min(first + chunk, steps)
         rows = (end - first) * count
-        # In panels the recurrence, panel by panel, reads contiguous memory. The steps of a chunk
-        # of one may use fewer threads.
+        # With panels, the recurrence reads contiguous memory. The step of a chunk of one may use
+        # fewer threads.
         in_panels = worth_packing and end - first > 1 and threads == input_threads
         done = kernels.product(
             product, first=first * count, rows=rows, in_panels=in_panels,

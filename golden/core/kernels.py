@@ -21,13 +21,13 @@ _chosen = ContextVar("vector extension", default=compiled.vector_extensions()[0]
 
 
 def vector_extensions() -> list[str]:
-    """The vector extensions that this machine has, the fastest first, which is the default."""
+    """The vector extensions of this machine, the fastest first, which is the default."""
     return list(_KERNELS)
 
 
 @contextmanager
 def use_vector_extension(name: str) -> Iterator[None]:
-    """Within the block, compute with one of ``vector_extensions()``. Reaches as far as
+    """Within the block, compute with one of ``vector_extensions()``. Has the scope of
     :func:`golden.core.policy.forced`."""
     if name not in _KERNELS:
         raise ValueError(f"vector extension must be one of {vector_extensions()}, not {name!r}")
@@ -44,5 +44,5 @@ def kernels_for(like: Tensor) -> "Kernels":
 
 
 def address(tensor: Tensor | None) -> int:
-    """Where the kernels find a tensor's elements; 0 for none."""
+    """The address of a tensor's elements; 0 for None."""
     return 0 if tensor is None else tensor.data_ptr()

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from golden.core._core import large_pages
 
-LARGE = 1 << 22  # bytes from which on large pages are requested
+LARGE = 1 << 22  # fewest bytes to request large pages for
 
 Shapes = tuple[tuple[int, ...], ...]
 
 
 def empty(like: Tensor, *shape: int) -> Tensor:
-    """As ``like.new_empty``; first writes to large ones then cost less (fewer page faults)."""
+    """Like ``like.new_empty``, but large tensors cause fewer page faults on first writes."""
     tensor = like.new_empty(shape)
     if tensor.nbytes >= LARGE:
         large_pages(tensor.data_ptr(), tensor.nbytes)
@@ -28,7 +28,7 @@ def zeros(like: Tensor, *shape: int) -> Tensor:
 
 
 def sparse_zeros(like: Tensor, *shape: int) -> Tensor:
-    """Zeros mapped by the system, which takes memory only for the pages that are written."""
+    """Zeros mapped by the system, which allocates only the pages that are written."""
     memory = mmap.mmap(-1, prod(shape) * like.itemsize)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
@@ -44,7 +44,7 @@ class Buffer:
         self.views: dict[tuple[int, ...], Tensor] = {}
 
     def tensor(self, *shape: int) -> Tensor:
-        """The array, or a smaller one of another shape at its beginning."""
+        """The array, or a view of its beginning with another shape."""
         shape = shape or self.shape
         if shape not in self.views:
             self.views[shape] = self.memory[self.start : self.start + prod(shape)].view(shape)
@@ -52,7 +52,7 @@ class Buffer:
 
 
 class _Kept(threading.local):
-    """What a thread's last call used: the system would have to clear new pages first."""
+    """A thread's last buffers, kept since the system would have to clear new pages."""
 
     memory: Tensor | None = None
     key: tuple = ()
@@ -74,7 +74,7 @@ def buffers(like: Tensor, shapes_of: Callable[..., Shapes], *sizes: int) -> list
         starts.append(starts[-1] + (prod(shape) + 15) // 16 * 16)
     size, held = starts[-1], _kept.memory
     if held is None or held.dtype != like.dtype or not size <= len(held) <= 4 * size + LARGE:
-        _kept.memory = held = None  # before the new memory is taken
+        _kept.memory = held = None  # freed before the allocation
         with torch.inference_mode(False):  # it may be used outside of it later
             _kept.memory = held = empty(like, size)
     _kept.key = key

@@ -17,8 +17,8 @@ def layer_forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """One layer over inputs ``x`` (T, N, C) from the state (y0, h0), each (N, H).
 
-    Weights (3H, C) and (3H, H) are read transposed, with strides (1, 3H), and copied if they are
-    laid out otherwise: an event then reads one row. Tensors are float32 or float64.
+    Weights (3H, C) and (3H, H) should have strides (1, 3H), so that an event reads one contiguous
+    row; those with other strides are copied. Tensors are float32 or float64.
 
     ``kept`` (uint8, (T, N, H)) marks the units that zoneout keeps in training; without it
     ``zoneout`` is the share kept of every state. ``wanted`` (uint8, as ``x``) marks where the
@@ -40,9 +40,9 @@ def layer_forward(
 
 
 def layer(*arguments) -> tuple:
-    """Calls :func:`layer_forward`, or, where there is no gradient to record and nothing is traced,
-    its implementation, with None for what is not recorded: PyTorch's dispatcher takes as long as a
-    small step."""
+    """Calls :func:`layer_forward`, or its implementation if no gradient is recorded and nothing is
+    traced: PyTorch's dispatcher takes as long as a small step. What is not recorded is then
+    None."""
     if (
         torch.is_grad_enabled()
         or torch.compiler.is_compiling()

@@ -14,12 +14,12 @@ from torch import Tensor
 
 Choice = Literal["auto", "dense", "sparse"]
 
-FEW_ROWS = 16  # up to here, a weight is read too seldom to make packing worthwhile
+FEW_ROWS = 16  # up to here, weights are reused too rarely for packing to pay
 SECOND_LEVEL = 1 << 21  # bytes that stay in a second-level cache
 CELL = 100  # multiply-accumulates that take as long as one unit's activations and threshold
-# Rows (steps times sequences) of one chunk of steps, about: arrays that only live between two
-# products are never larger. A forward pass that records takes the chunks of the backward pass,
-# which uses the same memory.
+# Approximate rows (steps times sequences) of a chunk of steps, which bounds the size of temporary
+# arrays. A forward pass that records uses the chunks of the backward pass, which shares its
+# memory.
 FORWARD_ROWS, BACKWARD_ROWS = 8192, 2048
 
 _choice: ContextVar[Choice] = ContextVar("products", default="auto")
@@ -27,7 +27,7 @@ _choice: ContextVar[Choice] = ContextVar("products", default="auto")
 
 @contextmanager
 def forced(choice: Choice) -> Iterator[None]:
-    """Within the block, compute every product "dense" or "sparse", whichever is faster.
+    """Within the block, compute every product "dense" or "sparse", even if slower.
 
     Holds for the calling thread only. On the CPU, PyTorch runs a backward pass in the thread that
     starts it: one that is started within the block is included, wherever its forward pass ran.
@@ -48,8 +48,8 @@ def most_events(rows: int, weight_bytes: int) -> float:
 
     A dense product of ``rows`` rows with a matrix of ``weight_bytes`` keeps a weight in a register
     for many rows, while one with events reads it from the second-level cache for every event. With
-    few rows both read every weight they use once, and a dense product reads more of them per second
-    if they come from farther away.
+    few rows, both read each weight they use once, and a dense product has higher bandwidth if the
+    weights are not in that cache.
     """
     if rows <= FEW_ROWS:
         return _most(1.0 if weight_bytes <= SECOND_LEVEL else 0.7)
@@ -63,7 +63,7 @@ def most_wanted(rows: int) -> float:
 
 def most_inputs_with_events() -> float:
     """Share of inputs with an event up to which a gradient of weights from at most ``FEW_ROWS``
-    rows is written row by row. It takes as long as its memory, not its sums: beyond this share,
+    rows is written row by row. It is limited by memory, not arithmetic: beyond this share,
     writing all of it at once is faster."""
     return _most(0.08)
 
@@ -81,11 +81,11 @@ def worth_transposing(steps: int, count: int, weight: Tensor) -> bool:
 
 
 def threads(work: float) -> int:
-    """Threads for so many multiply-accumulates between two barriers."""
+    """Threads for ``work`` multiply-accumulates between barriers."""
     return max(1, min(torch.get_num_threads(), int(work / 500_000)))
 
 
 def chunk(steps: int, count: int, backward: bool) -> int:
-    """Steps of a chunk, of ``count`` sequences each; ``backward``: there is a backward pass."""
+    """Steps per chunk for ``count`` sequences; ``backward``: with a backward pass."""
     rows = BACKWARD_ROWS if backward else FORWARD_ROWS
     return max(1, min(steps, rows // max(1, count)))

@@ -37,11 +37,11 @@ class WeightGradients:
             rows=len(dp), units=dq_n.shape[1], dp=address(dp), dq_n=address(dq_n),
             packed=packed.address,
         )  # fmt: skip
-        # As if a tenth of x were events.
+        # Assuming a tenth are events.
         self.threads = policy.threads(dp.numel() * dq_n.shape[1] / 10)
 
     def add(self, out: Tensor | None, x: Tensor, recurrent: bool) -> Tensor:
-        """``out`` [K, 3H], changed in place, or zeros for None, and the product."""
+        """``out`` [K, 3H], or zeros if None, plus the product, in place."""
         (rows, inputs), columns = x.shape, self.dp.shape[1]
         name = "dR" if recurrent else "dW"
         if out is None and rows <= policy.FEW_ROWS:

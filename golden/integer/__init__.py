@@ -1,4 +1,4 @@
-"""The specification: the EGRU in integers, which hardware equals bit for bit. Needs only NumPy."""
+"""The specification: the integer EGRU, which hardware matches bit for bit. Needs only NumPy."""
 
 from golden.integer.arithmetic import Units, layer_steps, step
 from golden.integer.layer import GATES, SUM_TABLE, SUMS, IntegerLayer

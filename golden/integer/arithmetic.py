@@ -22,7 +22,7 @@ from golden.integer.numerics import (
     tanh_table,
 )
 
-BLOCK = 128  # sequences run together, so that what a step computes stays in the cache
+BLOCK = 128  # sequences run together, so that the results of a step stay in the cache
 
 
 class Units(NamedTuple):
@@ -50,11 +50,11 @@ def _look_up(table: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def step(layer: IntegerLayer, sums: np.ndarray, h: np.ndarray) -> Units:
-    """What the units do with their sums: one step of ``docs/numerics.md``.
+    """Update the units from their sums: one step of ``docs/numerics.md``.
 
     Args:
         sums: (..., 4, H) accumulators (r, z, p, q) without biases.
-        h: (..., H) states of the step before.
+        h: (..., H) previous states.
     """
     sigmoid, tanh = _tables()
     sums = sums + (layer.bias << BIAS_SHIFT)
@@ -70,7 +70,7 @@ def step(layer: IntegerLayer, sums: np.ndarray, h: np.ndarray) -> Units:
 
 
 def _operand_weights(weight: np.ndarray, alignment: int) -> np.ndarray:
-    """[C, 3H] float32, for operands (N, C) to be multiplied with."""
+    """[C, 3H] float32, to multiply with operands (N, C)."""
     return np.ascontiguousarray((weight.T << alignment).astype(np.float32))
 
 
@@ -78,8 +78,8 @@ def layer_steps(
     layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray
 ) -> Iterator[Units]:
     """The steps of one layer over ``values`` (N, T, C) from the state (y, h), each (N, H)."""
-    # Products go through float32's fast matrix multiplication and are exact, in any order:
-    # every partial sum is an integer below 2**23, by the accumulator bound.
+    # float32 matrix multiplication is fast, and exact in any order of summation: by the
+    # accumulator bound, every partial sum is an integer below 2**23.
     weight_input = _operand_weights(layer.weight_input, layer.input_alignment)
     weight_recurrent = _operand_weights(layer.weight_recurrent, layer.recurrent_alignment)
     count, size = h.shape
@@ -96,7 +96,7 @@ def layer_steps(
 
 
 def run_layer(layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray):
-    """Events (N, T, H), last state (y, h), and the input and recurrent events (N, T) consumed."""
+    """Events (N, T, H), last state (y, h), and counts (N, T) of input and recurrent events."""
     count, steps, _ = values.shape
     events = np.empty((count, steps, layer.hidden_size), np.int64)
     last_h = np.empty_like(h)

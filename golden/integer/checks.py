@@ -14,7 +14,7 @@ def integers(name: str, value, *dimensions: str, maker: str = "golden.quantize")
             f"make it with {maker}"
         )
     if array.max(initial=0) > np.iinfo(np.int64).max:
-        raise ValueError(f"{name} must be integers of 64 bits with sign, not {array.max()}")
+        raise ValueError(f"{name} must be signed 64-bit integers, not {array.max()}")
     array = array.astype(np.int64)
     array.setflags(write=False)
     return array

@@ -32,7 +32,7 @@ SUM_TABLE = {
     "q": Sum("n", ("recurrent",)),
 }
 SUMS = tuple(SUM_TABLE)
-"""A unit's accumulators in their order everywhere, which is that of the rows of its biases."""
+"""A unit's accumulators, in the order used everywhere, also by the rows of its biases."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class IntegerLayer:
         bias: [4, H] in BIAS, rows (r, z, p, q): r and z hold the sum of both biases of a gate,
             p and q the input and the recurrent bias of gate n.
         threshold: [H] in THRESHOLD, 0 ... 2**15.
-        input_alignment: left shift of an input value before it meets a weight, 0 ... 9.
+        input_alignment: left shift of an input value before it is multiplied, 0 ... 9.
         recurrent_alignment: left shift of an event value of this layer, 0 ... 9.
     """
 
@@ -97,7 +97,7 @@ class IntegerLayer:
         return ACCUMULATOR.fraction - value_fraction - self.input_alignment
 
     def largest_sums(self, largest_value: int, one_hot: bool = False) -> np.ndarray:
-        """[4, H]: what the accumulators (r, z, p, q) can reach, their biases included.
+        """[4, H]: bounds on the accumulators (r, z, p, q), biases included.
 
         Inputs are at most ``largest_value``, and with ``one_hot`` at most one of them is not 0.
         """

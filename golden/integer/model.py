@@ -1,4 +1,4 @@
-"""The integer EGRU: the specification that the accelerator must equal, with ``==``.
+"""The integer EGRU: the specification that the accelerator must match bit for bit.
 
 The arithmetic is that of ``docs/numerics.md``; formats, shifts and the table come from
 :mod:`golden.integer.numerics`. Only NumPy is needed.
@@ -40,7 +40,7 @@ class IntegerResult:
         outputs: sums of the read-out in READOUT_ACCUMULATOR: (N, K), or (N, T, K) if it is read
             at every step; K = 0 without one.
         input_events: per layer (N, T): non-zero inputs that the layer consumed at each step.
-        recurrent_events: per layer (N, T): events of the step before that it consumed.
+        recurrent_events: per layer (N, T): events consumed from the previous step.
     """
 
     events: tuple[np.ndarray, ...]
@@ -67,15 +67,15 @@ class IntegerResult:
 
 @dataclass(frozen=True, eq=False)
 class IntegerEGRU:
-    """A network in integers. Refuses, by layer, gate and unit, what could overflow.
+    """An integer network. Rejects possible overflow, naming layer, gate and unit.
 
     Args:
         layers: first to last; each reads the events of the one below.
-        input_format: of the values that the first layer reads; 9 bits, signed.
+        input_format: format of the first layer's inputs; 9 bits, signed.
         readout: linear map of the last layer's events, if any.
         weight_bits: width of every weight and of the read-out's bias, 2 ... 8.
-        one_hot: whether at most one input of a step is not 0, as where inputs are symbols; a
-            promise that lets larger weights in, and that :meth:`run` holds its inputs to.
+        one_hot: whether at most one input per step is non-zero, as for symbols. This permits
+            larger weights; :meth:`run` rejects all other inputs.
     """
 
     layers: tuple[IntegerLayer, ...]
@@ -164,7 +164,7 @@ class IntegerEGRU:
         return self.input_format.quantize(x)
 
     def logits(self, outputs, steps: int) -> np.ndarray:
-        """Real outputs of sequences of ``steps`` from their sums ``outputs``, of the same shape."""
+        """Real outputs of sequences of ``steps`` steps, from their sums ``outputs``."""
         if self.readout is None:
             raise ValueError("this model has no read-out, so no logits")
         divisor = self.readout.kind.divisor(steps)
@@ -175,12 +175,12 @@ class IntegerEGRU:
 
         Args:
             raw_inputs: (N, T, C) integers in ``input_format``; a 0 is no event.
-            state: as an earlier result has it, to go on where that ended; zeros if omitted.
-            outputs: (N, K), an earlier result's, that the read-out continues to add to; only if
-                it is read once per sequence.
+            state: an earlier result's, to continue from; zeros if omitted.
+            outputs: (N, K), an earlier result's, to add to; only if the read-out is read once
+                per sequence.
 
         Raises:
-            ValueError: for shapes or ranges that do not fit, or more than ``max_steps`` steps.
+            ValueError: for invalid shapes or values, or more than ``max_steps`` steps.
         """
         values = self.checked_inputs(raw_inputs)
         count, steps = values.shape[:2]
@@ -198,7 +198,7 @@ class IntegerEGRU:
         return IntegerResult(events, last_state, sums, input_events, recurrent_events)
 
     def checked_inputs(self, raw_inputs) -> np.ndarray:
-        """``raw_inputs`` as int64 (N, T, C), if they are what :meth:`run` takes."""
+        """``raw_inputs`` as int64 (N, T, C), if valid for :meth:`run`."""
         values = integers("raw_inputs", raw_inputs, "N", "T", "C", maker="quantize_inputs")
         check_shape("raw_inputs", values, (*values.shape[:2], self.input_size))
         check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
@@ -206,8 +206,8 @@ class IntegerEGRU:
             raise ValueError("raw_inputs must have at least one step")
         if self.one_hot and np.count_nonzero(values, axis=2).max(initial=0) > 1:
             raise ValueError(
-                "raw_inputs must be one-hot, at most one of a step not 0: the model was made for "
-                "such inputs, quantise it again on others"
+                "raw_inputs must be one-hot, at most one non-zero a step: the model was made "
+                "for such inputs; quantise it again on others"
             )
         return values
 
@@ -256,6 +256,6 @@ def _check_sums(index: int, largest: np.ndarray) -> None:
         row, unit = outside[0]
         raise ValueError(
             f"layer {index}, accumulator {SUMS[row]} of unit {unit} could reach "
-            f"{largest[row, unit]} where {ACCUMULATOR} ends at {ACCUMULATOR.max}: "
-            f"make its weights smaller"
+            f"{largest[row, unit]}, but {ACCUMULATOR} ends at {ACCUMULATOR.max}: "
+            f"reduce its weights"
         )

@@ -1,4 +1,4 @@
-"""The numbers of the integer EGRU: every format, rounding and table, stated once.
+"""The numerics of the integer EGRU: all formats, roundings and tables, stated once.
 
 The integer model computes with these, the accelerator's signals take their widths from them,
 and ``docs/numerics.md`` explains them. Nothing here needs torch or Amaranth.
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Format:
-    """A fixed-point format: ``width`` bits, of which ``fraction`` lie behind the point.
+    """A fixed-point format: ``width`` bits, ``fraction`` of them after the point.
 
     A raw integer ``n`` stands for ``n / 2**fraction``. ``symmetric`` leaves out the most
     negative code of a signed format, so that every value can be negated.
@@ -37,7 +37,7 @@ class Format:
         return 2.0**-self.fraction
 
     def quantize(self, real) -> np.ndarray:
-        """Nearest raw integer (halves to even), saturated."""
+        """Nearest raw integer (ties to even), saturated."""
         raw = np.rint(np.asarray(real, dtype=np.float64) / self.scale)
         return np.clip(raw, self.min, self.max).astype(np.int64)
 
@@ -66,14 +66,14 @@ STATE = Format(16, 15, symmetric=True)  # c, h, g: (-1, 1)
 THRESHOLD = Format(16, 15, signed=False)  # [0, 1]; only codes up to THRESHOLD_ONE are used
 THRESHOLD_ONE = 1 << THRESHOLD.fraction
 EVENT = Format(8, 8, signed=False)  # an event's value y, (0, 1)
-VALUE_BITS = 9  # signed carrier of event values and of quantised inputs
-OPERAND = Format(18, 0)  # a value, aligned: what multiplies a weight
+VALUE_BITS = 9  # signed; for event values and quantised inputs
+OPERAND = Format(18, 0)  # an aligned value, a weight's factor
 ACCUMULATOR = Format(24, 16)
 BIAS = Format(16, 11)
 READOUT_ACCUMULATOR = Format(32, 0)  # scale depends on the read-out's weights
 
 GATE = Format(16, 16, signed=False)  # r and z, in (0, 1)
-RECURRENT_GATE_INPUT = Format(18, 13)  # q_g on its way into the product r * q_g
+RECURRENT_GATE_INPUT = Format(18, 13)  # q_g as a factor of r * q_g
 
 TABLE = Format(16, 15, signed=False)
 TABLE_INDEX_BITS = 10
@@ -92,18 +92,18 @@ MAX_FRACTION = 1000  # of inputs and read-outs, with either sign: their steps ar
 
 
 def round_shift(raw, shift: int):
-    """Divide by ``2**shift``, halves upwards: add half, shift arithmetically.
+    """Divide by ``2**shift``, rounding half up: add half, shift right.
 
-    Works alike on integers, numpy arrays and Amaranth values.
+    Works on integers, NumPy arrays and Amaranth values.
     """
     return (raw + (1 << (shift - 1))) >> shift
 
 
 @cache
 def tanh_table() -> tuple[int, ...]:
-    """``tanh(i / 256)`` in TABLE for ``i`` from 0 to 1023: the only table there is.
+    """``tanh(i / 256)`` in TABLE for ``i`` from 0 to 1023: the only table.
 
-    Correctly rounded whatever the platform's libm: no entry lies within 1e-3 of a tie.
+    Correctly rounded with any libm: no entry lies within 1e-3 of a tie.
     """
     index = np.arange(TABLE_MAX_INDEX + 1)
     return tuple(int(v) for v in TABLE.quantize(np.tanh(index / 2**TANH_INDEX_FRACTION)))

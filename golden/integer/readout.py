@@ -56,8 +56,8 @@ class IntegerReadout:
     def sums(self, events: np.ndarray) -> np.ndarray:
         """The accumulators (N, R, K) at each read, from the events (N, T, H).
 
-        Exact: float64's fast matrix multiplication never sees a partial sum near 2**53, by the
-        limit on the steps between two reads.
+        Exact: by the limit on the steps between two reads, no partial sum of the float64 matrix
+        multiplication is near 2**53.
         """
         totals, spans = self.kind.totals(events), self.kind.spans(events.shape[1])
         products = totals.astype(np.float64) @ self.weight.T.astype(np.float64)

@@ -26,7 +26,7 @@ class Network(nn.Module):
         readout: name of a read-out kind in :mod:`golden.readouts`, such as "mean" or "steps".
         options: further options of the cell, except ``batch_first`` (always on) and ``trace``.
 
-    The layers are the attribute named as the cell; an integer twin has only ``egru``.
+    The attribute named after the cell has the layers. Only EGRUs have integer models.
     """
 
     egru: EGRU
@@ -43,7 +43,7 @@ class Network(nn.Module):
     ):
         super().__init__()
         self.readout_kind = readout_kind(readout)
-        # What it takes to build this network again, device and dtype aside.
+        # The arguments to rebuild this network, except device and dtype.
         self.config: dict[str, Any] = {
             "input_size": input_size,
             "hidden_size": hidden_size,
@@ -64,21 +64,21 @@ class Network(nn.Module):
         return self.run(x, state)[0]
 
     def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, LayerEvents, Any]:
-        """``(logits, events, state)``: also each EGRU layer's events (N, T, H), of other cells
-        the last layer's outputs, and the last state."""
+        """``(logits, events, state)``: events (N, T, H) of each EGRU layer, or the outputs of
+        another cell's last layer, and the final state."""
         layers = getattr(self, self.cell.name)
         events, state = self.cell.run(layers, self.values(x), state)
         return self.readout(self.readout_kind.pool(events[-1])), events, state
 
     def values(self, x: Tensor) -> Tensor:
-        """What the layers read (N, T, C): symbols (N, T) one-hot."""
+        """The layers' inputs (N, T, C): symbols (N, T) one-hot."""
         if x.is_floating_point():
             return x
         return F.one_hot(x, self.config["input_size"]).to(self.readout.weight.dtype)
 
 
 def detach(state: Any) -> Any:
-    """The state of any cell, without the gradients that lead back from it."""
+    """The state of any cell, detached from its autograd graph."""
     if isinstance(state, torch.Tensor):
         return state.detach()
     return tuple(map(detach, state))

@@ -17,7 +17,7 @@ class WordNetwork(nn.Module):
     optimizing LSTM language models*, ICLR 2018.
 
     Args:
-        words: in the vocabulary, K.
+        words: vocabulary size, K.
         embedding_size: E.
         hidden_size: units of every layer but the last, H.
         num_layers: the last one included.

@@ -1,10 +1,10 @@
-"""A layer of the integer model as a differentiable function: what is trained is what runs.
+"""A layer of the integer model as a differentiable function, to train exactly what runs.
 
-Forward is :func:`golden.integer.layer_steps`, the specification itself. Its numbers are
-handed on as real ones; all formats are narrow enough for float32 to hold them exactly. Backward
-is that of :mod:`golden.cells.event_gru`, at the integer model's own gates, states and events:
-roundings and saturations pass gradients straight through, tables have the derivatives of the
-functions in them, and the threshold has its surrogate.
+The forward pass is :func:`golden.integer.layer_steps`, the specification itself. It returns
+real numbers, which float32 holds exactly in all formats. The backward pass is that of
+:mod:`golden.cells.event_gru`, evaluated at the integer model's gates, states and events:
+rounding and saturation are straight-through, tables have the derivatives of their functions,
+and the threshold has its surrogate gradient.
 """
 
 import torch
@@ -80,11 +80,11 @@ def integer_layer(
     """Events (T, N, H) and the last state h (N, H) of ``layer``, as real numbers.
 
     Args:
-        x: (T, N, C) values, which ``value_format`` holds.
-        y0, h0: (N, H), the state before.
+        x: (T, N, C) values, exact in ``value_format``.
+        y0, h0: (N, H), the initial state.
         weight_ih, weight_hh, bias, threshold: the real values of ``layer``'s arrays, in the
-            dtype of x, for gradients to go to.
-        height, width: of the threshold's surrogate, as :class:`golden.EGRU` has them.
+            dtype of x; they receive the gradients.
+        height, width: of the surrogate gradient, as in :class:`golden.EGRU`.
     """
     return _IntegerLayer.apply(
         x, y0, h0, weight_ih, weight_hh, bias, threshold, layer, value_format, height, width

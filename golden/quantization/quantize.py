@@ -28,10 +28,10 @@ class QuantizeConfig:
 
 @dataclass(frozen=True)
 class Agreement:
-    """An integer model beside its float original, on the same inputs.
+    """An integer model against its float network on the same inputs.
 
     Attributes:
-        event_agreement: per layer, the share of units and steps on which both fire or neither.
+        event_agreement: per layer, the share of units and steps where both or neither fire.
         activity: per layer, the share of units and steps with an event: (float, integer).
         logit_error: root mean square difference of the logits, relative to the root mean
             square of the float ones; None without a read-out.
@@ -65,17 +65,17 @@ def quantize(
     config: QuantizeConfig | None = None,
     labels=None,
 ) -> IntegerEGRU:
-    """The integer model of ``network``; logs what the quantisation costs.
+    """The integer model of ``network``; logs the quantisation error.
 
     Args:
         network: a :class:`Network`, or an :class:`EGRU` for a model without a read-out.
-        calibration_inputs: (N, T, C) real inputs, typical of those to come.
-        config: the widths; 8-bit weights if omitted.
+        calibration_inputs: (N, T, C) real inputs, a representative sample.
+        config: bit widths; 8-bit weights if omitted.
         labels: (N,) classes of the calibration inputs, to log the accuracy before and after.
 
     Raises:
-        ValueError: for networks the integer model has no counterpart of, or whose weights
-            could overflow an accumulator.
+        ValueError: the network has no integer equivalent, or its weights could overflow an
+            accumulator.
     """
     config = config or QuantizeConfig()
     integer = choose_scales(network, calibration_inputs, config.weight_bits).integer(network)
@@ -84,8 +84,8 @@ def quantize(
 
 
 def compare(network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None) -> Agreement:
-    """Run both on ``inputs`` (N, T, C), with ``labels`` if there are any: (N,), or (N, T) for a
-    read-out of every step."""
+    """Run both models on ``inputs`` (N, T, C). ``labels`` (optional) are (N,), or (N, T) if every
+    step is read out."""
     x = np.asarray(inputs, dtype=np.float64)
     egru, readout = parts(network)
     events = layer_events(egru, x)

@@ -18,22 +18,21 @@ from golden.quantization.scales import choose_scales, to_numpy, unit_biases
 
 
 class QuantizedNetwork(nn.Module):
-    """A float network that is trained as the integer model it stands for.
+    """A float network trained with the arithmetic of its integer model.
 
-    Events, states and logits equal those of :meth:`integer`, exactly. Gradients go to the
-    float parameters (``network``), which stay between the integers' steps; a parameter beyond
-    its format's end gets only those that lead back. Scales are chosen once, as
-    :func:`golden.quantize` does, and kept. Dropout and drop-connect are not applied.
+    Events, states and logits equal those of :meth:`integer` exactly. Gradients update the
+    float parameters (``network``), which are never rounded; a parameter outside its format's
+    range receives only gradients that lead back. Scales are chosen once, as in
+    :func:`golden.quantize`, and kept. Dropout and drop-connect are not applied.
 
     Args:
-        network: where training starts; copied.
-        calibration_inputs: (N, T, C) real inputs, typical of those to come.
-        config: the widths; 8-bit weights if omitted.
+        network: the initial network; copied.
+        calibration_inputs: (N, T, C) real inputs, a representative sample.
+        config: bit widths; 8-bit weights if omitted.
 
     Raises:
-        ValueError: for networks the integer model has no counterpart of, or whose weights
-            could overflow an accumulator or are not finite; these also when training has led
-            there.
+        ValueError: the network has no integer equivalent, or its weights could overflow an
+            accumulator or are not finite. Training may cause the last two later.
     """
 
     def __init__(self, network: Network, calibration_inputs, config: QuantizeConfig | None = None):
@@ -49,11 +48,11 @@ class QuantizedNetwork(nn.Module):
         self.integer()
 
     def integer(self) -> IntegerEGRU:
-        """The integer model, as of now."""
+        """The current integer model."""
         return self.scales.integer(self.network)
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        """Logits of sequences (N, T, C), as the float network gives them."""
+        """Logits of sequences (N, T, C), shaped as the float network's."""
         return self.run(x, state)[0]
 
     def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, LayerEvents, State]:
@@ -87,7 +86,7 @@ class QuantizedNetwork(nn.Module):
         return self._logits(events[-1], integer), tuple(events), state
 
     def _logits(self, y: Tensor, integer: IntegerEGRU) -> Tensor:
-        """As the integer model's, to the last bit: float64 holds its sums exactly."""
+        """The integer model's logits, exactly: float64 holds its sums exactly."""
         formats, raw, readout = self.scales.readout, integer.readout, self.network.readout
         assert formats is not None
         assert raw is not None

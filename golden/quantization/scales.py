@@ -1,4 +1,4 @@
-"""Scales of an integer model: chosen on calibration inputs, then put to a network's parameters."""
+"""Scales of an integer model: chosen on calibration inputs, applied to a network's parameters."""
 
 import logging
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Scales:
 
     Attributes:
         weight_bits: width of every weight and of the read-out's bias.
-        input_format: of the values that the first layer reads.
+        input_format: format of the first layer's inputs.
         layers: per layer the formats of weight_input and weight_recurrent.
         readout: the formats of the read-out's weight and bias; None without one.
         one_hot: whether inputs are symbols, see :class:`golden.IntegerEGRU`.
@@ -82,23 +82,23 @@ class Scales:
 
 
 def choose_scales(network: Network | EGRU, calibration_inputs, weight_bits: int) -> Scales:
-    """The scales of ``network``; logs what they cost.
+    """The scales of ``network``; logs their errors.
 
-    Each matrix gets the power of two with the least expected square error of its products: the
-    weights' errors, weighted by the mean square of the value that each column meets on the
-    calibration inputs (N, T, C).
+    Each matrix gets the power of two that minimises the expected squared error of its products:
+    weight errors, weighted by the mean square of each column's inputs on the calibration
+    inputs (N, T, C).
 
     Raises:
-        ValueError: for networks the integer model has no counterpart of.
+        ValueError: the network has no integer equivalent.
     """
     egru, readout = parts(network)
     if egru.zoneout:
         raise ValueError(
-            "an EGRU with zoneout blends states in evaluation, which the integer model does not: "
-            "train it without"
+            "the integer model does not support zoneout, which blends states in evaluation: "
+            "train without it"
         )
     if egru.trace:
-        raise ValueError("the integer model has no trace: read the events out instead")
+        raise ValueError("the integer model has no trace: use the events instead")
     x = np.asarray(calibration_inputs, dtype=np.float64)
     if x.ndim != 3 or x.shape[2] != egru.input_size:
         raise ValueError(
@@ -147,7 +147,7 @@ def parts(network: Network | EGRU) -> tuple[EGRU, torch.nn.Linear | None]:
 
 
 def readout_kind(network: Network | EGRU) -> ReadoutKind:
-    """When the read-out of ``network`` is evaluated; "mean" for an EGRU alone."""
+    """The read-out kind of ``network``; "mean" for an EGRU alone."""
     return READOUTS[network.config["readout"] if isinstance(network, Network) else "mean"]
 
 
@@ -163,7 +163,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
 
 def layer_events(egru: EGRU, x: np.ndarray) -> list[np.ndarray]:
-    """Per layer the float events (N, T, H), without any of training's noise."""
+    """The float events (N, T, H) of each layer, in evaluation mode."""
     training, batch = egru.training, 0 if egru.batch_first else 1
     values = torch.as_tensor(x).to(egru.layer_parameters(0)[0]).movedim(0, batch)
     with torch.no_grad():
@@ -178,7 +178,7 @@ def _is_one_hot(x: np.ndarray) -> bool:
 
 
 def _input_fraction(x: np.ndarray) -> int:
-    """The fraction with the least square error, from "saturates nothing" upwards."""
+    """The fraction with the least squared error, from the saturation-free one up."""
     coarsest = _finest_without_saturation(x, VALUE_BITS)
 
     def error(fraction: int) -> float:
@@ -198,8 +198,8 @@ def _finest_without_saturation(values: np.ndarray, bits: int) -> int:
 def _weight_format(
     name: str, weight: np.ndarray, values: np.ndarray, bits: int, fractions: range
 ) -> Format:
-    """The format, of these ``fractions``, of ``weight`` (rows, C) for ``values`` (N, T, C)."""
-    energy = np.square(values).mean((0, 1)) + 1e-12  # columns that no value meets still count
+    """The best of ``fractions`` for ``weight`` (rows, C) with inputs ``values`` (N, T, C)."""
+    energy = np.square(values).mean((0, 1)) + 1e-12  # unused columns still count
 
     def error(form: Format) -> float:
         return float((np.square(form.real(form.quantize(weight)) - weight) * energy).sum())

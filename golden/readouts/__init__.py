@@ -1,6 +1,6 @@
 """Read-out kinds: when the last layer's events are summed up and read, one file for each.
 
-Another kind is a file here, with a ``KIND``, and its name in the list below.
+A new kind is a file with a ``KIND`` here, and its name in the list below.
 """
 
 from importlib import import_module

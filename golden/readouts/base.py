@@ -35,14 +35,14 @@ class ReadoutKind(ABC):
 
     @abstractmethod
     def divisor(self, steps: int) -> int:
-        """How many steps an output is the mean of."""
+        """Number of steps that an output averages."""
 
     def spans(self, steps: int) -> list[int]:
         """How many steps each read sums over."""
         return [end - start for start, end in pairwise((0, *self.reads(steps)))]
 
     def totals(self, events: Any) -> Any:
-        """Sums (N, R, H) of the events (N, T, H) between reads. Exact where the type is."""
+        """Sums (N, R, H) of the events (N, T, H) between reads. Exact if the sums are."""
         reads = self.reads(events.shape[1])
         if len(reads) == events.shape[1]:
             return events

@@ -50,7 +50,7 @@ def find(name: str, beside: Path | None = None) -> Task:
     if not colon:
         if name not in TASKS:
             raise ValueError(
-                f"there is no task {name!r}: name one of {', '.join(TASKS)}, "
+                f"there is no task {name!r}: use one of {', '.join(TASKS)}, "
                 f"or your own as FILE.py:CLASS"
             )
         return TASKS[name]

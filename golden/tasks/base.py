@@ -160,7 +160,7 @@ class FileTask(Task):
         """
         if self.data is None:
             raise DataError(
-                f"{self.name} needs data: fetch {self.source}, and name it with --data PATH"
+                f"{self.name} needs data: fetch {self.source}, and pass it with --data PATH"
             )
         if not self.data.exists():
             raise DataError(

@@ -76,7 +76,7 @@ def send_on_delta(frames: np.ndarray) -> np.ndarray:
     """Send-on-delta events (N, T, C) of ``frames`` (N, T, C): integers as float32, mostly 0.
 
     Each band has a reference level, initially 0. If its value differs from it by DELTA or more,
-    the event is the signed number of whole DELTA, limited to MOST, and the level moves by that.
+    the event is the difference in whole DELTA, limited to MOST, and the level moves by that.
     """
     level = np.zeros_like(frames[:, 0])
     events = np.zeros_like(frames)

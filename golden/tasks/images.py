@@ -27,7 +27,7 @@ RECIPES = {
         threshold_mean=0.05,
         update_bias=-1.0,
     ),
-    # As many epochs as fit into an hour on one core, and a memory for 784 steps.
+    # One hour of epochs on one core, and a memory long enough for 784 steps.
     "pixels": Recipe(
         epochs=30,
         learning_rate=7e-3,

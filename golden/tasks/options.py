@@ -57,7 +57,7 @@ def with_options(task: Task, data: Path | None, given: dict[str, Any]) -> Task:
 
 
 def check_types(task: Task) -> None:
-    """Refuses a task with a field that cannot be an option.
+    """Rejects a task with a field that cannot be an option.
 
     Raises:
         ValueError: naming the field.
@@ -66,8 +66,8 @@ def check_types(task: Task) -> None:
         if kind not in KINDS and get_origin(kind) is not Literal:
             raise ValueError(
                 f"the field {name} of {task.name} is of type {getattr(kind, '__name__', kind)}, "
-                f"but options are of type bool, int, float, str or Literal: leave out its "
-                f"annotation if it is no option"
+                f"but options are of type bool, int, float, str or Literal: remove its "
+                f"annotation if it is not one"
             )
 
 

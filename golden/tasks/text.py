@@ -47,7 +47,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")  # without a byte order mark
     except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} is not a text in UTF-8 ({error}): name another file") from None
+        raise DataError(f"{path} is not a text in UTF-8 ({error}): use another file") from None
 
 
 def _next(symbols: np.ndarray) -> Split:
@@ -88,7 +88,7 @@ class CharacterModel(TextTask):
         if len(text) < FEWEST_CHARACTERS:
             raise DataError(
                 f"{path} has {len(text)} characters, too few to train on: "
-                f"name a text of at least {FEWEST_CHARACTERS}"
+                f"use a text of at least {FEWEST_CHARACTERS}"
             )
         return text
 

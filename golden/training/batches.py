@@ -31,8 +31,8 @@ class Batches:
     """The batches of an epoch.
 
     Each epoch has its own random generator, and all random choices are made for the whole batch.
-    So a checkpoint needs no generator state, and several processes see the parts of the batch
-    that a single one would see.
+    So a checkpoint needs no generator state, and several processes train on the same batches as
+    a single one.
 
     Args:
         epoch: returns the current epoch.
@@ -99,6 +99,6 @@ class Batches:
     def _of_this_process(self, whole: Split) -> Batch:
         mine, count = whole.take(slice(self.rank, None, self.processes)), len(whole.targets)
         share = len(mine.targets) * self.processes / count
-        if share == 0:  # even then a process needs something to compute; it counts 0 times
+        if share == 0:  # the process must still compute something; its weight is 0
             mine = whole.take(slice(1))
         return Batch(torch.from_numpy(mine.inputs), torch.from_numpy(mine.targets), share)

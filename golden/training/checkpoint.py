@@ -1,4 +1,4 @@
-"""Checkpoints: where they are, which training they belong to, and how they are written."""
+"""Checkpoints: where they are, which run they belong to, and how they are written."""
 
 import hashlib
 import io
@@ -119,7 +119,7 @@ def read(path: Path) -> dict[str, Any]:
         CheckpointError: there is none, or it is damaged.
     """
     if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {path} to resume from: train from the start")
+        raise CheckpointError(f"there is no checkpoint {path} to resume from: train from scratch")
     try:
         with zipfile.ZipFile(path) as archive:
             intact = archive.testzip() is None
@@ -128,7 +128,7 @@ def read(path: Path) -> dict[str, Any]:
         checkpoint = None
     if not isinstance(checkpoint, dict) or not {KEY, "history", "state_dict"} <= checkpoint.keys():
         raise CheckpointError(
-            f"{path} is damaged, or no checkpoint of egru: train from the start with --overwrite"
+            f"{path} is damaged, or no checkpoint of egru: train from scratch with --overwrite"
         )
     return checkpoint
 
@@ -143,7 +143,7 @@ def read_own(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if checkpoint[KEY] != identity:
         raise CheckpointError(
             f"{path} was written by a training with other options, another model or another "
-            f"number of processes: repeat those, or train from the start with --overwrite"
+            f"number of processes: use the same ones, or train from scratch with --overwrite"
         )
     return checkpoint
 

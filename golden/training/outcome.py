@@ -1,4 +1,4 @@
-"""What follows a training: integer model, scores, model file and report."""
+"""After training: integer model, scores, model file and report."""
 
 import json
 import logging
@@ -62,7 +62,7 @@ def conclude(
         integer = quantized() if quantized else None
     except ValueError as error:  # what was trained must not be lost
         refusal = error
-    # The test set is looked at once, here.
+    # The test set is used only once, here.
     results = evaluate(task, network, integer, training["training"]["limit"])
     if not math.isfinite(loss := results["loss"][0]):
         recipe = training["training"]

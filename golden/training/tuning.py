@@ -31,9 +31,9 @@ def tune(
 ) -> None:
     """Continue the training of ``model`` with the integer model's arithmetic as forward pass.
 
-    The model's recipe applies, except for what ``tuning`` replaces, and that there is no weight
-    decay, no early stopping, and a constant activity target, the recipe's final one. Other
-    arguments and errors are those of :func:`golden.training.build`.
+    The model's recipe applies, with the values of ``tuning``, without weight decay and early
+    stopping, and with the recipe's final activity target throughout. Other arguments and errors
+    are those of :func:`golden.training.build`.
 
     Args:
         model: a model file with an integer model.
@@ -47,10 +47,10 @@ def tune(
         file = load(model)
         network = file.network()
         if not has_twin(network):
-            raise ValueError(f"{model} has no integer model to train: name a model of an EGRU")
+            raise ValueError(f"{model} has no integer model to train: use a model of an EGRU")
         task = of_model(file.path, file.config, data)
         check(task)
-        check_model(task, file)
+        check_model(task, file.config, file.network_config)
         recipe = replace(
             _recipe(file),
             epochs=tuning.epochs,

@@ -14,7 +14,7 @@ from tests.helpers.command import invoke
 def test_a_wrong_shape_is_refused_in_one_sentence(shape):
     result = invoke("bench", shape)
     assert result.exit_code == 2
-    assert "four whole numbers from 1 up" in " ".join(result.output.split())
+    assert "four positive integers" in " ".join(result.output.split())
     assert "Traceback" not in result.output
 
 

@@ -123,7 +123,7 @@ def deep(levels: int):
         ((*example(), None), "None where a dict was expected"),
         ((*example(), {"results": {"loss": np.nan}}), "Out of range float"),
         ((*example(), {"x": np.ones(2)}), "not JSON serializable"),
-        ((*example(), {"x": deep(25)}), "not the JSON object"),
+        ((*example(), {"x": deep(25)}), "not the expected JSON object"),
         ((*example(), {"x": deep(100_000)}), "recursion"),
         ((example()[0], example(1)[1], CONFIG), "1 layers where 2 were expected"),
         ((example()[0], random_model(np.random.default_rng(3), 3, (5, 5)), CONFIG), "no read-out"),
@@ -175,7 +175,7 @@ def test_other_safetensors_files_rejected(path):
 def test_other_metadata_rejected(path):
     for text in ("no json", "[]", "{}"):
         save_file(load_file(path), path, {KEY: text})
-        assert "not the JSON object" in refusal(path)
+        assert "not the expected JSON object" in refusal(path)
 
 
 @pytest.mark.parametrize("version", [1, 3, True, 2.0, None])
@@ -203,7 +203,7 @@ def test_what_was_edited_by_hand_rejected(path, change):
 @pytest.mark.parametrize("levels", [25, 500, 100_000])
 def test_headers_nested_without_end_rejected(path, levels):
     save_file(load_file(path), path, {KEY: f'{{"a": {"[" * levels}{"]" * levels}}}'})
-    assert "not the JSON object" in refusal(path)
+    assert "not the expected JSON object" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_tensors_that_belong_to_nothing_rejected(path):
         (("config",), [1], "mistyped"),
         (("config", "task"), ["mnist1d"], "where a str was expected"),
         (("config", "options"), [], "where a dict was expected"),
-        (("config", "options"), {"data": "/"}, "the place of the data"),
+        (("config", "options"), {"data": "/"}, "the options contain the data path"),
         (("config", "training"), None, "where a dict was expected"),
         (("network", "surrogate_width"), -1, "surrogate_width"),
         (("integer", "layers"), [], "0 layers where 2 were expected"),

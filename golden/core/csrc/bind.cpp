@@ -1,5 +1,5 @@
-// The core as a Python module: golden/core/_core.pyi lists what it has. Python gives arrays as
-// addresses, 0 for none, after it has checked their types, shapes and layout.
+// The core as a Python module; golden/core/_core.pyi declares its interface. Arrays are passed as
+// addresses (0: none). Python has checked their types, shapes and layouts.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -33,7 +33,7 @@ template <class S, class V> struct Field {
 };
 #define FIELD(name) Field{#name, &S::name}
 
-// A struct that is made with these fields by keyword, all of them.
+// A struct that is constructed from all these fields, by keyword.
 template <class S, class... Owners, class... V>
 nb::class_<S> bind_struct(nb::handle scope, const char* name, Field<Owners, V>... field) {
   const auto make = [=](S* self, Seen<V>... value) {
@@ -109,7 +109,7 @@ template <class T> void bind(nb::module_& m, const char* name) {
 }  // namespace
 
 NB_MODULE(_core, m) {
-  nb::set_leak_warnings(false);  // PyTorch keeps its operators, and so this module, to the end.
+  nb::set_leak_warnings(false);  // PyTorch keeps its operators, and so this module, until exit.
   bind<float>(m, "KernelsFloat32");
   bind<double>(m, "KernelsFloat64");
   nb::class_<VectorExtension>(m, "VectorExtension")
@@ -120,7 +120,7 @@ NB_MODULE(_core, m) {
   m.def("forward_scratch", forward_scratch);
   m.def("packed_size", packed_size);
   m.def("padded", padded);
-  // Asks for large pages in memory that is about to be written for the first time.
+  // Requests large pages for memory that has not been written yet.
   m.def("large_pages", [](Address start, int64_t bytes) {
     constexpr Address page = 1 << 21;
     const Address first = (start + page - 1) / page * page, last = (start + bytes) / page * page;

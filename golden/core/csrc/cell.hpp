@@ -7,7 +7,7 @@
 
 namespace egru::EGRU_EXTENSION {
 
-// Share of the state before that a unit keeps: zoneout.
+// Share of the previous state that zoneout keeps.
 template <class T> inline Vec<T> keep(const Layer<T>& layer, int64_t at, int64_t width) {
   if (!layer.kept) return splat(layer.zoneout);
   Vec<T> k{};
@@ -15,9 +15,9 @@ template <class T> inline Vec<T> keep(const Layer<T>& layer, int64_t at, int64_t
   return k;
 }
 
-// Calls part(u, width, k) for the vectors of units [u0, u1): k of them from unit u on, all of that
-// width. Only the last may be narrower: for the others the width is a constant, and loads and
-// stores need not be masked.
+// Calls part(u, width, k) for units [u0, u1): k vectors from unit u on, with `width` lanes each.
+// Only the last vector may be narrower. For the others, width is a constant, and loads and stores
+// need no mask.
 template <class T, int K, class Part> inline void vectors(int64_t u0, int64_t u1, Part part) {
   using Whole = std::integral_constant<int64_t, lanes<T>>;
   int64_t u = u0;
@@ -27,8 +27,8 @@ template <class T, int K, class Part> inline void vectors(int64_t u0, int64_t u1
   if (u < u1) part(u, u1 - u, std::integral_constant<int, 1>());
 }
 
-// Step t of all sequences, units [u0, u1), of which p and q are given: these and the state h to y,
-// h and the tape. Returns how many units have an event or are inside the surrogate's window.
+// Step t of all sequences, units [u0, u1): computes y, h and the tape from p, q and the state h.
+// Returns the number of units with an event or inside the surrogate's window.
 template <class T>
 int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t u0, int64_t u1,
                      const Gates<const T>& p_of, const Gates<const T>& q_of) {
@@ -46,7 +46,7 @@ int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t u0, int64_t u1,
       const auto input = [&](int gate, int64_t u) {
         return load_upto(p + gate * p_of.gate + u, w) + load_upto(f.bias_ih + gate * H + u, w);
       };
-      // What the next rows need and R has pushed out of the second-level cache.
+      // Data of the next rows that R has evicted from the second-level cache.
       for (int i = 0; i < K; ++i) {
         const int64_t u = first + i * L;
         for (int gate = 0; gate < gates; ++gate)
@@ -94,8 +94,8 @@ int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t u0, int64_t u1,
   return sum;
 }
 
-// Row n of step t: ybar [H] and dh [H] to dp [3H], dq_n [H], dh before the step, and sums over
-// steps and sequences in dtheta [H] and the biases' gradients [3H].
+// Row n of step t: from ybar [H] and dh [H], computes dp [3H], dq_n [H] and dh before the step.
+// Accumulates dtheta [H] and the bias gradients [3H].
 template <class T>
 void cell_backward(const Backward<T>& b, int64_t t, int64_t n, int64_t u0, int64_t u1) {
   const int64_t H = b.units, at = (t * b.count + n) * H;

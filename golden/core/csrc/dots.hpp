@@ -1,9 +1,9 @@
 // out [rows, units] = d [rows, columns] · w [units, columns] transposed, only where it is wanted.
 //
-// Both operands of a wanted element are contiguous. A strip, a few vectors, of a unit's weights
-// stays in registers while all rows that need the unit use it; the same strip of the rows, packed,
-// stays in the first-level cache while the units of a block pass. An element is summed in the
-// order of the columns, in one vector, whatever else is wanted.
+// Both operands of a wanted element are contiguous. A strip of a unit's weights (a few vectors)
+// stays in registers while all rows that need the unit use it. The same strip of the rows, packed,
+// stays in the first-level cache for all units of a block. Each element is summed in column order,
+// in one vector, whichever others are wanted.
 #pragma once
 #include "layer.hpp"
 #include "vectors.hpp"
@@ -14,7 +14,7 @@ constexpr int64_t dots_units = 32, dots_rows = 32;
 constexpr int64_t dots_group = 2 * dots_rows;                // rows that are packed at a time
 constexpr int strip_vectors = vector_bytes == 64 ? 16 : 8;  // by the count of registers
 
-// Some of the columns of d: those of `rows` [*, count], which start at `offset`.
+// Columns of d from `offset` on, stored as `rows` [*, count].
 template <class T> struct Columns {
   const T* rows;
   int64_t stride, count, offset;
@@ -38,7 +38,7 @@ struct Wanted {
   }
 };
 
-// The columns in strips, and d of a group of rows packed accordingly: [strips, rows, strip].
+// The columns, divided into strips. A group of d's rows is packed as [strips, rows, strip].
 template <class T> struct Strips {
   const Columns<T>* columns;
   int parts;
@@ -85,7 +85,7 @@ void dots_strip(const Wanted& wanted, int64_t units, const Vec<T>* d, const T* w
     }
     for (int e = wanted.first[i]; e < wanted.first[i + 1]; ++e) {
       const Vec<T>* row = d + wanted.row[e] * V;
-      Vec<T> even = sums[e], odd{};  // two chains, as one would wait for its own results
+      Vec<T> even = sums[e], odd{};  // two chains: a single one would be latency-bound
       for (int v = 0; v < V; v += 2) even += weights[v] * row[v];
       for (int v = 1; v < V; v += 2) odd += weights[v] * row[v];
       sums[e] = even + odd;
@@ -101,7 +101,7 @@ void dots_strip(int vectors, const Wanted& wanted, int64_t units, const Vec<T>* 
   dots_strip<T, V>(wanted, units, d, w, stride, width, sums);
 }
 
-// Units [u0, u1) of all rows; `packed` has room for a group. Multiply-accumulates done.
+// Units [u0, u1) of all rows; `packed` holds a group. Returns the multiply-accumulates.
 template <class T>
 int64_t dots(T* out, const uint8_t* wanted_at, const Strips<T>& strips, const T* w, int64_t J,
              int64_t M, int64_t K, int64_t u0, int64_t u1, Vec<T>* packed) {

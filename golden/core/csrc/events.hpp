@@ -1,8 +1,8 @@
-// Where a matrix is not zero, in the order in which gather.hpp reads it.
+// The non-zeros of a matrix, in the order in which gather.hpp reads them.
 //
-// Lists of the non-zeros, one per row or per column, in groups whose sums fit the first-level
-// cache, and in blocks of the other matrix' rows that fit it too. In a group and block the lists
-// follow one another from the shortest to the longest: the processor then foresees their ends.
+// Each row or column is a list. Lists are in groups whose sums fit the first-level cache, and are
+// split into blocks of the other matrix's rows, which fit it too. Within a group and block, lists
+// are sorted by length, shortest first, so that branch prediction works at their ends.
 #pragma once
 #include "layer.hpp"
 #include "vectors.hpp"
@@ -15,7 +15,7 @@ inline int64_t groups_for(int64_t lists) { return (lists + group_lists - 1) / gr
 
 inline int64_t most_blocks(int64_t rows) { return rows / block_rows + 1; }
 
-// Blocks of `rows` rows, perhaps none, for lists with so many elements together.
+// Number of blocks of `rows` rows, maybe 0, for lists of `elements` in total.
 inline int64_t blocks_for(int64_t rows, int64_t lists, int64_t elements) {
   return smaller(most_blocks(rows), elements / (busy_list * lists + 1) + 1);
 }
@@ -26,7 +26,7 @@ struct Run {
 };
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
-// The lanes that are set in a mask of eight, in order; AVX-512 has an instruction for that.
+// The set lanes of each 8-bit mask, in order; AVX-512 has an instruction for this.
 struct FirstLanes {
   uint8_t of[256][8];
   constexpr FirstLanes() : of() {
@@ -38,8 +38,8 @@ struct FirstLanes {
 constexpr FirstLanes first_lanes;
 #endif
 
-// Appends those of x [begin, end) that are not zero, and where they are; returns their count.
-// Writes nothing beyond them.
+// Appends the non-zeros of x [begin, end) and their indices; returns their count. Writes nothing
+// beyond them.
 template <class T>
 inline int64_t append_nonzeros(const T* x, int64_t begin, int64_t end, int32_t* index, T* value) {
   int64_t n = 0;
@@ -67,7 +67,7 @@ inline int64_t append_nonzeros(const T* x, int64_t begin, int64_t end, int32_t* 
   int64_t i = begin;
 #if defined(__AVX2__)
   if constexpr (sizeof(T) == 4) {
-    // Whole vectors, with what is found at their beginning, go to where there is room for them.
+    // Compacted vectors are stored whole, so they need a buffer with room for that.
     constexpr int64_t room = 64;
     alignas(32) float found[room];
     alignas(32) int32_t at[room];
@@ -101,7 +101,7 @@ inline int64_t append_nonzeros(const T* x, int64_t begin, int64_t end, int32_t* 
   return n;
 }
 
-// Elements one after another.
+// Consecutive elements.
 template <class T> struct Elements {
   int32_t* index;
   T* value;
@@ -111,19 +111,19 @@ template <class T> struct Elements {
 
 template <class T> struct Events {
   int64_t groups, most;  // blocks of a group
-  int64_t* blocks;       // [groups]: how many of them it has
+  int64_t* blocks;       // [groups]: blocks of each
   int64_t* first_run;    // [groups, most + 1]
   Elements<T>* first;    // [groups, most]
   Run* runs;             // [groups, most, group_lists]
 
-  // Of a group, the runs of a block: [runs_of(group)[b], runs_of(group)[b + 1]).
+  // Block b of a group has the runs [runs_of(group)[b], runs_of(group)[b + 1]).
   int64_t* runs_of(int64_t group) const { return first_run + group * (most + 1); }
 
-  // Sorts the lists of a group's block by `size` and makes its runs, with elements from `to` on, of
-  // list i from at[i] on. How many they are.
+  // Sorts the lists of a group's block by `size` into runs. Elements start at `to`, those of list i
+  // at at[i]. Returns the element count.
   int64_t order(int64_t group, int64_t block, int64_t count, const int32_t* size, Elements<T> to,
                 int64_t* at) {
-    constexpr int32_t buckets = block_rows;  // longer lists are as good as equal
+    constexpr int32_t buckets = block_rows;  // longer lists count as equal
     int32_t first[buckets + 2] = {}, longest = 0;
     const auto bucket = [&](int64_t i) { return size[i] < buckets ? size[i] : buckets; };
     for (int64_t i = 0; i < count; ++i) {
@@ -147,8 +147,8 @@ template <class T> struct Events {
     return elements;
   }
 
-  // The rows of a group in so many blocks: x [*, columns begin to end], its first row first.
-  // Elements go to `to` and on; returns where they end. Indices are columns.
+  // The rows of a group in `parts` blocks: x [*, columns begin to end] from its first row on.
+  // Writes elements from `to` on; returns their end. Indices are columns.
   Elements<T> collect_rows(int64_t group, int64_t parts, const T* x, int64_t stride, int64_t count,
                            int64_t begin, int64_t end, Elements<T> to) {
     int64_t at[group_lists];
@@ -167,7 +167,7 @@ template <class T> struct Events {
     return to;
   }
 
-  // The columns of a group: x [rows, *], its first column first. Indices are rows.
+  // The columns of a group: x [rows, *] from its first one on. Indices are rows.
   void collect_columns(int64_t group, int64_t parts, const T* x, int64_t stride, int64_t count,
                        int64_t rows, Elements<T> to) {
     int64_t at[group_lists];
@@ -205,13 +205,13 @@ template <class T> struct Events {
   }
 
   static int64_t nonzeros(const T* x, int64_t begin, int64_t end) {
-    typename Bits<T>::Word n = 0;  // as wide as T, for the sake of vectors
+    typename Bits<T>::Word n = 0;  // as wide as T, to vectorise
     for (int64_t i = begin; i < end; ++i) n += x[i] != 0;
     return int64_t(n);
   }
 };
 
-// Elements of x [rows, columns] that are not zero.
+// Number of non-zeros of x [rows, columns].
 template <class T> int64_t nonzeros(const T* x, int64_t stride, int64_t rows, int64_t columns) {
   int64_t n = 0;
   for (int64_t i = 0; i < rows; ++i) n += Events<T>::nonzeros(x + i * stride, 0, columns);

@@ -1,19 +1,19 @@
-// e^x - 1, and the logistic function and tanh made from it, on vectors.
+// e^x - 1, and the logistic function and tanh based on it, on vectors.
 #pragma once
 #include "vectors.hpp"
 
 namespace egru::EGRU_EXTENSION {
 
-// Vectors that functions of long chains of operations take together, operation by operation, so
-// that the processor always has some to do while others wait for their operands.
+// Vectors that functions with long dependency chains process together, operation by operation,
+// which hides the latency of each chain.
 constexpr int together = vector_bytes == 64 ? 2 : 1;
 
-// (e^r - 1) / r for |r| <= ln 2 / 2, to the last bits of T: the Taylor series, but instead of its
-// last term the lower ones that are closest to that, which are all of Chebyshev's polynomial of the
-// same degree but the last one.
+// (e^r - 1) / r for |r| <= ln 2 / 2, to the last bits of T: the Taylor series, economised. Its last
+// term is replaced by the best approximation of lower degree: the lower terms of the Chebyshev
+// polynomial of that degree.
 template <class T> struct Expm1Series {
   static constexpr int degree = sizeof(T) == 4 ? 6 : 12;
-  double coefficient[degree + 1];  // of which the last is 0
+  double coefficient[degree + 1];  // the last one is 0
 
   constexpr Expm1Series() : coefficient() {
     double term = 1, chebyshev[degree + 1] = {0, 1}, before[degree + 1] = {1};
@@ -32,8 +32,8 @@ template <class T> struct Expm1Series {
   }
 };
 
-// x becomes e^x - 1, to the last bits of T also near 0: with x = n ln 2 + r and |r| <= ln 2 / 2 it
-// is 2^n (e^r - 1) + (2^n - 1).
+// Replaces x by e^x - 1, to the last bits of T even near 0: 2^n (e^r - 1) + (2^n - 1), where
+// x = n ln 2 + r and |r| <= ln 2 / 2.
 template <class T, int K> inline void expm1(Vec<T> (&x)[K]) {
   using Word = typename Bits<T>::Word;
   using Words = typename Lanes<T>::words;
@@ -43,7 +43,7 @@ template <class T, int K> inline void expm1(Vec<T> (&x)[K]) {
   constexpr Word bias = single ? 127 : 1023;
   // Adding 1.5 * 2^mantissa leaves the nearest integer in the low bits of the sum.
   const Vec<T> magic = splat<T>(T(3) * T(int64_t(1) << (mantissa - 1)));
-  // ln 2 in two parts, of which n times the first is exact.
+  // ln 2 in two parts; n times the first one is exact.
   constexpr T ln2_high = single ? T(0x1.62e4p-1) : T(0x1.62e42fefp-1);
   constexpr T ln2_low = single ? T(0x1.7f7d1cf79abcap-20) : T(0x1.473de6af278edp-34);
   constexpr Expm1Series<T> polynomial;
@@ -63,8 +63,8 @@ template <class T, int K> inline void expm1(Vec<T> (&x)[K]) {
   for (int k = 0; k < K; ++k) x[k] = power[k] * series[k] + (power[k] - 1);
 }
 
-// x becomes 1 / x, of normal numbers, to a unit in the last place. Dividing takes several times as
-// long as one of Newton's steps, which doubles the 14 bits of the estimate.
+// Replaces x by 1 / x, for normal numbers, to a unit in the last place. A division takes several
+// times as long as a Newton step, which doubles the 14 bits of the estimate.
 template <class T, int K> inline void invert(Vec<T> (&x)[K]) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) {

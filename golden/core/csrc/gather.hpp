@@ -1,11 +1,11 @@
 // out [lists, columns] = start + lists · dense: every non-zero of a list adds one row of `dense`.
 //
 // The four products with events are of this form: R y and W x (lists of units, rows of weights)
-// and dR and dW (lists of steps and sequences, rows of gradients). A few vectors of columns, for
-// all rows of `dense`, are one panel, packed so that it is aligned and stays in the second-level
-// cache. A block of its rows fills most of the first-level cache; all lists of a group add their
-// rows of that block, with their sums in registers, before the next block comes. Sums run in the
-// order of the list, whatever the panels, groups and blocks.
+// and dR and dW (lists of steps and sequences, rows of gradients). A panel is a few vectors of
+// columns of all rows of `dense`, packed so that it is aligned and stays in the second-level cache.
+// A block of its rows fills most of the first-level cache; all lists of a group add their rows of
+// that block, with sums in registers, before the next block. Sums are in list order,
+// whatever the panels, groups and blocks.
 #pragma once
 #include "events.hpp"
 
@@ -29,20 +29,20 @@ template <class T> inline bool worth_fetching(int64_t rows, int64_t units, int t
   return gates * rows * units / threads * sizeof(T) > 1 << 20;
 }
 
-// A packed panel. If there is a `next` one, both are too much for the second-level cache to keep,
-// and are fetched into it a block ahead.
+// A packed panel. If `next` is set, the second-level cache is too small for both, and they are
+// prefetched into it one block ahead.
 template <class T> struct Panel {
   const Vec<T>* rows;
   int64_t count;
   const Vec<T>* next;
 };
 
-// Where sums go: to rows of something wider; to a tile, which is aligned and has nothing between
-// its rows, so that they are summed there; or to a tile past the caches.
+// Where sums are stored: in rows of a wider array; in an aligned, contiguous tile, where they are
+// also accumulated; or in a tile, bypassing the caches.
 enum class To { rows, tile, far_tile };
 
-// Finished sums on their way past the caches, a vector at a time: all at once they would keep the
-// processor waiting.
+// Finished sums to be stored past the caches, one vector at a time: storing all at once would
+// stall the processor.
 template <class T> struct Leaving {
   const Vec<T>* from = nullptr;
   T* to = nullptr;
@@ -56,8 +56,8 @@ template <class T> struct Leaving {
   }
 };
 
-// sums [group_lists, V] += lists of a group · panel; the count of elements. Of each of the events'
-// blocks, fetches one of `block_bytes` from `ahead` on, if there is such, of the last one `next`.
+// sums [group_lists, V] += lists of a group · panel; returns the element count. With `ahead`, each
+// block of events prefetches the next `block_bytes` from there, the last one those at `next`.
 template <class T, int V>
 int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& panel,
                      int64_t block_bytes, const char* ahead, const Vec<T>* next,
@@ -96,7 +96,7 @@ int64_t gather_panel(const Events<T>& events, int64_t group, const Panel<T>& pan
 }
 
 // The panel's columns of out [lists, columns] = start (one row for all; null: out) + lists ·
-// panel; the count of elements.
+// panel; returns the count.
 template <class T, int V = panel_vectors>
 int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Panel<T>& panel,
                      To to, T* out, int64_t out_stride, const T* start) {
@@ -104,9 +104,9 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
     if (vectors < V)
       return gather_panel<T, V - 1>(vectors, width, lists, panel, to, out, out_stride, start);
   constexpr int64_t L = lanes<T>;
-  Vec<T> own[2][group_lists * V];  // of a group, and of the one before, which may be leaving
+  Vec<T> own[2][group_lists * V];  // of a group, and of the previous one, perhaps leaving
   Leaving<T> leaving;
-  // Blocks of the first group, while which the panel is fetched.
+  // Blocks of the first group: the panel is fetched meanwhile.
   int64_t blocks = 0, elements = 0;
   for (int part = 0; part < lists.parts; ++part) blocks += lists.events[part].blocks[0];
   const int64_t block_bytes = panel.count * V * vector_bytes / blocks;
@@ -143,8 +143,8 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
   return elements;
 }
 
-// A thread's columns [begin, end) in panels, of which number p has size(p) vectors from first(p)
-// on. Sizes differ by one at most.
+// A thread's columns [begin, end) in panels: panel p has size(p) vectors from first(p) on. Sizes
+// differ by at most one.
 template <class T> struct Panels {
   int64_t begin, end, vectors, count, least, wide;
 
@@ -174,15 +174,15 @@ template <class T> struct GateSections {
   }
 };
 
-// Where sections [rows, units] are if they lie in panels: by thread, panel and section, all rows of
-// one together, in whole vectors.
+// The layout of sections [rows, units] in panels: by thread, panel and section, all rows of each
+// together, in whole vectors.
 template <class T> struct InPanels {
   int64_t rows, units;
   int sections, threads;
 
   Panels<T> panels(int part) const { return Panels<T>(share<T>(units, part, threads)); }
 
-  // Elements before those of a section's panel.
+  // Offset of a section's panel in elements.
   int64_t before(int section, const Panels<T>& panels, int64_t p) const {
     return rows * (sections * panels.column(p) + section * panels.row(p));
   }
@@ -193,7 +193,7 @@ template <class T> inline Gates<T> tile(T* first, int64_t rows, int64_t row) {
   return {first, rows * row, row};
 }
 
-// Sections [rows, units], copied so that they lie in panels.
+// Sections [rows, units], copied into panels.
 template <class T> struct Packed : InPanels<T> {
   T* data;
 
@@ -201,8 +201,8 @@ template <class T> struct Packed : InPanels<T> {
     return reinterpret_cast<const Vec<T>*>(data + this->before(section, panels, p));
   }
 
-  // The thread's part, a few rows of all panels at a time: read as they lie in memory, and written
-  // in pieces that are not too short.
+  // Packs the thread's part, a few rows of all panels at a time: reads are sequential, and writes
+  // are not too short.
   void pack(const Section<T>* from, int part) const {
     constexpr int64_t together = 4;
     const int64_t rows = this->rows;
@@ -224,9 +224,9 @@ template <class T> struct Packed : InPanels<T> {
   }
 };
 
-// Panel p of out = start [gates · units] (null: out) + lists · dense, where a gate is the section
-// that `chosen` names. `fetch`: dense is too large to stay in the second-level cache, and
-// panel `next` comes after this one. Multiply-accumulates done.
+// Panel p of out = start [gates · units] (null: out) + lists · dense; `chosen` has each gate's
+// section. `fetch`: dense is too large to stay in the second-level cache, and panel `next` follows
+// this one. Returns the multiply-accumulates.
 template <class T>
 int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates],
                const Panels<T>& panels, int64_t p, bool fetch, int64_t next, To to, Gates<T> out,
@@ -244,7 +244,7 @@ int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen
   return elements * panels.columns(p);
 }
 
-// A thread's panels, one after another, where out(panels, p) is the place of one.
+// All panels of a thread; out(panels, p) is the place of panel p.
 template <class T, class Out>
 int64_t gather(const Lists<T>& lists, const Packed<T>& dense, const int (&chosen)[gates], int part,
                To to, Out out, const T* start) {
@@ -279,8 +279,8 @@ void gather_rows(const int32_t* index, const T* value, int count, const T* rows,
   store_upto(to + (V - 1) * lanes<T>, sum[V - 1], width);
 }
 
-// The same without packing, for few lists: rows as they lie, as many columns of them at a time as
-// there are registers for the sums.
+// The same without packing, for few lists: reads rows in place, with as many columns at a time as
+// there are registers for sums.
 template <class T>
 int64_t gather(const Lists<T>& lists, const GateSections<T>& dense, int64_t size, Range units,
                T* out, int64_t gate_size, const T* start) {

@@ -1,5 +1,5 @@
 // What the core computes, on plain pointers. H is units, C inputs, T steps, N sequences; gates are
-// in the order (r, z, n); all arrays are dense, the last index running fastest.
+// in the order (r, z, n); all arrays are contiguous and row-major.
 #pragma once
 #include <cstdint>
 
@@ -9,15 +9,15 @@ template <class T> struct Layer {
   int64_t count, units;
   const T* weight;      // [H, 3H]: R transposed, so that an event of a unit reads one row
   const T* theta;       // [H]
-  const uint8_t* kept;  // [T, N, H]: units that zoneout keeps; null: `zoneout` of every state
+  const uint8_t* kept;  // [T, N, H]: units that zoneout keeps; null: keep the share `zoneout`
   T zoneout;
   T width;              // of the surrogate derivative
 };
 
-// Elements from one gate to the next in arrays that only the core reads: every row is aligned.
+// Stride of gates in arrays internal to the core, where every row is aligned.
 inline int64_t padded(int64_t units) { return (units + 15) / 16 * 16; }
 
-// r, z, g, q_n and c of a step, all that the backward pass needs to know of it.
+// r, z, g, q_n and c, all that the backward pass needs of a step.
 constexpr int64_t tape_fields = 5;
 
 template <class T> struct Forward : Layer<T> {
@@ -28,9 +28,9 @@ template <class T> struct Forward : Layer<T> {
   T* h;              // [N, H]: state before the first step to run, then after the last one run
   T* tape;           // [T, N, 5, H] or null
   uint8_t* near;     // [T, N, H] or null: units with an event or inside the surrogate's window
-  int64_t* nearby;   // [T], zero at first: how many those are
+  int64_t* nearby;   // [T], initially zero: their number
   T* q;              // [N, 3, padded H]: R y + bias_hh of the current step; [N, 3, H] if given
-  T* packed;         // packed_size() aligned elements, or null: not worth it
+  T* packed;         // packed_size() aligned elements, or null: do not pack
   void* scratch;     // forward_scratch() bytes
   int64_t first;     // The chunk is the steps [first, end).
   int64_t end;
@@ -50,28 +50,28 @@ template <class T> struct Backward : Layer<T> {
   T* ybar;       // [N, H]: gradient of y from the step after
   int64_t first; // the chunk's first step, the last to run: dp[0] holds its gradients
   T* dp;         // [steps of the chunk and one more, N, 3H]
-  T* dq_n;       // [likewise, N, H]; in the gates r and z, dq equals dp
-  T* dtheta;     // [H], added to, as are the biases'
+  T* dq_n;       // [likewise, N, H]; for gates r and z, dq equals dp
+  T* dtheta;     // [H]; these three accumulate
   T* dbias_ih;   // [3H]
   T* dbias_hh;   // [3H]
 };
 
 constexpr int gates = 3;
 
-// Some units of all gates, [3, rows, units]: elements from one gate or row to the next.
+// Some units of all gates, [3, rows, units], with the strides of gates and rows.
 template <class T> struct Gates {
   T* first;
   int64_t gate, row;
 };
 
-// A matrix [*, units] that is a gate of something larger.
+// A matrix [*, units]: one gate of a larger array.
 template <class T> struct Section {
   const T* rows;
   int64_t stride;
 };
 
-// x w, skipping zeros of x. `packed` has room for packed_size() aligned elements, into which the
-// first call that finds it worthwhile packs w; the next calls with as many threads use it.
+// x w, skipping zeros of x. The first call for which it pays packs w into `packed`, which has room
+// for packed_size() aligned elements. Later calls with as many threads reuse it.
 template <class T> struct Product {
   int64_t inputs, units;
   const T* x;  // [*, C]
@@ -99,8 +99,8 @@ struct Progress {
 // Products return the multiply-accumulates done; -1, with nothing done, if x has more than `limit`
 // non-zeros: the caller then computes a dense product.
 template <class T> struct Functions {
-  // Runs steps from `step` until one starts from more than `limit` events. The caller then provides
-  // q of that step, by a dense product, and calls again (`given`).
+  // Runs steps from `step` on, until one reads more than `limit` events. The caller then computes
+  // q of that step by a dense product and calls again (`given`).
   Progress (*forward)(Forward<T>&, int64_t step, bool given, int64_t limit, int threads);
   // The same backwards, to `first`: stops before a step with more than `limit` units near their
   // threshold, for which the caller then provides ybar.
@@ -109,7 +109,7 @@ template <class T> struct Functions {
   // (gather.hpp), which `forward` with as many threads reads.
   int64_t (*product)(Product<T>&, int64_t first, int64_t rows, bool in_panels, int64_t limit,
                      int threads);
-  // Adds to out [inputs, 3H] the gradients of weights that read x [rows, inputs].
+  // Adds the gradients of the weights of x [rows, inputs] to out [inputs, 3H].
   int64_t (*outer)(Outer<T>&, T* out, const T* x, int64_t inputs, bool recurrent, int64_t limit,
                    int threads);
   // out [M, K] = d [M, J] times w [K, J] transposed, where `wanted` [M, K]; the rest is left as is
@@ -118,8 +118,8 @@ template <class T> struct Functions {
   T (*read)(const T* from, int64_t size, int64_t times);
 };
 
-// Rows of a matrix that lists of events take at a time, 32 KB of it with the widest vectors, and
-// the lists that do so together, up to 32 KB of sums.
+// Matrix rows per block, 32 KB with the widest vectors, and lists per group, with up to 32 KB of
+// sums.
 constexpr int64_t block_rows = 128, group_lists = 128;
 
 // Results of more bytes than this leave the second-level cache before they are read again.

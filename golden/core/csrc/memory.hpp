@@ -8,8 +8,8 @@
 
 namespace egru::EGRU_EXTENSION {
 
-// Memory that vectors may be in. Where much is used at random, large pages save the look-up of
-// small ones; smaller arrays come from memory that was used before.
+// An array aligned for vectors. Large arrays get large pages, which avoids TLB misses on random
+// access; smaller ones reuse freed memory.
 template <class U> struct Array {
   U* data;
   explicit Array(int64_t size) {

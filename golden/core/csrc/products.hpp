@@ -1,16 +1,16 @@
-// Products with events over all steps at once: the input's, and the weights' gradients.
+// Products with events over all steps at once: W x, and the gradients of the weights.
 #pragma once
 #include "recurrence.hpp"
 
 namespace egru::EGRU_EXTENSION {
 
-// The non-zeros of a matrix, by its rows or columns: so many lists, each of some length.
+// The non-zeros of a matrix: `lists` lists, one per row or column of `length` elements.
 template <class T> struct OwnEvents {
   int64_t lists, length, elements = 0;
   Array<int64_t> blocks, first_run;
   Array<Elements<T>> first;
   Array<Run> runs;
-  Array<void*> memory;  // of a group's elements, of which only those that there are are taken
+  Array<void*> memory;  // of each group's elements, allocated as needed
   Events<T> events;
 
   OwnEvents(int64_t lists, int64_t length)
@@ -29,10 +29,10 @@ template <class T> struct OwnEvents {
     for (int64_t g = 0; g < events.groups; ++g) std::free(memory[g]);
   }
 
-  // False if they are more than `limit`. count(first, size) counts those in lists
-  // [first, first + size), which collect(group, blocks, first, size, to) lists: at once, while the
-  // caches have them; but if with all as full as these the limit were exceeded, not before all
-  // are counted. `worth_packing(elements)`: so many in all are worth blocks.
+  // False if there are more than `limit`. count(first, size) counts those of lists
+  // [first, first + size); collect(group, blocks, first, size, to) stores them: at once, while they
+  // are cached, or, if groups this full would exceed the limit, after all are counted.
+  // worth_packing(elements): whether so many in total are worth blocks.
   template <class Worth, class Count, class Collect>
   bool fill(int64_t limit, int threads, Worth worth_packing, Count count, Collect collect) {
     const int64_t groups = events.groups;
@@ -65,7 +65,7 @@ template <class T> struct OwnEvents {
   }
 };
 
-// Uses of a row that pay for packing it: it is then read from the first-level cache.
+// Uses of a row from which packing pays: it is then read from the first-level cache.
 constexpr int64_t packing_pays_from = 16;
 
 template <class T>
@@ -114,7 +114,7 @@ int64_t outer(Outer<T>& o, T* out, const T* x, int64_t K, bool recurrent, int64_
               int threads) {
   const int64_t M = o.rows, units = o.units;
   OwnEvents<T> own(K, M);
-  // With fewer, most rows of `out` are left alone, which panels would read and write.
+  // With fewer, most rows of `out` do not change; panels would read and write them.
   const auto worth_packing = [&](int64_t elements) { return elements > K; };
   const auto count = [&](int64_t column, int64_t columns) {
     return nonzeros(x + column, K, M, columns);

@@ -1,7 +1,7 @@
 // A layer over its steps, forward and backward.
 //
-// Threads share the units, never a sum: each owns a range of units of all sequences, in all
-// gates, so that results do not depend on their number. They meet once a step.
+// Threads share the units, never a sum: each has a range of units, in all sequences and gates, so
+// results do not depend on their number. They synchronise once a step.
 #pragma once
 #include <omp.h>
 
@@ -15,7 +15,7 @@ namespace egru::EGRU_EXTENSION {
 template <class T> struct Steps {
   const Forward<T>& f;
   int threads;
-  // Before and after a step, by its parity: each thread's units' events [threads], and how many.
+  // Before and after a step, by parity: events of each thread's units [threads], and counts.
   Events<T>* events[2];
   int64_t* total[2];
   Elements<T> elements[2];
@@ -45,19 +45,19 @@ template <class T> struct Steps {
     }
   }
 
-  int64_t before(int64_t t) const {  // events that step t starts from
+  int64_t before(int64_t t) const {  // events that step t reads
     int64_t sum = 0;
     for (int part = 0; part < threads; ++part) sum += total[t % 2][part];
     return sum;
   }
 
-  // Blocks of every thread's units for a step that starts from about so many events.
+  // Blocks of every thread's units for a step that reads about `count` events.
   int64_t blocks(int64_t count) const {
     if (!f.packed) return 1;
     return blocks_for(f.units / threads, f.count, count / threads);
   }
 
-  // Lists the events y [N, H] of the thread's units, from which step t starts.
+  // Lists the events y [N, H] of the thread's units, which step t reads.
   void list(int64_t t, const T* y, int part, int64_t blocks) const {
     Events<T>& e = events[t % 2][part];
     const Range units = share<T>(f.units, part, threads);
@@ -87,17 +87,17 @@ template <class T> struct Steps {
     return panel;
   }
 
-  // Step t of the thread's units, panel by panel, so that the sums that R y leaves in the nearest
-  // cache are used there; and the events that the next step starts from. Every other step goes
-  // through the panels backwards: the second-level cache still has the last ones.
-  // Multiply-accumulates.
+  // Runs step t of the thread's units, panel by panel, so that the sums of R y are used while in
+  // the nearest cache, and lists the events for the next step. Every other step visits the panels
+  // in reverse, as the second-level cache still has the last ones. Returns the
+  // multiply-accumulates.
   int64_t run(int64_t t, int part, bool have_q, int64_t blocks) const {
     const int64_t H = f.units, N = f.count;
     const Range units = share<T>(H, part, threads);
     const Panels<T> panels(units);
     const Lists<T> lists{N, threads, events[t % 2]};
     const bool in_panels = !have_q && f.packed, back = t % 2;
-    const bool whole_rows = !in_panels && f.p_gate;  // is how everything lies
+    const bool whole_rows = !in_panels && f.p_gate;  // nothing is in panels
     const bool fetch = in_panels && before(t) > H / 2 && worth_fetching<T>(H, H, threads);
     const int64_t q_gate = have_q ? H : padded(H), last = whole_rows ? 0 : panels.count - 1;
     int64_t macs = 0, nearby = 0;
@@ -139,7 +139,7 @@ Progress forward(Forward<T>& f, int64_t step, bool given, int64_t limit, int thr
     const bool is_packed = !f.packed || f.is_packed;
     bool have_q = given, packed_now = is_packed;
     int64_t blocks = steps.blocks(f.count * f.units), next_blocks;
-    if (!given)  // only ever before the first step
+    if (!given)  // only before the first step
       for (int part = first; part < threads; part += team) steps.list(step, before, part, blocks);
 #pragma omp barrier
     int64_t t = step;

@@ -1,5 +1,5 @@
-// Vectors as wide as the extension that this translation unit is compiled for has them: 64 bytes
-// with AVX-512, 32 with AVX2 and FMA, 16 otherwise. One source, in the compiler's vector types.
+// Vectors of the width of this translation unit's vector extension: 64 bytes with AVX-512, 32 with
+// AVX2 and FMA, 16 otherwise. One source, in the compiler's vector types.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -45,8 +45,8 @@ template <class T> inline Vec<T> load(const T* from) {
 
 template <class T> inline void store(T* to, Vec<T> v) { std::memcpy(to, &v, sizeof v); }
 
-// The same past the caches, where `to` is aligned: what it overwrites is not read first, and pushes
-// nothing out. Other threads see it after streamed().
+// A store past the caches, to an aligned address: does not read what it overwrites, and evicts
+// nothing. Visible to other threads after streamed().
 template <class T> inline void stream(T* to, Vec<T> v) {
 #if defined(__AVX512F__)
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)v);
@@ -114,7 +114,7 @@ template <class T> inline T sum(Vec<T> v) {
 
 template <class T> inline Vec<T> abs(Vec<T> v) { return v < 0 ? -v : v; }
 
-// x in [-limit, limit]; NaN stays. Compilers make comparisons and choices of the general form.
+// Clamps x to [-limit, limit]; keeps NaN. The general form compiles to compares and blends.
 template <class T> inline Vec<T> clamp(Vec<T> x, T limit) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) {

@@ -49,7 +49,7 @@ def test_impossible_configurations_rejected(change, sentence):
 
 
 def test_unknown_preset_rejected():
-    with pytest.raises(ValueError, match=r"no preset 'ulx3s-99f'; there are .*ulx3s-85f"):
+    with pytest.raises(ValueError, match=r"no preset 'ulx3s-99f'; use one of .*ulx3s-85f"):
         preset("ulx3s-99f")
 
 

@@ -22,7 +22,7 @@ class Unreachable:
         (np.zeros((1, 2, 4), int), r"raw_inputs must have the shape \(1, 2, 3\)"),
         (np.zeros((2, 3), int), "raw_inputs must be a NxTxC array"),
         (np.zeros((1, 0, 3), int), "at least one step"),
-        (np.full((1, 2, 3), 2**64 - 1, np.uint64), "64 bits with sign"),
+        (np.full((1, 2, 3), 2**64 - 1, np.uint64), "signed 64-bit integers"),
     ],
 )
 def test_inputs_that_the_integer_model_refuses_are_refused(raw_inputs, words):

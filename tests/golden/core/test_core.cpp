@@ -1,5 +1,5 @@
-// Tests of the core by itself, for runs under sanitizers: every vector extension, random shapes, activity
-// from none to all, against plain loops; and the same bits for 1, 2 and 3 threads.
+// Standalone tests of the core, for sanitizers: every vector extension, random shapes, activity
+// from none to all, against plain loops; bit-identical results for 1, 2 and 3 threads.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -102,7 +102,7 @@ template <class T> void test_products(const VectorExtension& extension, int64_t 
              "multiply-accumulates are those of the events");
       if (weights.is_packed) {
         std::fill_n(room, M * 3 * padded(H), T(0));
-        multiply(events);  // with what is packed
+        multiply(events);  // reuses packed data
       }
       const int64_t macs =
           f.dots(dots.data(), wanted.data(), d.data(), w.data(), M, K, J, threads);
@@ -127,7 +127,7 @@ template <class T> void test_products(const VectorExtension& extension, int64_t 
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-// One layer, forward and backward, with everything that comes out of it.
+// All results of the forward and backward pass of a layer.
 template <class T> struct Run {
   std::vector<T> y, h, dp, dq_n, dtheta, dbias_ih, dbias_hh, dh;
 };
@@ -148,7 +148,7 @@ template <class T> void test_layer(const VectorExtension& extension, int64_t ste
   for (T& value : theta) value = std::fabs(value);
   std::vector<uint8_t> kept(integer(0, 1) * steps * N * H);
   for (uint8_t& flag : kept) flag = integer(0, 3) == 0;
-  // Of events: any number, some, or just as many as there are at the start.
+  // Of events: no limit, a third, or exactly the number at the start.
   const int64_t limits[] = {N * H, N * H / 3, N * H - std::count(y0.begin(), y0.end(), T(0))};
   const int64_t limit = limits[integer(0, 2)];
   const T zoneout = kept.empty() ? T(0.25) : T(0), height = T(0.7), width = T(0.4);
@@ -164,7 +164,7 @@ template <class T> void test_layer(const VectorExtension& extension, int64_t ste
       std::vector<int64_t> nearby(steps);
       std::vector<char> scratch(forward_scratch(N, H, threads, sizeof(T)));
       const Functions<T>& f = extension.functions<T>();
-      // W x in rows as above, in those of a dense product, or in panels.
+      // W x in padded rows, in rows of a dense product, or in panels.
       T* by_steps = aligned<T>(M * 3 * pitch);
       int64_t p_gate = integer(0, 1) ? H : pitch;
       for (int64_t row = 0; row < M * 3; ++row)
@@ -223,7 +223,7 @@ template <class T> void test_layer(const VectorExtension& extension, int64_t ste
       std::free(forward.packed);
       std::free(by_steps);
 
-      // Every step again, from the state and events that it started from.
+      // Recomputes every step from its initial state and events.
       std::vector<double> y_expected(steps * N * H), c_expected(steps * N * H);
       std::vector<double> found_c(steps * N * H);
       for (int64_t t = 0; t < steps; ++t)
@@ -291,7 +291,7 @@ int main() {
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   random_bits.seed(seed);
   for (const VectorExtension& extension : vector_extensions()) {
-    // One of which W x is written past the caches.
+    // A layer whose W x bypasses the caches.
     test_layer<float>(extension, 80, 70, integer(63, 64));
     for (int i = 0; i < 8; ++i) {
       test_products<float>(extension, integer(1, 300), integer(1, 300), integer(1, 90));
@@ -300,6 +300,6 @@ int main() {
       test_layer<double>(extension, integer(1, 6), integer(1, 70), integer(1, 160));
     }
   }
-  std::printf(failures ? "%d failures\n" : "all well\n", failures);
+  std::printf(failures ? "%d failures\n" : "passed\n", failures);
   return failures != 0;
 }

@@ -433,7 +433,7 @@ def test_without_the_core_a_warning_says_so_once_and_pytorch_operations_work():
     )
     assert done.returncode == 0, done.stderr
     assert "torch.Size([4, 3])" in done.stdout
-    assert "backend 'core' is not there" in done.stdout
+    assert "backend 'core' is missing" in done.stdout
     assert done.stderr.count("using backend='torch'") == 1
 
 

@@ -411,7 +411,7 @@ def test_sequences_that_could_overflow_the_readout_rejected():
             r"integers, not float64 of \(2, 4, 3\): make it with quantize_inputs",
         ),
         ((np.zeros((2, 4, 2), int),), r"raw_inputs must have the shape \(2, 4, 3\)"),
-        ((np.full((2, 4, 3), 2**64 - 1, np.uint64),), f"64 bits with sign, not {2**64 - 1}"),
+        ((np.full((2, 4, 3), 2**64 - 1, np.uint64),), f"signed 64-bit integers, not {2**64 - 1}"),
         ((np.full((2, 4, 3), 256),), r"raw_inputs must lie in -256 \.\.\. 255, not 256"),
         ((np.zeros((2, 0, 3), int),), "at least one step"),
         ((np.zeros((1, 1, 3), int), ()), "state must have 1 layers, not 0"),

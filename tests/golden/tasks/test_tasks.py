@@ -498,7 +498,7 @@ def test_texts_too_short_or_of_bytes_rejected(text):
 
 
 def test_unknown_tasks_and_options_rejected():
-    with pytest.raises(ValueError, match="there is no task 'mnist': name one of mnist1d, "):
+    with pytest.raises(ValueError, match="there is no task 'mnist': use one of mnist1d, "):
         configure("mnist")
     with pytest.raises(ValueError, match="mnist1d has no option 'scan': it has no options"):
         configure("mnist1d", scan="rows")

@@ -133,7 +133,7 @@ def test_fine_tuning_needs_a_model_with_integers(tmp_path):
     assert toy_run(out, "--cell", "gru", "--epochs", 1)[0] == 0
     code, output = run("tune", out)
     assert code == 2
-    assert "has no integer model to train: name a model of an EGRU" in output
+    assert "has no integer model to train: use a model of an EGRU" in output
     assert not (tmp_path / "toy-4bit.safetensors").exists()
 
 

@@ -596,7 +596,7 @@ def test_resuming_from_nothing_rejected(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("mnist2d",), "there is no task 'mnist2d': name one of mnist1d, "),
+        (("mnist2d",), "there is no task 'mnist2d': use one of mnist1d, "),
         (("toy", "-o", "scan=rows"), "toy has no option 'scan': it has no options"),
         (("toy", "--data", "."), "toy reads no files: leave out --data"),
         (("toy", "--embedding-size", 5), "--embedding-size has no effect without a language model"),
