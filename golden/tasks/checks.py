@@ -1,8 +1,9 @@
 """Checks that a task's sequences are as :class:`golden.tasks.Split` describes."""
 
+from typing import Any
+
 import numpy as np
 
-from golden.model_file import ModelFile
 from golden.readouts import readout_kind
 from golden.tasks.base import Split, Task
 
@@ -69,20 +70,23 @@ def _check_targets(where: str, split: Split, axes: int, classes: int) -> None:
         raise ValueError(f"{where} must not all be -1: none is scored")
 
 
-def check_model(task: Task, file: ModelFile) -> None:
+def check_model(task: Task, config: dict[str, Any], network_config: dict[str, Any]) -> None:
     """Check that a task's data are of the kind that a model was trained on.
+
+    Args:
+        config, network_config: the model's, see :class:`golden.ModelFile`.
 
     Raises:
         DataError: data are missing.
         ValueError: they have other symbols, or another number of features.
     """
     where = getattr(task, "data", None) or task.name
-    if file.config.get("vocabulary") not in (None, task.vocabulary):
+    if config.get("vocabulary") not in (None, task.vocabulary):
         raise ValueError(
             f"{where}: the text has other symbols than the one that the model was trained on: "
             f"name that one with --data"
         )
-    expected = file.network_config.get("input_size", file.network_config.get("words"))
+    expected = network_config.get("input_size", network_config.get("words"))
     if task.input_size != expected:
         raise ValueError(
             f"{where}: the data have {task.input_size} features or symbols a step where the model "

@@ -336,7 +336,7 @@ def test_an_interrupted_training_is_resumed(elsewhere, monkeypatch):
 def test_only_a_sentence_counts_as_a_refusal(elsewhere):
     work = Workplace(TOY.runs()[0], None, print)
     work.folder.mkdir(parents=True)
-    with pytest.raises(Refused, match="--embedding-size is for language models") as caught:
+    with pytest.raises(Refused, match="--embedding-size has no effect") as caught:
         work._call("training", ["train", "mnist1d", "--embedding-size", "4"])
     assert caught.value.reason.startswith("error: ")
     with pytest.raises(RunError) as caught:  # exits with the same status, but with usage
