@@ -132,16 +132,12 @@ class EGRU(nn.Module):
         self.backend = backend
 
         for layer in range(num_layers):
+            rows = 3 * hidden_size
             inputs = input_size if layer == 0 else hidden_size
-            for name, shape in (
-                ("weight_ih", (3 * hidden_size, inputs)),
-                ("weight_hh", (3 * hidden_size, hidden_size)),
-                ("bias_ih", (3 * hidden_size,)),
-                ("bias_hh", (3 * hidden_size,)),
-                ("threshold", (hidden_size,)),
-            ):
+            shapes = ((rows, inputs), (rows, hidden_size), (rows,), (rows,), (hidden_size,))
+            for name, shape in zip(_names(layer), shapes, strict=True):
                 parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                self.register_parameter(f"{name}_l{layer}", parameter)
+                self.register_parameter(name, parameter)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -161,15 +157,11 @@ class EGRU(nn.Module):
                 bias_hh.zero_()
                 threshold.copy_(beta.sample(threshold.shape))
 
-    def layer_parameters(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def layer_parameters(self, layer: int) -> Weights:
         """``(weight_ih, weight_hh, bias_ih, bias_hh, threshold)`` of one layer."""
-        return (
-            getattr(self, f"weight_ih_l{layer}"),
-            getattr(self, f"weight_hh_l{layer}"),
-            getattr(self, f"bias_ih_l{layer}"),
-            getattr(self, f"bias_hh_l{layer}"),
-            getattr(self, f"threshold_l{layer}"),
-        )
+        # Quicker than attributes; a parametrised one is not there.
+        own = cast(dict[str, Tensor], self._parameters)
+        return tuple([own[n] if n in own else getattr(self, n) for n in _names(layer)])
 
     def store_transposed(self) -> None:
         """Store the weights as the core reads them, so that what belongs to one event lies in one
@@ -445,6 +437,12 @@ def _copy_parameters(source: nn.Module, target: nn.Module, names: Iterable[str])
     with torch.no_grad():
         for name in names:
             getattr(target, name).copy_(getattr(source, name))
+
+
+@cache
+def _names(layer: int) -> tuple[str, ...]:
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "threshold")
+    return tuple(f"{kind}_l{layer}" for kind in kinds)
 
 
 @cache
