@@ -40,12 +40,13 @@ def build(
         ValueError: the trained network has no integer model; the model file lacks it.
     """
     start = time.monotonic()
-    with explained(files), files.claimed(resume, overwrite):
+    with explained(files):
         check(task, recipe.patience is not None)
-        trained, _ = train(task, recipe, files, resume, progress_bar)
-        network = cast(AnyNetwork, trained)
-        if not is_first():  # the first of several processes does the rest
-            return
-        twin = (lambda: quantize(network, calibration(task))) if has_twin(network) else None
-        training = {"training": {"command": train_command(task, recipe), **asdict(recipe)}}
-        conclude(task, files, network, twin, training, start, resume)
+        with files.claimed(resume, overwrite):
+            trained, _ = train(task, recipe, files, resume, progress_bar)
+            network = cast(AnyNetwork, trained)
+            if not is_first():  # the first of several processes does the rest
+                return
+            twin = (lambda: quantize(network, calibration(task))) if has_twin(network) else None
+            training = {"training": {"command": train_command(task, recipe), **asdict(recipe)}}
+            conclude(task, files, network, twin, training, start, resume)

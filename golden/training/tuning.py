@@ -43,7 +43,7 @@ def tune(
         ValueError: the model has no integer model, or does not record its task and recipe.
     """
     start = time.monotonic()
-    with explained(files), files.claimed(resume, overwrite):
+    with explained(files):
         file = load(model)
         network = file.network()
         if not has_twin(network):
@@ -61,18 +61,19 @@ def tune(
             target_until=0.0,
             patience=None,
         )
-        bits = QuantizeConfig(weight_bits=tuning.weight_bits)
-        started = QuantizedNetwork(network, calibration(task), bits)
-        trained, _ = train(task, recipe, files, resume, progress_bar, started)
-        quantized = cast(QuantizedNetwork, trained)
-        if not is_first():  # the first of several processes does the rest
-            return
-        training = {
-            "training": {"command": tune_command(file.path, tuning), **asdict(recipe)},
-            "before": {name: file.config.get(name) for name in ("training", "results")},
-        }
-        twin = quantized.integer
-        conclude(task, files, quantized.network, twin, training, start, resume)
+        with files.claimed(resume, overwrite):
+            bits = QuantizeConfig(weight_bits=tuning.weight_bits)
+            started = QuantizedNetwork(network, calibration(task), bits)
+            trained, _ = train(task, recipe, files, resume, progress_bar, started)
+            quantized = cast(QuantizedNetwork, trained)
+            if not is_first():  # the first of several processes does the rest
+                return
+            training = {
+                "training": {"command": tune_command(file.path, tuning), **asdict(recipe)},
+                "before": {name: file.config.get(name) for name in ("training", "results")},
+            }
+            twin = quantized.integer
+            conclude(task, files, quantized.network, twin, training, start, resume)
 
 
 def _recipe(file: ModelFile) -> Recipe:

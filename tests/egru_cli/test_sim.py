@@ -17,7 +17,7 @@ from tests.helpers.simulation import simulate_tiny, spoil
         (["README.md"], "README.md is not a readable safetensors file"),
         (
             ["nowhere"],
-            "there is no model file at nowhere: correct the path, or name a shipped model",
+            "there is no model file at nowhere: correct the path, or use a shipped model",
         ),
         (["--preset", "huge"], "no preset 'huge'"),
         (["--stall", "2"], "stall must be a probability"),
@@ -78,7 +78,10 @@ def test_a_model_without_recorded_results_has_no_float_accuracy(monkeypatch, tmp
 
 
 @pytest.mark.parametrize("name", ["report.json", "raster.png", "egru.vcd"])
-def test_a_file_that_cannot_be_written_is_refused_before_the_simulation(name, tmp_path):
+def test_a_file_that_cannot_be_written_is_refused_before_the_simulation(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(command, "can_write_fst", lambda: False)
     (tmp_path / name).mkdir()
     result = invoke("sim", "--waves", "--out", tmp_path)
     assert result.exit_code == 2

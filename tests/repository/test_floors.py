@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 # From the bottom up. Modules on one floor do not import those of another name on it.
 FLOORS = (
-    ("golden.lazy", "golden.limits"),
+    ("golden.lazy", "golden.limits", "golden.output"),
     ("golden.prediction", "golden.readouts"),
     ("golden.integer", "golden.core"),
     ("golden.cells",),

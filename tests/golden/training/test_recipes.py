@@ -42,7 +42,10 @@ def test_other_cells_have_recipes_of_their_own_which_options_override(tmp_path, 
     monkeypatch.setattr(Toy, "cell_recipes", {"gru": other, "lstm": other})
 
     def training(*words) -> dict:
-        assert run("train", "toy", "--epochs", 1, "--out", tmp_path / "a", *words)[0] == 0
+        assert (
+            run("train", "toy", "--epochs", 1, "--out", tmp_path / "a", "--overwrite", *words)[0]
+            == 0
+        )
         return json.loads((tmp_path / "a.json").read_text())["training"]
 
     command = "egru train toy"

@@ -667,18 +667,6 @@ def fail():
     raise AssertionError("a batch was drawn")
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json", ".checkpoint", ".best.checkpoint"])
-def test_a_folder_in_the_place_of_a_file_rejected_before_the_first_epoch(tmp_path, suffix):
-    (tmp_path / f"a{suffix}").mkdir()
-    with pytest.raises(IsADirectoryError, match=rf"a{suffix}'$"):
-        build(at_batch(0, fail), RECIPE, Files(tmp_path / "a.safetensors"))
-
-
-def test_a_folder_that_cannot_be_written_rejected_before_the_first_epoch():
-    with pytest.raises(OSError, match=r"'/proc/a.safetensors'$"):
-        build(at_batch(0, fail), RECIPE, Files(Path("/proc/a.safetensors")))
-
-
 @pytest.mark.parametrize(
     ("command", "part", "words"),
     [("train", "test", ()), ("train", "validation", ("--patience", 2)), ("tune", "test", ())],
