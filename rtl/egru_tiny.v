@@ -18,9 +18,10 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   wire _13_;
   wire _14_;
   wire _15_;
+  wire begun;
   output busy;
   wire busy;
-  wire \busy$183 ;
+  wire \busy$185 ;
   wire clear;
   input clk;
   wire clk;
@@ -48,6 +49,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   wire [47:0] i__payload;
   wire [15:0] \i__payload$105 ;
   wire [47:0] \i__payload$135 ;
+  wire [47:0] \i__payload$17 ;
   wire [49:0] \i__payload$45 ;
   wire [81:0] \i__payload$63 ;
   wire [7:0] \i__payload$68 ;
@@ -115,7 +117,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   wire taken;
   wire update_waits;
   wire waiting;
-  wire \waiting$188 ;
+  wire \waiting$190 ;
   wire waits_for_update;
   wire [55:0] write__payload;
   wire [83:0] \write__payload$150 ;
@@ -142,7 +144,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   assign macs[6:0] = event_sent ? _04_ : 7'h00;
   assign _05_ = ~ \i__ready$96 ;
   assign output_waits = \i__valid$97  & _05_;
-  assign update_waits = \waiting$188  | waits_for_update;
+  assign update_waits = \waiting$190  | waits_for_update;
   assign _06_ = in_flight + sent;
   assign _08_ = _06_ - retired;
   always @(posedge clk)
@@ -171,14 +173,14 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
   \egru.commands  commands (
     .clk(clk),
     .i__ready(i__ready),
-    .o__payload(commands__payload),
+    .o__payload(\i__payload$17 ),
     .o__ready(\i__ready$20 ),
     .o__valid(\i__valid$21 ),
     .rst(rst),
     .w_data(i__payload),
     .w_en(i__valid)
   );
-  \egru.counters$207  \counters$207  (
+  \egru.counters$209  \counters$209  (
     .clear(clear),
     .clk(clk),
     .input_event(input_event),
@@ -186,7 +188,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .output_waits(output_waits),
     .\port$29$0 (macs[6:0]),
     .recurrent_event(recurrent_event),
-    .row(\busy$183 ),
+    .row(\busy$185 ),
     .rst(rst),
     .running(busy),
     .step(step),
@@ -205,13 +207,13 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__valid(events__valid),
     .open__payload(open__payload),
     .open__valid(open__valid),
-    .\port$1346$0 (\events__payload.end ),
+    .\port$1353$0 (\events__payload.end ),
     .read__data(\events__payload.event ),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
     .replay__valid(replay__valid),
     .rst(rst),
-    .waiting(\waiting$188 )
+    .waiting(\waiting$190 )
   );
   \egru.fetch  fetch (
     .clk(clk),
@@ -230,19 +232,21 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .waiting(waiting)
   );
   \egru.host  host (
+    .begun(begun),
     .clear_counters(clear),
     .clk(clk),
     .commands__payload(commands__payload),
     .commands__ready(commands__ready),
     .commands__valid(commands__valid),
     .counters(counters),
+    .i__payload(\i__payload$17 ),
     .i__ready(\i__ready$20 ),
     .i__valid(\i__valid$21 ),
     .idle(idle),
     .o__payload(i__0__payload),
     .o__ready(i__0__ready),
     .o__valid(i__0__valid),
-    .\port$1234$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
+    .\port$1240$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
     .registers(registers),
     .rst(rst),
     .state(state),
@@ -252,7 +256,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .write_weights__payload(write__payload)
   );
   \egru.lanes  lanes (
-    .busy(\busy$183 ),
+    .busy(\busy$185 ),
     .clk(clk),
     .i__payload(\i__payload$63 ),
     .i__valid(\i__valid$66 ),
@@ -312,6 +316,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .step(step)
   );
   \egru.sequencer  sequencer (
+    .begun(begun),
     .clk(clk),
     .events__ready(events__ready),
     .events__valid(events__valid),
@@ -325,8 +330,8 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__ready(\i__ready$48 ),
     .o__valid(\i__valid$49 ),
     .open__valid(open__valid),
-    .\port$1346$0 (\events__payload.end ),
-    .\port$512$0 (\events__payload.event ),
+    .\port$1353$0 (\events__payload.end ),
+    .\port$517$0 (\events__payload.event ),
     .\registers$2 (registers),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
@@ -527,16 +532,16 @@ module \egru.commands.fifo (w_en, clk, rst, r_en, w_rdy, r_rdy, r_data, level, w
     consume <= _05_;
   always @(posedge clk)
     level <= _06_;
+  assign _04_ = rst ? 4'h0 : _15_;
   assign _12_ = _10_ ? _11_[4:0] : level;
   assign _13_ = _02_ ? _03_[4:0] : _12_;
   assign _06_ = rst ? 5'h00 : _13_;
   assign _14_ = _00_ ? _08_[3:0] : consume;
   assign _05_ = rst ? 4'h0 : _14_;
   assign _15_ = w_port__en ? _07_[3:0] : produce;
-  assign _04_ = rst ? 4'h0 : _15_;
 endmodule
 
-module \egru.counters$207 (rst, running, input_event, recurrent_event, \port$29$0 , output_waits, update_waits, weights_wait, row, step, clear, input_waits, values, clk);
+module \egru.counters$209 (rst, running, input_event, recurrent_event, \port$29$0 , output_waits, update_waits, weights_wait, row, step, clear, input_waits, values, clk);
   wire [32:0] _000_;
   (* unused_bits = "32" *)
   wire [32:0] _001_;
@@ -742,7 +747,7 @@ module \egru.counters$207 (rst, running, input_event, recurrent_event, \port$29$
   assign values = { stall_output, stall_weights, stall_update, stall_input, \macs$20 , rows, recurrent_events, input_events, steps, cycles };
 endmodule
 
-module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1346$0 , o__valid, close__valid, close__payload, clk);
+module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1353$0 , o__valid, close__valid, close__payload, clk);
   wire [3:0] _000_;
   (* unused_bits = "4 5" *)
   wire [5:0] _001_;
@@ -853,8 +858,8 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   reg pending_0 = 1'h0;
   reg pending_1 = 1'h0;
   reg pending_2 = 1'h0;
-  output \port$1346$0 ;
-  reg \port$1346$0  = 1'h0;
+  output \port$1353$0 ;
+  reg \port$1353$0  = 1'h0;
   reg [4:0] position = 5'h00;
   wire [3:0] read__addr;
   output [11:0] read__data;
@@ -919,7 +924,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _011_ = active & _006_;
   assign _012_ = position + 1'h1;
   always @(posedge clk)
-    \port$1346$0  <= _013_;
+    \port$1353$0  <= _013_;
   always @(posedge clk)
     count_0 <= _014_;
   always @(posedge clk)
@@ -989,7 +994,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _054_ = ! open__payload;
   assign _070_ = open__valid ? _069_ : _068_;
   assign _014_ = rst ? 5'h00 : _070_;
-  assign _071_ = advance ? _009_ : \port$1346$0 ;
+  assign _071_ = advance ? _009_ : \port$1353$0 ;
   assign _013_ = rst ? 1'h0 : _071_;
   function [0:0] _156_;
     input [0:0] a;
@@ -1292,7 +1297,8 @@ module \egru.fetch.pending (rst, w_en, r_en, w_rdy, r_rdy, r_data, w_port__data,
   assign _04_ = rst ? 3'h0 : _15_;
 endmodule
 
-module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, i__ready, commands__valid, o__valid, o__payload, \port$1234$1 , clear_counters, state_unit, commands__ready, state, counters, clk);
+module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, commands__valid, i__ready, o__valid, o__payload, \port$1240$1 , clear_counters, state_unit, begun, commands__ready, state, counters
+, clk);
   wire _000_;
   wire _001_;
   wire _002_;
@@ -1310,60 +1316,60 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   wire _014_;
   wire _015_;
   wire _016_;
+  wire _017_;
   (* unused_bits = "2" *)
-  wire [2:0] _017_;
+  wire [2:0] _018_;
   (* unused_bits = "8" *)
-  wire [8:0] _018_;
-  (* unused_bits = "32" *)
-  wire [32:0] _019_;
-  wire _020_;
+  wire [8:0] _019_;
+  (* unused_bits = "8" *)
+  wire [8:0] _020_;
   wire _021_;
-  wire [6:0] _022_;
-  wire [95:0] _023_;
-  wire [1:0] _024_;
-  wire [7:0] _025_;
+  wire _022_;
+  wire [6:0] _023_;
+  wire [95:0] _024_;
+  wire [1:0] _025_;
   wire [7:0] _026_;
-  wire [1:0] _027_;
-  wire [3:0] _028_;
-  wire [2:0] _029_;
-  wire [17:0] _030_;
+  wire [7:0] _027_;
+  wire [1:0] _028_;
+  wire [3:0] _029_;
+  wire [2:0] _030_;
   wire _031_;
-  wire [4:0] _032_;
-  wire [3:0] _033_;
-  wire [3:0] _034_;
+  wire [17:0] _032_;
+  wire _033_;
+  wire [4:0] _034_;
   wire [3:0] _035_;
-  wire [7:0] _036_;
-  wire [7:0] _037_;
-  wire [3:0] _038_;
-  wire [3:0] _039_;
-  wire [4:0] _040_;
+  wire [3:0] _036_;
+  wire [3:0] _037_;
+  wire [7:0] _038_;
+  wire [7:0] _039_;
+  wire [3:0] _040_;
   wire [3:0] _041_;
-  wire [3:0] _042_;
+  wire [4:0] _042_;
   wire [3:0] _043_;
-  wire [7:0] _044_;
-  wire [7:0] _045_;
-  wire [3:0] _046_;
-  wire [3:0] _047_;
-  wire [4:0] _048_;
+  wire [3:0] _044_;
+  wire [3:0] _045_;
+  wire [7:0] _046_;
+  wire [7:0] _047_;
+  wire [3:0] _048_;
   wire [3:0] _049_;
-  wire [3:0] _050_;
-  wire [31:0] _051_;
+  wire [4:0] _050_;
+  wire [3:0] _051_;
   wire [3:0] _052_;
-  wire [7:0] _053_;
+  wire [3:0] _053_;
   wire [7:0] _054_;
-  wire [3:0] _055_;
+  wire [7:0] _055_;
   wire [3:0] _056_;
-  wire [2:0] _057_;
-  wire [31:0] _058_;
-  wire [1:0] _059_;
-  wire _060_;
+  wire [3:0] _057_;
+  wire [2:0] _058_;
+  wire [7:0] _059_;
+  wire [1:0] _060_;
   wire _061_;
-  wire _062_;
+  wire [31:0] _062_;
   wire _063_;
-  (* unused_bits = "2" *)
-  wire [2:0] _064_;
+  wire _064_;
   wire _065_;
-  wire _066_;
+  (* unused_bits = "2" *)
+  wire [2:0] _066_;
   wire _067_;
   wire _068_;
   wire _069_;
@@ -1432,50 +1438,50 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   wire _132_;
   wire _133_;
   wire _134_;
-  wire [1:0] _135_;
+  wire _135_;
   wire [1:0] _136_;
   wire [1:0] _137_;
   wire [1:0] _138_;
   wire [1:0] _139_;
-  wire [31:0] _140_;
-  wire [31:0] _141_;
-  wire [31:0] _142_;
-  wire [31:0] _143_;
-  wire [31:0] _144_;
-  wire [2:0] _145_;
+  wire [1:0] _140_;
+  wire [7:0] _141_;
+  wire [7:0] _142_;
+  wire [7:0] _143_;
+  wire [7:0] _144_;
+  wire [7:0] _145_;
   wire [2:0] _146_;
-  wire _147_;
-  wire [2:0] _148_;
-  wire [3:0] _149_;
+  wire [2:0] _147_;
+  wire _148_;
+  wire [2:0] _149_;
   wire [3:0] _150_;
-  wire [7:0] _151_;
+  wire [3:0] _151_;
   wire [7:0] _152_;
-  wire [3:0] _153_;
+  wire [7:0] _153_;
   wire [3:0] _154_;
   wire [3:0] _155_;
-  wire [4:0] _156_;
-  wire [3:0] _157_;
+  wire [3:0] _156_;
+  wire [4:0] _157_;
   wire [3:0] _158_;
-  wire [7:0] _159_;
+  wire [3:0] _159_;
   wire [7:0] _160_;
-  wire [3:0] _161_;
+  wire [7:0] _161_;
   wire [3:0] _162_;
   wire [3:0] _163_;
-  wire [4:0] _164_;
-  wire [3:0] _165_;
+  wire [3:0] _164_;
+  wire [4:0] _165_;
   wire [3:0] _166_;
-  wire [7:0] _167_;
+  wire [3:0] _167_;
   wire [7:0] _168_;
-  wire [3:0] _169_;
+  wire [7:0] _169_;
   wire [3:0] _170_;
   wire [3:0] _171_;
-  wire [4:0] _172_;
-  wire _173_;
-  wire [17:0] _174_;
-  wire [2:0] _175_;
-  wire [3:0] _176_;
-  wire [1:0] _177_;
-  wire [7:0] _178_;
+  wire [3:0] _172_;
+  wire [4:0] _173_;
+  wire _174_;
+  wire [17:0] _175_;
+  wire [2:0] _176_;
+  wire [3:0] _177_;
+  wire [1:0] _178_;
   wire [7:0] _179_;
   wire [7:0] _180_;
   wire [7:0] _181_;
@@ -1497,7 +1503,7 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   wire [7:0] _197_;
   wire [7:0] _198_;
   wire [7:0] _199_;
-  wire [1:0] _200_;
+  wire [7:0] _200_;
   wire [1:0] _201_;
   wire [1:0] _202_;
   wire [1:0] _203_;
@@ -1508,7 +1514,7 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   wire [1:0] _208_;
   wire [1:0] _209_;
   wire [1:0] _210_;
-  wire _211_;
+  wire [1:0] _211_;
   wire _212_;
   wire _213_;
   wire _214_;
@@ -1522,31 +1528,40 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   wire _222_;
   wire _223_;
   wire _224_;
-  wire [3:0] _225_;
+  wire _225_;
   wire [3:0] _226_;
-  wire _227_;
+  wire [3:0] _227_;
   wire _228_;
   wire _229_;
   wire _230_;
-  wire _231_;
+  wire [2:0] _231_;
   wire _232_;
-  wire _233_;
+  wire [3:0] _233_;
   wire _234_;
   wire _235_;
   wire _236_;
   wire _237_;
-  wire _238_;
-  wire _239_;
+  wire [47:0] _238_;
+  wire [47:0] _239_;
   wire _240_;
   wire _241_;
   wire _242_;
+  wire _243_;
+  wire _244_;
+  wire _245_;
+  wire _246_;
+  wire _247_;
+  wire _248_;
+  wire _249_;
   reg [7:0] address = 8'h00;
+  input begun;
+  wire begun;
   reg [1:0] chunk = 2'h0;
   output clear_counters;
   wire clear_counters;
   input clk;
   wire clk;
-  input [47:0] commands__payload;
+  output [47:0] commands__payload;
   wire [47:0] commands__payload;
   input commands__ready;
   wire commands__ready;
@@ -1557,6 +1572,8 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   wire [319:0] counters;
   reg fsm_state = 1'h0;
   reg [95:0] gathered = 96'h000000000000000000000000;
+  input [47:0] i__payload;
+  wire [47:0] i__payload;
   output i__ready;
   wire i__ready;
   input i__valid;
@@ -1572,8 +1589,8 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   output o__valid;
   wire o__valid;
   wire pending;
-  output [2:0] \port$1234$1 ;
-  wire [2:0] \port$1234$1 ;
+  output [2:0] \port$1240$1 ;
+  wire [2:0] \port$1240$1 ;
   reg [1:0] register_0 = 2'h0;
   reg [3:0] register_1 = 4'h0;
   reg [7:0] register_10 = 8'h00;
@@ -1605,7 +1622,7 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   reg [7:0] register_9 = 8'h00;
   output [150:0] registers;
   wire [150:0] registers;
-  reg [31:0] remaining = 32'd0;
+  reg [7:0] remaining = 8'h00;
   input rst;
   wire rst;
   input [15:0] state;
@@ -1631,175 +1648,176 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
   wire [22:0] write_readout__payload;
   output [55:0] write_weights__payload;
   wire [55:0] write_weights__payload;
-  assign _098_ = | complete;
-  assign pending = write | _098_;
+  assign _099_ = | complete;
+  assign pending = write | _099_;
   assign _000_ = i__valid & _011_;
   assign _011_ = ~ pending;
   assign _021_ = commands__ready & _011_;
-  assign _061_ = i__valid & i__ready;
-  assign _062_ = commands__payload[47:44] == 2'h2;
-  assign _063_ = _061_ & _062_;
-  assign _064_ = chunk + 1'h1;
-  assign _065_ = ! target;
-  assign _067_ = _065_ & _066_;
-  assign _068_ = target == 1'h1;
-  assign _069_ = chunk == 1'h1;
-  assign _070_ = _068_ & _069_;
-  assign _071_ = target == 2'h2;
-  assign _072_ = chunk == 2'h2;
-  assign _073_ = _071_ & _072_;
-  assign _074_ = target == 2'h3;
-  assign _075_ = _074_ & _066_;
-  assign _077_ = _076_ & _066_;
-  assign _079_ = _078_ & _066_;
-  assign _066_ = ! chunk;
-  assign _081_ = _080_ & _066_;
-  assign _082_ = ! stored;
-  assign _083_ = complete[0] & _082_;
-  assign _084_ = stored == 1'h1;
+  assign _031_ = i__valid & begun;
+  assign _063_ = i__valid & i__ready;
+  assign _064_ = i__payload[47:44] == 2'h2;
+  assign _065_ = _063_ & _064_;
+  assign _066_ = chunk + 1'h1;
+  assign _067_ = ! target;
+  assign _069_ = _067_ & _068_;
+  assign _070_ = target == 1'h1;
+  assign _071_ = chunk == 1'h1;
+  assign _072_ = _070_ & _071_;
+  assign _073_ = target == 2'h2;
+  assign _074_ = chunk == 2'h2;
+  assign _075_ = _073_ & _074_;
+  assign _076_ = target == 2'h3;
+  assign _077_ = _076_ & _068_;
+  assign _079_ = _078_ & _068_;
+  assign _081_ = _080_ & _068_;
+  assign _068_ = ! chunk;
+  assign _083_ = _082_ & _068_;
+  assign _084_ = ! stored;
   assign _085_ = complete[0] & _084_;
-  assign _086_ = stored == 2'h2;
+  assign _086_ = stored == 1'h1;
   assign _087_ = complete[0] & _086_;
-  assign _088_ = stored == 2'h3;
+  assign _088_ = stored == 2'h2;
   assign _089_ = complete[0] & _088_;
-  assign _090_ = stored == 3'h4;
+  assign _090_ = stored == 2'h3;
   assign _091_ = complete[0] & _090_;
-  assign _092_ = stored == 3'h5;
+  assign _092_ = stored == 3'h4;
   assign _093_ = complete[0] & _092_;
-  assign _094_ = stored == 3'h6;
+  assign _094_ = stored == 3'h5;
   assign _095_ = complete[0] & _094_;
-  assign _096_ = stored == 3'h7;
+  assign _096_ = stored == 3'h6;
   assign _097_ = complete[0] & _096_;
-  assign _099_ = stored == 4'h8;
-  assign _100_ = complete[0] & _099_;
-  assign _101_ = stored == 4'h9;
+  assign _098_ = stored == 3'h7;
+  assign _100_ = complete[0] & _098_;
+  assign _101_ = stored == 4'h8;
   assign _102_ = complete[0] & _101_;
-  assign _103_ = stored == 4'ha;
+  assign _103_ = stored == 4'h9;
   assign _104_ = complete[0] & _103_;
-  assign _105_ = stored == 4'hb;
+  assign _105_ = stored == 4'ha;
   assign _106_ = complete[0] & _105_;
-  assign _107_ = stored == 4'hc;
+  assign _107_ = stored == 4'hb;
   assign _108_ = complete[0] & _107_;
-  assign _109_ = stored == 4'hd;
+  assign _109_ = stored == 4'hc;
   assign _110_ = complete[0] & _109_;
-  assign _111_ = stored == 4'he;
+  assign _111_ = stored == 4'hd;
   assign _112_ = complete[0] & _111_;
-  assign _113_ = stored == 4'hf;
+  assign _113_ = stored == 4'he;
   assign _114_ = complete[0] & _113_;
-  assign _115_ = stored == 5'h10;
+  assign _115_ = stored == 4'hf;
   assign _116_ = complete[0] & _115_;
-  assign _117_ = stored == 5'h11;
+  assign _117_ = stored == 5'h10;
   assign _118_ = complete[0] & _117_;
-  assign _119_ = stored == 5'h12;
+  assign _119_ = stored == 5'h11;
   assign _120_ = complete[0] & _119_;
-  assign _121_ = stored == 5'h13;
+  assign _121_ = stored == 5'h12;
   assign _122_ = complete[0] & _121_;
-  assign _123_ = stored == 5'h14;
+  assign _123_ = stored == 5'h13;
   assign _124_ = complete[0] & _123_;
-  assign _125_ = stored == 5'h15;
+  assign _125_ = stored == 5'h14;
   assign _126_ = complete[0] & _125_;
-  assign _127_ = stored == 5'h16;
+  assign _127_ = stored == 5'h15;
   assign _128_ = complete[0] & _127_;
-  assign _001_ = stored == 5'h17;
-  assign _002_ = complete[0] & _001_;
-  assign _003_ = stored == 5'h18;
-  assign _004_ = complete[0] & _003_;
-  assign _005_ = stored == 5'h19;
-  assign _006_ = complete[0] & _005_;
-  assign _007_ = stored == 5'h1a;
-  assign _008_ = complete[0] & _007_;
-  assign _009_ = stored == 5'h1b;
-  assign _010_ = complete[0] & _009_;
-  assign _012_ = stored == 5'h1c;
-  assign _013_ = complete[0] & _012_;
-  assign _014_ = i__valid & idle;
-  assign _015_ = ! remaining;
-  assign _016_ = \wait  != 2'h2;
-  assign _017_ = \wait  + 1'h1;
-  assign _018_ = address + 1'h1;
-  assign _019_ = remaining - 1'h1;
+  assign _129_ = stored == 5'h16;
+  assign _001_ = complete[0] & _129_;
+  assign _002_ = stored == 5'h17;
+  assign _003_ = complete[0] & _002_;
+  assign _004_ = stored == 5'h18;
+  assign _005_ = complete[0] & _004_;
+  assign _006_ = stored == 5'h19;
+  assign _007_ = complete[0] & _006_;
+  assign _008_ = stored == 5'h1a;
+  assign _009_ = complete[0] & _008_;
+  assign _010_ = stored == 5'h1b;
+  assign _012_ = complete[0] & _010_;
+  assign _013_ = stored == 5'h1c;
+  assign _014_ = complete[0] & _013_;
+  assign _015_ = i__valid & idle;
+  assign _016_ = ! remaining;
+  assign _017_ = \wait  != 2'h2;
+  assign _018_ = \wait  + 1'h1;
+  assign _019_ = address + 1'h1;
+  assign _020_ = remaining - 1'h1;
   always @(posedge clk)
-    write <= _020_;
+    write <= _022_;
   always @(posedge clk)
-    value <= commands__payload[31:0];
+    value <= i__payload[31:0];
   always @(posedge clk)
-    complete <= _022_;
+    complete <= _023_;
   always @(posedge clk)
-    gathered <= _023_;
+    gathered <= _024_;
   always @(posedge clk)
-    chunk <= _024_;
+    chunk <= _025_;
   always @(posedge clk)
-    stored <= _025_;
+    stored <= _026_;
   always @(posedge clk)
-    address <= _026_;
+    address <= _027_;
   always @(posedge clk)
-    register_0 <= _027_;
+    register_0 <= _028_;
   always @(posedge clk)
-    register_1 <= _028_;
+    register_1 <= _029_;
   always @(posedge clk)
-    register_2 <= _029_;
+    register_2 <= _030_;
   always @(posedge clk)
-    register_3 <= _030_;
+    register_3 <= _032_;
   always @(posedge clk)
-    register_4 <= _031_;
+    register_4 <= _033_;
   always @(posedge clk)
-    register_5 <= _032_;
+    register_5 <= _034_;
   always @(posedge clk)
-    register_6 <= _033_;
+    register_6 <= _035_;
   always @(posedge clk)
-    register_7 <= _034_;
+    register_7 <= _036_;
   always @(posedge clk)
-    register_8 <= _035_;
+    register_8 <= _037_;
   always @(posedge clk)
-    register_9 <= _036_;
+    register_9 <= _038_;
   always @(posedge clk)
-    register_10 <= _037_;
+    register_10 <= _039_;
   always @(posedge clk)
-    register_11 <= _038_;
+    register_11 <= _040_;
   always @(posedge clk)
-    register_12 <= _039_;
+    register_12 <= _041_;
   always @(posedge clk)
-    register_13 <= _040_;
+    register_13 <= _042_;
   always @(posedge clk)
-    register_14 <= _041_;
+    register_14 <= _043_;
   always @(posedge clk)
-    register_15 <= _042_;
+    register_15 <= _044_;
   always @(posedge clk)
-    register_16 <= _043_;
+    register_16 <= _045_;
   always @(posedge clk)
-    register_17 <= _044_;
+    register_17 <= _046_;
   always @(posedge clk)
-    register_18 <= _045_;
+    register_18 <= _047_;
   always @(posedge clk)
-    register_19 <= _046_;
+    register_19 <= _048_;
   always @(posedge clk)
-    register_20 <= _047_;
+    register_20 <= _049_;
   always @(posedge clk)
-    register_21 <= _048_;
+    register_21 <= _050_;
   always @(posedge clk)
-    register_22 <= _049_;
+    register_22 <= _051_;
   always @(posedge clk)
-    register_23 <= _050_;
+    register_23 <= _052_;
   always @(posedge clk)
-    register_24 <= _052_;
+    register_24 <= _053_;
   always @(posedge clk)
-    register_25 <= _053_;
+    register_25 <= _054_;
   always @(posedge clk)
-    register_26 <= _054_;
+    register_26 <= _055_;
   always @(posedge clk)
-    register_27 <= _055_;
+    register_27 <= _056_;
   always @(posedge clk)
-    register_28 <= _056_;
+    register_28 <= _057_;
   always @(posedge clk)
-    target <= _057_;
+    target <= _058_;
   always @(posedge clk)
-    remaining <= _058_;
+    remaining <= _059_;
   always @(posedge clk)
-    \wait  <= _059_;
+    \wait  <= _060_;
   always @(posedge clk)
-    fsm_state <= _060_;
-  assign _129_ = _015_ ? 1'h0 : fsm_state;
-  function [0:0] _371_;
+    fsm_state <= _061_;
+  assign _130_ = _016_ ? 1'h0 : fsm_state;
+  function [0:0] _379_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
@@ -1807,21 +1825,21 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _371_ = b[0:0];
+        _379_ = b[0:0];
       2'b1?:
-        _371_ = b[1:1];
+        _379_ = b[1:1];
       default:
-        _371_ = a;
+        _379_ = a;
     endcase
   endfunction
-  assign _130_ = _371_(fsm_state, { _132_, _129_ }, { _134_, fsm_state });
-  assign _131_ = _014_ ? 1'h1 : fsm_state;
-  assign _132_ = _133_ ? _131_ : fsm_state;
-  assign _060_ = rst ? 1'h0 : _130_;
-  assign _135_ = o__ready ? 2'h0 : \wait ;
-  assign _136_ = _016_ ? (* full_case = 32'd1 *) _017_[1:0] : _135_;
-  assign _137_ = _015_ ? (* full_case = 32'd1 *) \wait  : _136_;
-  function [1:0] _378_;
+  assign _131_ = _379_(fsm_state, { _133_, _130_ }, { _135_, fsm_state });
+  assign _132_ = _015_ ? 1'h1 : fsm_state;
+  assign _133_ = _134_ ? _132_ : fsm_state;
+  assign _061_ = rst ? 1'h0 : _131_;
+  assign _136_ = o__ready ? 2'h0 : \wait ;
+  assign _137_ = _017_ ? (* full_case = 32'd1 *) _018_[1:0] : _136_;
+  assign _138_ = _016_ ? (* full_case = 32'd1 *) \wait  : _137_;
+  function [1:0] _386_;
     input [1:0] a;
     input [3:0] b;
     input [1:0] s;
@@ -1829,111 +1847,20 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _378_ = b[1:0];
+        _386_ = b[1:0];
       2'b1?:
-        _378_ = b[3:2];
+        _386_ = b[3:2];
       default:
-        _378_ = a;
+        _386_ = a;
     endcase
   endfunction
-  assign _138_ = _378_(\wait , { _139_, _137_ }, { _134_, fsm_state });
-  assign _139_ = _133_ ? 2'h0 : \wait ;
-  assign _059_ = rst ? 2'h0 : _138_;
-  assign _140_ = o__ready ? _019_[31:0] : remaining;
-  assign _141_ = _016_ ? (* full_case = 32'd1 *) remaining : _140_;
-  assign _142_ = _015_ ? (* full_case = 32'd1 *) remaining : _141_;
-  function [31:0] _384_;
-    input [31:0] a;
-    input [63:0] b;
-    input [1:0] s;
-    (* full_case = 32'd1 *)
-    (* parallel_case *)
-    casez (s)
-      2'b?1:
-        _384_ = b[31:0];
-      2'b1?:
-        _384_ = b[63:32];
-      default:
-        _384_ = a;
-    endcase
-  endfunction
-  assign _143_ = _384_(remaining, { _144_, _142_ }, { _134_, fsm_state });
-  assign _144_ = _133_ ? commands__payload[31:0] : remaining;
-  assign _058_ = rst ? 32'd0 : _143_;
-  assign _145_ = _014_ ? commands__payload[34:32] : target;
-  assign _146_ = _147_ ? _145_ : target;
-  assign _148_ = fsm_state ? target : _146_;
-  assign _057_ = rst ? 3'h0 : _148_;
-  assign _149_ = _013_ ? gathered[67:64] : register_28;
-  assign _056_ = rst ? 4'h0 : _149_;
-  assign _150_ = _010_ ? gathered[67:64] : register_27;
-  assign _055_ = rst ? 4'h0 : _150_;
-  assign _151_ = _008_ ? gathered[71:64] : register_26;
-  assign _054_ = rst ? 8'h00 : _151_;
-  assign _152_ = _006_ ? gathered[71:64] : register_25;
-  assign _053_ = rst ? 8'h00 : _152_;
-  assign _153_ = _004_ ? gathered[67:64] : register_24;
-  assign _052_ = rst ? 4'h0 : _153_;
-  assign _154_ = _002_ ? gathered[67:64] : register_23;
-  assign _050_ = rst ? 4'h0 : _154_;
-  assign _155_ = _128_ ? gathered[67:64] : register_22;
-  assign _049_ = rst ? 4'h0 : _155_;
-  assign _156_ = _126_ ? gathered[68:64] : register_21;
-  assign _048_ = rst ? 5'h00 : _156_;
-  assign _157_ = _124_ ? gathered[67:64] : register_20;
-  assign _047_ = rst ? 4'h0 : _157_;
-  assign _158_ = _122_ ? gathered[67:64] : register_19;
-  assign _046_ = rst ? 4'h0 : _158_;
-  assign _159_ = _120_ ? gathered[71:64] : register_18;
-  assign _045_ = rst ? 8'h00 : _159_;
-  assign _160_ = _118_ ? gathered[71:64] : register_17;
-  assign _044_ = rst ? 8'h00 : _160_;
-  assign _161_ = _116_ ? gathered[67:64] : register_16;
-  assign _043_ = rst ? 4'h0 : _161_;
-  assign _162_ = _114_ ? gathered[67:64] : register_15;
-  assign _042_ = rst ? 4'h0 : _162_;
-  assign _163_ = _112_ ? gathered[67:64] : register_14;
-  assign _041_ = rst ? 4'h0 : _163_;
-  assign _164_ = _110_ ? gathered[68:64] : register_13;
-  assign _040_ = rst ? 5'h00 : _164_;
-  assign _165_ = _108_ ? gathered[67:64] : register_12;
-  assign _039_ = rst ? 4'h0 : _165_;
-  assign _166_ = _106_ ? gathered[67:64] : register_11;
-  assign _038_ = rst ? 4'h0 : _166_;
-  assign _167_ = _104_ ? gathered[71:64] : register_10;
-  assign _037_ = rst ? 8'h00 : _167_;
-  assign _168_ = _102_ ? gathered[71:64] : register_9;
-  assign _036_ = rst ? 8'h00 : _168_;
-  assign _169_ = _100_ ? gathered[67:64] : register_8;
-  assign _035_ = rst ? 4'h0 : _169_;
-  assign _170_ = _097_ ? gathered[67:64] : register_7;
-  assign _034_ = rst ? 4'h0 : _170_;
-  assign _171_ = _095_ ? gathered[67:64] : register_6;
-  assign _033_ = rst ? 4'h0 : _171_;
-  assign _172_ = _093_ ? gathered[68:64] : register_5;
-  assign _032_ = rst ? 5'h00 : _172_;
-  assign _173_ = _091_ ? gathered[64] : register_4;
-  assign _031_ = rst ? 1'h0 : _173_;
-  assign _174_ = _089_ ? gathered[81:64] : register_3;
-  assign _030_ = rst ? 18'h00000 : _174_;
-  assign _175_ = _087_ ? gathered[66:64] : register_2;
-  assign _029_ = rst ? 3'h0 : _175_;
-  assign _176_ = _085_ ? gathered[67:64] : register_1;
-  assign _028_ = rst ? 4'h0 : _176_;
-  assign _177_ = _083_ ? gathered[65:64] : register_0;
-  assign _027_ = rst ? 2'h0 : _177_;
-  assign _178_ = _067_ ? _018_[7:0] : address;
-  assign _179_ = _070_ ? _018_[7:0] : _178_;
-  assign _180_ = _073_ ? _018_[7:0] : _179_;
-  assign _181_ = _075_ ? _018_[7:0] : _180_;
-  assign _182_ = _077_ ? _018_[7:0] : _181_;
-  assign _183_ = _079_ ? _018_[7:0] : _182_;
-  assign _184_ = _081_ ? _018_[7:0] : _183_;
-  assign _185_ = write ? _184_ : address;
-  assign _186_ = o__ready ? _018_[7:0] : _185_;
-  assign _187_ = _016_ ? (* full_case = 32'd1 *) _185_ : _186_;
-  assign _188_ = _015_ ? (* full_case = 32'd1 *) _185_ : _187_;
-  function [7:0] _460_;
+  assign _139_ = _386_(\wait , { _140_, _138_ }, { _135_, fsm_state });
+  assign _140_ = _134_ ? 2'h0 : \wait ;
+  assign _060_ = rst ? 2'h0 : _139_;
+  assign _141_ = o__ready ? _020_[7:0] : remaining;
+  assign _142_ = _017_ ? (* full_case = 32'd1 *) remaining : _141_;
+  assign _143_ = _016_ ? (* full_case = 32'd1 *) remaining : _142_;
+  function [7:0] _392_;
     input [7:0] a;
     input [15:0] b;
     input [1:0] s;
@@ -1941,178 +1868,287 @@ module \egru.host (rst, idle, o__ready, i__valid, commands__payload, write_weigh
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _460_ = b[7:0];
+        _392_ = b[7:0];
       2'b1?:
-        _460_ = b[15:8];
+        _392_ = b[15:8];
       default:
-        _460_ = a;
+        _392_ = a;
     endcase
   endfunction
-  assign _189_ = _460_(_185_, { _191_, _188_ }, { _134_, fsm_state });
-  assign _190_ = _014_ ? commands__payload[7:0] : _185_;
-  assign _191_ = _147_ ? _190_ : _185_;
-  assign _026_ = rst ? 8'h00 : _189_;
-  assign _192_ = _067_ ? address : stored;
-  assign _193_ = _070_ ? address : _192_;
-  assign _194_ = _073_ ? address : _193_;
+  assign _144_ = _392_(remaining, { _145_, _143_ }, { _135_, fsm_state });
+  assign _145_ = _134_ ? i__payload[7:0] : remaining;
+  assign _059_ = rst ? 8'h00 : _144_;
+  assign _146_ = _015_ ? i__payload[34:32] : target;
+  assign _147_ = _148_ ? _146_ : target;
+  assign _149_ = fsm_state ? target : _147_;
+  assign _058_ = rst ? 3'h0 : _149_;
+  assign _150_ = _014_ ? gathered[67:64] : register_28;
+  assign _057_ = rst ? 4'h0 : _150_;
+  assign _151_ = _012_ ? gathered[67:64] : register_27;
+  assign _056_ = rst ? 4'h0 : _151_;
+  assign _152_ = _009_ ? gathered[71:64] : register_26;
+  assign _055_ = rst ? 8'h00 : _152_;
+  assign _153_ = _007_ ? gathered[71:64] : register_25;
+  assign _054_ = rst ? 8'h00 : _153_;
+  assign _154_ = _005_ ? gathered[67:64] : register_24;
+  assign _053_ = rst ? 4'h0 : _154_;
+  assign _155_ = _003_ ? gathered[67:64] : register_23;
+  assign _052_ = rst ? 4'h0 : _155_;
+  assign _156_ = _001_ ? gathered[67:64] : register_22;
+  assign _051_ = rst ? 4'h0 : _156_;
+  assign _157_ = _128_ ? gathered[68:64] : register_21;
+  assign _050_ = rst ? 5'h00 : _157_;
+  assign _158_ = _126_ ? gathered[67:64] : register_20;
+  assign _049_ = rst ? 4'h0 : _158_;
+  assign _159_ = _124_ ? gathered[67:64] : register_19;
+  assign _048_ = rst ? 4'h0 : _159_;
+  assign _160_ = _122_ ? gathered[71:64] : register_18;
+  assign _047_ = rst ? 8'h00 : _160_;
+  assign _161_ = _120_ ? gathered[71:64] : register_17;
+  assign _046_ = rst ? 8'h00 : _161_;
+  assign _162_ = _118_ ? gathered[67:64] : register_16;
+  assign _045_ = rst ? 4'h0 : _162_;
+  assign _163_ = _116_ ? gathered[67:64] : register_15;
+  assign _044_ = rst ? 4'h0 : _163_;
+  assign _164_ = _114_ ? gathered[67:64] : register_14;
+  assign _043_ = rst ? 4'h0 : _164_;
+  assign _165_ = _112_ ? gathered[68:64] : register_13;
+  assign _042_ = rst ? 5'h00 : _165_;
+  assign _166_ = _110_ ? gathered[67:64] : register_12;
+  assign _041_ = rst ? 4'h0 : _166_;
+  assign _167_ = _108_ ? gathered[67:64] : register_11;
+  assign _040_ = rst ? 4'h0 : _167_;
+  assign _168_ = _106_ ? gathered[71:64] : register_10;
+  assign _039_ = rst ? 8'h00 : _168_;
+  assign _169_ = _104_ ? gathered[71:64] : register_9;
+  assign _038_ = rst ? 8'h00 : _169_;
+  assign _170_ = _102_ ? gathered[67:64] : register_8;
+  assign _037_ = rst ? 4'h0 : _170_;
+  assign _171_ = _100_ ? gathered[67:64] : register_7;
+  assign _036_ = rst ? 4'h0 : _171_;
+  assign _172_ = _097_ ? gathered[67:64] : register_6;
+  assign _035_ = rst ? 4'h0 : _172_;
+  assign _173_ = _095_ ? gathered[68:64] : register_5;
+  assign _034_ = rst ? 5'h00 : _173_;
+  assign _174_ = _093_ ? gathered[64] : register_4;
+  assign _033_ = rst ? 1'h0 : _174_;
+  assign _175_ = _091_ ? gathered[81:64] : register_3;
+  assign _032_ = rst ? 18'h00000 : _175_;
+  assign _176_ = _089_ ? gathered[66:64] : register_2;
+  assign _030_ = rst ? 3'h0 : _176_;
+  assign _177_ = _087_ ? gathered[67:64] : register_1;
+  assign _029_ = rst ? 4'h0 : _177_;
+  assign _178_ = _085_ ? gathered[65:64] : register_0;
+  assign _028_ = rst ? 2'h0 : _178_;
+  assign _179_ = _069_ ? _019_[7:0] : address;
+  assign _180_ = _072_ ? _019_[7:0] : _179_;
+  assign _181_ = _075_ ? _019_[7:0] : _180_;
+  assign _182_ = _077_ ? _019_[7:0] : _181_;
+  assign _183_ = _079_ ? _019_[7:0] : _182_;
+  assign _184_ = _081_ ? _019_[7:0] : _183_;
+  assign _185_ = _083_ ? _019_[7:0] : _184_;
+  assign _186_ = write ? _185_ : address;
+  assign _187_ = o__ready ? _019_[7:0] : _186_;
+  assign _188_ = _017_ ? (* full_case = 32'd1 *) _186_ : _187_;
+  assign _189_ = _016_ ? (* full_case = 32'd1 *) _186_ : _188_;
+  function [7:0] _468_;
+    input [7:0] a;
+    input [15:0] b;
+    input [1:0] s;
+    (* full_case = 32'd1 *)
+    (* parallel_case *)
+    casez (s)
+      2'b?1:
+        _468_ = b[7:0];
+      2'b1?:
+        _468_ = b[15:8];
+      default:
+        _468_ = a;
+    endcase
+  endfunction
+  assign _190_ = _468_(_186_, { _192_, _189_ }, { _135_, fsm_state });
+  assign _191_ = _015_ ? i__payload[7:0] : _186_;
+  assign _192_ = _148_ ? _191_ : _186_;
+  assign _027_ = rst ? 8'h00 : _190_;
+  assign _193_ = _069_ ? address : stored;
+  assign _194_ = _072_ ? address : _193_;
   assign _195_ = _075_ ? address : _194_;
   assign _196_ = _077_ ? address : _195_;
   assign _197_ = _079_ ? address : _196_;
   assign _198_ = _081_ ? address : _197_;
-  assign _199_ = write ? _198_ : stored;
-  assign _025_ = rst ? 8'h00 : _199_;
-  assign _200_ = _067_ ? 2'h0 : _064_[1:0];
-  assign _201_ = _070_ ? 2'h0 : _200_;
-  assign _202_ = _073_ ? 2'h0 : _201_;
+  assign _199_ = _083_ ? address : _198_;
+  assign _200_ = write ? _199_ : stored;
+  assign _026_ = rst ? 8'h00 : _200_;
+  assign _201_ = _069_ ? 2'h0 : _066_[1:0];
+  assign _202_ = _072_ ? 2'h0 : _201_;
   assign _203_ = _075_ ? 2'h0 : _202_;
   assign _204_ = _077_ ? 2'h0 : _203_;
   assign _205_ = _079_ ? 2'h0 : _204_;
   assign _206_ = _081_ ? 2'h0 : _205_;
-  assign _207_ = write ? _206_ : chunk;
-  assign _208_ = _014_ ? 2'h0 : _207_;
-  assign _209_ = _147_ ? _208_ : _207_;
-  assign _210_ = fsm_state ? _207_ : _209_;
-  assign _024_ = rst ? 2'h0 : _210_;
-  assign _023_ = write ? { value, gathered[95:32] } : gathered;
-  assign _211_ = _081_ ? 1'h1 : 1'h0;
-  assign _212_ = write ? _211_ : 1'h0;
-  assign _022_[6] = rst ? 1'h0 : _212_;
-  assign _213_ = _077_ ? 1'h1 : 1'h0;
-  assign _214_ = write ? _213_ : 1'h0;
-  assign _022_[4] = rst ? 1'h0 : _214_;
-  assign _215_ = _075_ ? 1'h1 : 1'h0;
-  assign _216_ = write ? _215_ : 1'h0;
-  assign _022_[3] = rst ? 1'h0 : _216_;
-  assign _217_ = _073_ ? 1'h1 : 1'h0;
-  assign _218_ = write ? _217_ : 1'h0;
-  assign _022_[2] = rst ? 1'h0 : _218_;
-  assign _219_ = _070_ ? 1'h1 : 1'h0;
-  assign _220_ = write ? _219_ : 1'h0;
-  assign _022_[1] = rst ? 1'h0 : _220_;
-  assign _221_ = _067_ ? 1'h1 : 1'h0;
-  assign _222_ = write ? _221_ : 1'h0;
-  assign _022_[0] = rst ? 1'h0 : _222_;
-  assign _223_ = _079_ ? 1'h1 : 1'h0;
-  assign _224_ = write ? _223_ : 1'h0;
-  assign _022_[5] = rst ? 1'h0 : _224_;
-  assign _020_ = rst ? 1'h0 : _063_;
-  assign _225_ = _016_ ? (* full_case = 32'd1 *) 4'h0 : 4'h4;
-  assign _226_ = _015_ ? (* full_case = 32'd1 *) 4'h0 : _225_;
-  assign \o__payload.code  = fsm_state ? (* full_case = 32'd1 *) _226_ : 4'h0;
-  function [31:0] _511_;
+  assign _207_ = _083_ ? 2'h0 : _206_;
+  assign _208_ = write ? _207_ : chunk;
+  assign _209_ = _015_ ? 2'h0 : _208_;
+  assign _210_ = _148_ ? _209_ : _208_;
+  assign _211_ = fsm_state ? _208_ : _210_;
+  assign _025_ = rst ? 2'h0 : _211_;
+  assign _024_ = write ? { value, gathered[95:32] } : gathered;
+  assign _212_ = _083_ ? 1'h1 : 1'h0;
+  assign _213_ = write ? _212_ : 1'h0;
+  assign _023_[6] = rst ? 1'h0 : _213_;
+  assign _214_ = _079_ ? 1'h1 : 1'h0;
+  assign _215_ = write ? _214_ : 1'h0;
+  assign _023_[4] = rst ? 1'h0 : _215_;
+  assign _216_ = _077_ ? 1'h1 : 1'h0;
+  assign _217_ = write ? _216_ : 1'h0;
+  assign _023_[3] = rst ? 1'h0 : _217_;
+  assign _218_ = _075_ ? 1'h1 : 1'h0;
+  assign _219_ = write ? _218_ : 1'h0;
+  assign _023_[2] = rst ? 1'h0 : _219_;
+  assign _220_ = _072_ ? 1'h1 : 1'h0;
+  assign _221_ = write ? _220_ : 1'h0;
+  assign _023_[1] = rst ? 1'h0 : _221_;
+  assign _222_ = _069_ ? 1'h1 : 1'h0;
+  assign _223_ = write ? _222_ : 1'h0;
+  assign _023_[0] = rst ? 1'h0 : _223_;
+  assign _224_ = _081_ ? 1'h1 : 1'h0;
+  assign _225_ = write ? _224_ : 1'h0;
+  assign _023_[5] = rst ? 1'h0 : _225_;
+  assign _022_ = rst ? 1'h0 : _065_;
+  assign _226_ = _017_ ? (* full_case = 32'd1 *) 4'h0 : 4'h4;
+  assign _227_ = _016_ ? (* full_case = 32'd1 *) 4'h0 : _226_;
+  assign \o__payload.code  = fsm_state ? (* full_case = 32'd1 *) _227_ : 4'h0;
+  function [31:0] _519_;
     input [31:0] a;
     input [95:0] b;
     input [2:0] s;
     (* parallel_case *)
     casez (s)
       3'b??1:
-        _511_ = b[31:0];
+        _519_ = b[31:0];
       3'b?1?:
-        _511_ = b[63:32];
+        _519_ = b[63:32];
       3'b1??:
-        _511_ = b[95:64];
+        _519_ = b[95:64];
       default:
-        _511_ = a;
+        _519_ = a;
     endcase
   endfunction
-  assign \o__payload.value  = _511_(32'd0, { state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state, _051_, 32'h94a0e099 }, { _076_, _078_, _080_ });
-  assign _080_ = target == 3'h6;
-  assign _078_ = target == 3'h5;
-  assign _076_ = target == 3'h4;
-  assign _227_ = _016_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
-  assign _228_ = _015_ ? (* full_case = 32'd1 *) 1'h0 : _227_;
-  assign o__valid = fsm_state ? (* full_case = 32'd1 *) _228_ : 1'h0;
-  function [0:0] _518_;
+  assign \o__payload.value  = _519_(32'd0, { state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state, _062_, 32'h94a0e099 }, { _078_, _080_, _082_ });
+  assign _082_ = target == 3'h6;
+  assign _080_ = target == 3'h5;
+  assign _078_ = target == 3'h4;
+  assign _228_ = _017_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
+  assign _229_ = _016_ ? (* full_case = 32'd1 *) 1'h0 : _228_;
+  assign o__valid = fsm_state ? (* full_case = 32'd1 *) _229_ : 1'h0;
+  function [0:0] _526_;
     input [0:0] a;
-    input [3:0] b;
-    input [3:0] s;
+    input [1:0] b;
+    input [1:0] s;
     (* full_case = 32'd1 *)
     (* parallel_case *)
     casez (s)
-      4'b???1:
-        _518_ = b[0:0];
-      4'b??1?:
-        _518_ = b[1:1];
-      4'b?1??:
-        _518_ = b[2:2];
-      4'b1???:
-        _518_ = b[3:3];
+      2'b?1:
+        _526_ = b[0:0];
+      2'b1?:
+        _526_ = b[1:1];
       default:
-        _518_ = a;
+        _526_ = a;
     endcase
   endfunction
-  assign _229_ = _518_(_000_, 4'h0, { _231_, _147_, _230_, _133_ });
-  assign _133_ = commands__payload[47:44] == (* full_case = 32'd1 *) 4'h3;
-  assign _230_ = commands__payload[47:44] == (* full_case = 32'd1 *) 4'h2;
-  assign _147_ = commands__payload[47:44] == (* full_case = 32'd1 *) 4'h1;
-  assign _231_ = ! (* full_case = 32'd1 *) commands__payload[47:44];
-  assign commands__valid = fsm_state ? 1'h0 : _229_;
-  assign _134_ = ~ fsm_state;
-  function [0:0] _525_;
+  assign _230_ = _526_(1'h1, { _021_, 1'h0 }, { _234_, _232_ });
+  assign _234_ = | (* full_case = 32'd1 *) _233_;
+  function [0:0] _528_;
     input [0:0] a;
-    input [3:0] b;
-    input [3:0] s;
-    (* full_case = 32'd1 *)
+    input [2:0] b;
+    input [2:0] s;
     (* parallel_case *)
     casez (s)
-      4'b???1:
-        _525_ = b[0:0];
-      4'b??1?:
-        _525_ = b[1:1];
-      4'b?1??:
-        _525_ = b[2:2];
-      4'b1???:
-        _525_ = b[3:3];
+      3'b??1:
+        _528_ = b[0:0];
+      3'b?1?:
+        _528_ = b[1:1];
+      3'b1??:
+        _528_ = b[2:2];
       default:
-        _525_ = a;
+        _528_ = a;
     endcase
   endfunction
-  assign _232_ = _525_(_021_, { 1'h1, idle, idle, idle }, { _231_, _147_, _230_, _133_ });
-  assign i__ready = fsm_state ? 1'h0 : _232_;
-  function [31:0] _527_;
+  assign _235_ = _528_(_230_, { idle, idle, idle }, { _148_, _231_[1], _134_ });
+  assign i__ready = fsm_state ? 1'h0 : _235_;
+  assign _135_ = ~ fsm_state;
+  assign _236_ = _031_ ? 1'h1 : 1'h0;
+  function [0:0] _532_;
+    input [0:0] a;
+    input [1:0] b;
+    input [1:0] s;
+    (* parallel_case *)
+    casez (s)
+      2'b?1:
+        _532_ = b[0:0];
+      2'b1?:
+        _532_ = b[1:1];
+      default:
+        _532_ = a;
+    endcase
+  endfunction
+  assign _237_ = _532_(1'h0, { _000_, _236_ }, { _234_, _232_ });
+  assign _232_ = | { _134_, _231_[1], _148_ };
+  assign _148_ = i__payload[47:44] == 4'h1;
+  assign _231_[1] = i__payload[47:44] == 4'h2;
+  assign _134_ = i__payload[47:44] == 4'h3;
+  assign _233_[0] = i__payload[47:44] == 4'h4;
+  assign _233_[1] = i__payload[47:44] == 4'h5;
+  assign _233_[2] = i__payload[47:44] == 4'h6;
+  assign _233_[3] = i__payload[47:44] == 4'h7;
+  assign commands__valid = fsm_state ? 1'h0 : _237_;
+  assign _238_ = _031_ ? 48'h400000000000 : i__payload;
+  assign _239_ = _232_ ? _238_ : i__payload;
+  assign commands__payload = fsm_state ? i__payload : _239_;
+  function [31:0] _545_;
     input [31:0] a;
     input [319:0] b;
     input [9:0] s;
     (* parallel_case *)
     casez (s)
       10'b?????????1:
-        _527_ = b[31:0];
+        _545_ = b[31:0];
       10'b????????1?:
-        _527_ = b[63:32];
+        _545_ = b[63:32];
       10'b???????1??:
-        _527_ = b[95:64];
+        _545_ = b[95:64];
       10'b??????1???:
-        _527_ = b[127:96];
+        _545_ = b[127:96];
       10'b?????1????:
-        _527_ = b[159:128];
+        _545_ = b[159:128];
       10'b????1?????:
-        _527_ = b[191:160];
+        _545_ = b[191:160];
       10'b???1??????:
-        _527_ = b[223:192];
+        _545_ = b[223:192];
       10'b??1???????:
-        _527_ = b[255:224];
+        _545_ = b[255:224];
       10'b?1????????:
-        _527_ = b[287:256];
+        _545_ = b[287:256];
       10'b1?????????:
-        _527_ = b[319:288];
+        _545_ = b[319:288];
       default:
-        _527_ = a;
+        _545_ = a;
     endcase
   endfunction
-  assign _051_ = _527_(32'd0, { counters[31:0], counters[63:32], counters[95:64], counters[127:96], counters[159:128], counters[191:160], counters[223:192], counters[255:224], counters[287:256], counters[319:288] }, { _242_, _241_, _240_, _239_, _238_, _237_, _236_, _235_, _234_, _233_ });
-  assign _233_ = address == 8'h09;
-  assign _234_ = address == 8'h08;
-  assign _235_ = address == 8'h07;
-  assign _236_ = address == 8'h06;
-  assign _237_ = address == 8'h05;
-  assign _238_ = address == 8'h04;
-  assign _239_ = address == 8'h03;
-  assign _240_ = address == 8'h02;
-  assign _241_ = address == 8'h01;
-  assign _242_ = ! address;
+  assign _062_ = _545_(32'd0, { counters[31:0], counters[63:32], counters[95:64], counters[127:96], counters[159:128], counters[191:160], counters[223:192], counters[255:224], counters[287:256], counters[319:288] }, { _249_, _248_, _247_, _246_, _245_, _244_, _243_, _242_, _241_, _240_ });
+  assign _240_ = address == 8'h09;
+  assign _241_ = address == 8'h08;
+  assign _242_ = address == 8'h07;
+  assign _243_ = address == 8'h06;
+  assign _244_ = address == 8'h05;
+  assign _245_ = address == 8'h04;
+  assign _246_ = address == 8'h03;
+  assign _247_ = address == 8'h02;
+  assign _248_ = address == 8'h01;
+  assign _249_ = ! address;
+  assign { _231_[2], _231_[0] } = { _134_, _148_ };
   assign state_unit = address[3:0];
   assign clear_counters = complete[5];
-  assign \port$1234$1  = complete[3:1];
+  assign \port$1240$1  = complete[3:1];
   assign o__payload = { \o__payload.code , 4'h0, address, \o__payload.value  };
   assign registers = { register_28, register_27, register_26, register_25, register_24, register_23, register_22, register_21, register_20, register_19, register_18, register_17, register_16, register_15, register_14, register_13, register_12, register_11, register_10, register_9, register_8, register_7, register_6, register_5, register_4, register_3, register_2, register_1, register_0 };
   assign write_readout__payload = { stored[6:0], gathered[79:64] };
@@ -3500,8 +3536,8 @@ module \egru.report (o__valid, i__ready, step, o__ready, registers, i__payload, 
   assign o__payload = { \o__payload.code , \o__payload.index , \o__payload.value  };
 endmodule
 
-module \egru.sequencer (rst, taken, replay__ready, \port$512$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1346$0 , events__valid
-, clk);
+module \egru.sequencer (rst, taken, replay__ready, \port$517$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, begun, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1353$0 
+, events__valid, clk);
   wire _000_;
   wire _001_;
   wire _002_;
@@ -3593,6 +3629,8 @@ module \egru.sequencer (rst, taken, replay__ready, \port$512$0 , o__ready, i__pa
   reg any_input = 1'h0;
   reg any_recurrent = 1'h0;
   reg bank = 1'h0;
+  output begun;
+  wire begun;
   input clk;
   wire clk;
   output events__ready;
@@ -3628,10 +3666,10 @@ module \egru.sequencer (rst, taken, replay__ready, \port$512$0 , o__ready, i__pa
   wire offered;
   output open__valid;
   wire open__valid;
-  input \port$1346$0 ;
-  wire \port$1346$0 ;
-  input [11:0] \port$512$0 ;
-  wire [11:0] \port$512$0 ;
+  input \port$1353$0 ;
+  wire \port$1353$0 ;
+  input [11:0] \port$517$0 ;
+  wire [11:0] \port$517$0 ;
   (* unused_bits = "0 1 2 3 4 9 10 11 12 13 14 15 16" *)
   wire [40:0] registers;
   input [150:0] \registers$2 ;
@@ -3673,7 +3711,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$512$0 , o__ready, i__pa
   assign _023_ = _022_ & first;
   assign _022_ = i__valid & accepted;
   assign _024_ = events__valid & accepted;
-  assign _025_ = _024_ & \port$1346$0 ;
+  assign _025_ = _024_ & \port$1353$0 ;
   assign _026_ = | layer;
   assign _027_ = replayed & _026_;
   assign _028_ = ~ bank;
@@ -3711,7 +3749,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$512$0 , o__ready, i__pa
   assign _006_ = i__payload[47:44] != 3'h6;
   assign _007_ = i__valid & _006_;
   assign _009_ = layer - 1'h1;
-  assign _010_ = ~ \port$1346$0 ;
+  assign _010_ = ~ \port$1353$0 ;
   assign _011_ = events__valid & _010_;
   assign _015_ = | kind;
   assign _017_ = _014_ & _015_;
@@ -3911,57 +3949,58 @@ module \egru.sequencer (rst, taken, replay__ready, \port$512$0 , o__ready, i__pa
   assign _044_ = fsm_state == 3'h1;
   assign i__ready = _012_ ? accepted : 1'h0;
   assign waits_for_host = _012_ ? _005_ : 1'h0;
-  function [8:0] _189_;
+  assign begun = _012_ ? any_input : 1'h0;
+  function [8:0] _190_;
     input [8:0] a;
     input [17:0] b;
     input [1:0] s;
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _189_ = b[8:0];
+        _190_ = b[8:0];
       2'b1?:
-        _189_ = b[17:9];
+        _190_ = b[17:9];
       default:
-        _189_ = a;
+        _190_ = a;
     endcase
   endfunction
-  assign value = _189_(9'h000, { i__payload[8:0], 1'h0, \port$512$0 [11:4] }, { _012_, _055_ });
+  assign value = _190_(9'h000, { i__payload[8:0], 1'h0, \port$517$0 [11:4] }, { _012_, _055_ });
   assign source = _055_ ? replayed : 1'h0;
   assign in_step = _012_ ? any_input : 1'h1;
-  function [3:0] _192_;
+  function [3:0] _193_;
     input [3:0] a;
     input [7:0] b;
     input [1:0] s;
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _192_ = b[3:0];
+        _193_ = b[3:0];
       2'b1?:
-        _192_ = b[7:4];
+        _193_ = b[7:4];
       default:
-        _192_ = a;
+        _193_ = a;
     endcase
   endfunction
-  assign \work.index  = _192_(4'h0, { i__payload[35:32], \port$512$0 [3:0] }, { _012_, _055_ });
+  assign \work.index  = _193_(4'h0, { i__payload[35:32], \port$517$0 [3:0] }, { _012_, _055_ });
   assign _055_ = fsm_state == 3'h3;
   assign _012_ = ! fsm_state;
-  function [40:0] _195_;
+  function [40:0] _196_;
     input [40:0] a;
     input [122:0] b;
     input [2:0] s;
     (* parallel_case *)
     casez (s)
       3'b??1:
-        _195_ = b[40:0];
+        _196_ = b[40:0];
       3'b?1?:
-        _195_ = b[81:41];
+        _196_ = b[81:41];
       3'b1??:
-        _195_ = b[122:82];
+        _196_ = b[122:82];
       default:
-        _195_ = a;
+        _196_ = a;
     endcase
   endfunction
-  assign registers = _195_(41'h00000000000, { \registers$2 [68:28], \registers$2 [109:69], \registers$2 [150:110] }, { _084_, _083_, _082_ });
+  assign registers = _196_(41'h00000000000, { \registers$2 [68:28], \registers$2 [109:69], \registers$2 [150:110] }, { _084_, _083_, _082_ });
   assign _082_ = layer == 2'h2;
   assign _083_ = layer == 2'h1;
   assign _084_ = ! layer;

@@ -174,11 +174,12 @@ Commands are executed in the order in which they arrive. NOP, WRITE, SELECT, RES
 All other commands do, except a READ of 0 words and a READOUT of 0 outputs. The host may send further
 commands without waiting for replies.
 
-A step is in progress from its first EVENT, or its STEP, until its STEP reply. Do not send SELECT, WRITE or
-READ between the first EVENT of a step and its STEP: they would block until `rst`.
+A step is in progress from its first EVENT, or its STEP, until its STEP reply. SELECT, WRITE or READ between
+the first EVENT of a step and its STEP discard the step and act as RESET first. A host that finds the
+accelerator in an unknown state therefore just begins with SELECT.
 
-Do not send a code that is not in the table, or an EVENT or STEP before REGISTERS have been loaded: this may
-also block the accelerator until `rst`.
+Codes that are not in the table do nothing. Do not send an EVENT or STEP before REGISTERS have been loaded:
+this may block the accelerator until `rst`.
 
 ### Replies
 

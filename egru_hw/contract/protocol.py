@@ -76,9 +76,9 @@ class Command(_Described):
     READ = (
         3,
         (
-            "value: the number of words to read, from the selected address on. Each word is "
-            "returned in one DATA reply and increments the address. Waits until no step is in "
-            "progress."
+            "value: the number of words to read, from the selected address on; bits above those of "
+            "the largest address are ignored. Each word is returned in one DATA reply and "
+            "increments the address. Waits until no step is in progress."
         ),
     )
     RESET = (

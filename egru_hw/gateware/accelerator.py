@@ -153,6 +153,7 @@ class Accelerator(wiring.Component):
             sent.eq(sequencer.o.valid & sequencer.o.ready & ~sequencer.o.payload.fetch),
             self.busy.eq(sequencer.in_step | sequencer.o.valid | (in_flight != 0)),
             host.idle.eq(~self.busy),
+            host.begun.eq(sequencer.begun),
         ]
         m.d.sync += in_flight.eq(in_flight + sent - readout.retired)
 

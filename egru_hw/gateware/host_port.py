@@ -37,8 +37,9 @@ def chunks(config: Config, target: Target) -> int:
 class HostPort(wiring.Component):
     """Executes SELECT, WRITE and READ, and forwards the other commands.
 
-    WRITE and READ wait until ``idle``. ``init`` maps register addresses to their values at
-    power-up.
+    SELECT, WRITE and READ wait until ``idle``; where the host has not finished a step (``begun``),
+    they first reset the sequence, as they would wait for ever. Reserved codes do nothing. ``init``
+    maps register addresses to their values at power-up.
 
     * ``i``, ``o``: commands, and DATA replies.
     * ``commands``: RESET, EVENT, STEP, READOUT.
@@ -57,6 +58,7 @@ class HostPort(wiring.Component):
                 "o": Out(stream.Signature(PACKET)),
                 "commands": Out(stream.Signature(PACKET)),
                 "idle": In(1),
+                "begun": In(1),
                 "registers": Out(register_layout(config)),
                 "state_unit": Out(bits_for(config.max_units)),
                 "state": In(shape(numerics.STATE)),
@@ -78,16 +80,26 @@ class HostPort(wiring.Component):
         address = Signal(max(bits_for(word_depth(self.config, t)) for t in Target))
 
         m.d.comb += self.commands.payload.eq(command)
+        reset = PACKET.const({"code": Command.RESET})
         chunk, stalled, pending = self._writes(m, target, address)
         ready = Signal()  # for SELECT, WRITE and READ
         m.d.comb += ready.eq(self.idle & ~stalled)
-        remaining = Signal(VALUE_BITS)
+        remaining = Signal.like(address)  # so that a damaged READ does not take hours
         wait = Signal(range(READ_LATENCY + 1))
         with m.FSM():
             with m.State("COMMAND"):
                 with m.Switch(command.code):
-                    with m.Case(Command.NOP):
+                    with m.Case(Command.RESET, Command.EVENT, Command.STEP, Command.READOUT):
+                        m.d.comb += [
+                            self.commands.valid.eq(self.i.valid & ~pending),
+                            self.i.ready.eq(self.commands.ready & ~pending),
+                        ]
+                    with m.Case(Command.SELECT, Command.WRITE, Command.READ):
+                        with m.If(self.i.valid & self.begun):
+                            m.d.comb += [self.commands.valid.eq(1), self.commands.payload.eq(reset)]
+                    with m.Default():
                         m.d.comb += self.i.ready.eq(1)
+                with m.Switch(command.code):
                     with m.Case(Command.SELECT):
                         m.d.comb += self.i.ready.eq(ready)
                         with m.If(self.i.valid & ready):
@@ -103,11 +115,6 @@ class HostPort(wiring.Component):
                         m.d.sync += [remaining.eq(command.value), wait.eq(0)]
                         with m.If(self.i.valid & ready):
                             m.next = "READ"
-                    with m.Default():
-                        m.d.comb += [
-                            self.commands.valid.eq(self.i.valid & ~pending),
-                            self.i.ready.eq(self.commands.ready & ~pending),
-                        ]
             with m.State("READ"):
                 with m.If(remaining == 0):
                     m.next = "COMMAND"

@@ -24,7 +24,7 @@ class Sequencer(wiring.Component):
     * ``replay``, ``events``, ``open``: to the event queue. A list is opened when the marker
       that will fill it is sent, so that its readers wait.
     * ``taken``: the unit update has taken a marker. Until then nothing is sent after it.
-    * ``in_step``: events of an unfinished step have been taken.
+    * ``in_step``: events of an unfinished step have been taken. ``begun``: not yet its STEP.
     * ``waits_for_host``: within a step. ``waits_for_update``: after a marker.
     """
 
@@ -47,6 +47,7 @@ class Sequencer(wiring.Component):
                 "open": Out(stream.Signature(layer_bits, always_ready=True)),
                 "taken": In(1),
                 "in_step": Out(1),
+                "begun": Out(1),
                 "waits_for_host": Out(1),
                 "waits_for_update": Out(1),
             }
@@ -118,6 +119,7 @@ class Sequencer(wiring.Component):
                     work.index.eq(command.index),
                     value.eq(command.value),
                     self.in_step.eq(any_input),
+                    self.begun.eq(any_input),
                     self.waits_for_host.eq(any_input & ~self.i.valid),
                     self.i.ready.eq(accepted),
                     offered.eq(self.i.valid & (command.code != Command.STEP)),

@@ -634,8 +634,7 @@ def test_damaged_checkpoints_rejected(tmp_path, content):
     code, output = toy_run(tmp_path / "a", "--resume")
     assert code == 2
     assert output == (
-        f"error: {path} is damaged, or no checkpoint of egru: train from scratch with "
-        f"--overwrite "
+        f"error: {path} is damaged, or no checkpoint of egru: train from scratch with --overwrite "
     )
 
 
