@@ -28,7 +28,7 @@ def main(
     """Time the training core, sparse and dense, against PyTorch operations and torch.nn.GRU.
 
     Writes bench.json, bench.md (the tables of docs/performance.md) and bench.png to
-    build/bench-train/. Timing all shapes takes half an hour on 2 cores.
+    build/bench-train/. Timing all shapes takes 40 minutes on 2 cores.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -36,7 +36,7 @@ def main(
 
 
 def _shape(text: str) -> Shape:
-    """Of "T,N,C,H"."""
+    """The shape that the text "T,N,C,H" describes."""
     try:
         steps, count, inputs, size = map(int, text.split(","))
         if min(steps, count, inputs, size) < 1:

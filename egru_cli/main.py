@@ -30,7 +30,7 @@ _last_signal = signal.SIGINT
 def main() -> None:
     """Run the command line and exit."""
     for number in STOPPED:
-        # Background jobs of a shell ignore Ctrl-C; nohup's SIGHUP.
+        # A shell's background jobs ignore SIGINT, and nohup's ignore SIGHUP: leave it so.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
     with explained():

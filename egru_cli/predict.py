@@ -47,7 +47,7 @@ def main(
     """
     loaded = load(model)
     if "input_size" not in loaded.network_config:
-        raise ValueError(f"{loaded.path} holds a model of words, which reads no real numbers")
+        raise ValueError(f"{loaded.path} holds a model of words, which takes no real numbers")
     inputs = read(file, loaded.network_config["input_size"])
     prediction = _simulate(loaded, inputs) if on == "rtl" else loaded.predict(inputs, on)
     if as_json:

@@ -20,7 +20,7 @@ def main(
     ] = "ulx3s",
     variant: Annotated[
         str | None,
-        typer.Option(help="FPGA variant of the board; without --file only.", show_default="85F"),
+        typer.Option(help="FPGA variant of the board; not with --file.", show_default="85F"),
     ] = None,
     file: Annotated[
         Path | None,

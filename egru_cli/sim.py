@@ -50,8 +50,8 @@ def main(
         bool,
         typer.Option(
             "--waves",
-            help="Record waveforms of at most 1 GB to OUT/egru.vcd, or "
-            "OUT/egru.fst where lz4.h and zlib.h are installed.",
+            help="Record waveforms, at most 1 GB, to OUT/egru.fst, or to OUT/egru.vcd if lz4.h and "
+            "zlib.h are not installed.",
         ),
     ] = False,
     preset_name: Annotated[
@@ -123,7 +123,7 @@ def _choose(task: Task, count: int, seed: int) -> Split:
 def _accuracies(file: ModelFile, simulation: Simulation, targets: np.ndarray) -> dict[str, float]:
     """Accuracy of the integer model and the RTL on the simulated sequences.
 
-    That of the float network, which needs PyTorch, is the one that its training recorded.
+    The float network needs PyTorch, so its accuracy is the one recorded in training.
     """
     accuracies = {}
     recorded = file.config.get("results", {}).get("accuracy")

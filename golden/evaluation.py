@@ -36,7 +36,7 @@ class Score:
 
 
 def first(split: Split, steps: int | None) -> Split:
-    """That many steps of all streams; None for all."""
+    """The first ``steps`` steps of all streams; all of them if None."""
     return Split(split.inputs[:, :steps], split.targets[:, :steps])
 
 

@@ -2,7 +2,7 @@
 
 LAYERS = 100
 UNITS = 8192
-"""Units of a layer, and numbers of an embedding."""
+"""Units of a layer, or size of an embedding."""
 PARAMETERS = 1 << 28
 """Of a network; training takes 16 bytes for each."""
 STATES = 1 << 28

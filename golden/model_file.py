@@ -65,8 +65,8 @@ class ModelFile:
         """
         if self.integer is None:
             raise ModelFileError(
-                f"{self.path} holds a network without an integer model: use an EGRU trained to "
-                f"give one class per sequence"
+                f"{self.path} holds a network without an integer model: use a model of an EGRU "
+                f"that has one"
             )
         return self.integer
 
@@ -174,7 +174,9 @@ def encode(
         text = json.dumps({**header, "checksum": _checksum(header, tensors)})
         _decode(text, dict(tensors))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path} was not written, as it could not be read: {error}") from None
+        raise ModelFileError(
+            f"{path} was not written, as it could not be read back: {error}"
+        ) from None
     return to_bytes(tensors, {KEY: text})
 
 
@@ -262,7 +264,7 @@ def load(path: str | Path) -> ModelFile:
     try:
         return ModelFile(path, *_decode(metadata[KEY], tensors))
     except ValueError as error:
-        raise ModelFileError(f"{path}: {error}; train or copy the file again") from None
+        raise ModelFileError(f"{path}: {error}; train the model or copy the file again") from None
 
 
 _LAYER_TYPES = {
@@ -292,7 +294,7 @@ def _decode(
     if type(version) is not int or version != VERSION:
         raise ValueError(f"it has format version {version!r} where {VERSION} was expected")
     if header.pop("checksum", None) != _checksum(header, tensors):
-        raise ValueError("it is not as it was written, since its checksum differs")
+        raise ValueError("it has changed since it was written, as its checksum shows")
 
     def take(name: str, dtype, shape: tuple[int, ...]) -> np.ndarray:
         if name not in tensors:
@@ -323,7 +325,7 @@ def _decode(
 
 
 def _check_depth(value: Any, levels: int = DEEPEST) -> None:
-    """Refuse JSON that is nested more deeply."""
+    """Refuse JSON that is nested more deeply than ``levels``."""
     if not levels:
         raise RecursionError
     if isinstance(value, dict | list):
@@ -332,7 +334,7 @@ def _check_depth(value: Any, levels: int = DEEPEST) -> None:
 
 
 def _check_config(config: Any) -> None:
-    """Checks the entries on the training that programs use."""
+    """Checks those entries on the training that programs read."""
     if not isinstance(config, dict):
         raise TypeError(f"{config!r} where a dict was expected")
     kinds = {"task": str, "options": dict, "training": dict, "results": dict}
@@ -346,7 +348,7 @@ def _check_config(config: Any) -> None:
 def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     for name, value in network.items():
         if name in _SIZES and (type(value) is not int or value < 1):
-            raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     cell, layers, size = CELLS[network["cell"]], network["num_layers"], network["hidden_size"]
     if "embedding_size" in network:
         words, last = network["words"], network["embedding_size"]

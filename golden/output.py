@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, through symbolic links, and nothing but files."""
+"""Writing files: whole or not at all, through symbolic links, over regular files only."""
 
 import fcntl
 import os
@@ -65,10 +65,10 @@ def write(path: str | Path, data: bytes | str) -> None:
 
 @contextmanager
 def locked(path: Path, refusal: str) -> Iterator[None]:
-    """Hold the lock ``path``, a file that is there for as long; the end of the process frees it.
+    """Hold the lock file ``path``, which exists meanwhile; a process that dies releases it.
 
     Raises:
-        OutputError: with the sentence ``refusal``, another process holds it.
+        OutputError: another process holds it; the message is ``refusal``.
     """
     place = target(path)
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,8 @@ class Need(NamedTuple):
     """What a choice has no effect without.
 
     Attributes:
-        words: as the user would bring it about.
-        is_met: whether a recipe has it, for a task that is a stream or not.
+        words: what the user must choose to meet it.
+        is_met: whether a recipe meets it; the second argument: whether the task is a stream.
     """
 
     words: str
@@ -194,7 +194,7 @@ class Recipe(_Choices):
         FALL,
     )
     activity_price: float = _positive(
-        4.0, "Weight in the loss of the activity above the target. 0 disables the penalty.", EVENTS
+        4.0, "Factor of the penalty for activity above the target. 0 disables the penalty.", EVENTS
     )
     surrogate_height: float = _positive(
         1.0, "Height of the triangular surrogate gradient of the EGRU's threshold."
@@ -231,7 +231,7 @@ class Recipe(_Choices):
             )
 
     def unmet(self, name: str, stream: bool) -> Need | None:
-        """What the choice of that name has no effect without, if it is not there."""
+        """The first need of the choice ``name`` that is not met, if any."""
         wanted = needs(self.__dataclass_fields__[name])
         return next((need for need in wanted if not need.is_met(self, stream)), None)
 

@@ -171,12 +171,12 @@ Commands and replies have the same layout.
 {codes(Command, "command")}
 
 Commands are executed in the order in which they arrive. NOP, WRITE, SELECT, RESET and EVENT have no reply.
-All other commands do, except a READ of 0 words and a READOUT of 0 outputs. The host may send further
+STEP, READ and READOUT do, except a READ of 0 words and a READOUT of 0 outputs. The host may send further
 commands without waiting for replies.
 
-A step is in progress from its first EVENT, or its STEP, until its STEP reply. SELECT, WRITE or READ between
-the first EVENT of a step and its STEP discard the step and act as RESET first. A host that finds the
-accelerator in an unknown state therefore just begins with SELECT.
+A step is in progress from its first EVENT, or from its STEP if it has none, until its STEP reply. A SELECT,
+WRITE or READ between the first EVENT of a step and its STEP first resets the sequence, as RESET does, and so
+discards the step. A host that finds the accelerator in an unknown state can therefore simply begin with SELECT.
 
 Codes that are not in the table do nothing. Do not send an EVENT or STEP before REGISTERS have been loaded:
 this may block the accelerator until `rst`.

@@ -24,7 +24,7 @@ BITSTREAM = "egru.bit"
 # Each slice of the lanes registers its own copy of the broadcast signals, so that the copy can be
 # placed close to it. Without the hierarchy, Yosys would merge the copies.
 KEEP_SLICES = "setattr -mod -set keep_hierarchy 1 *.slice_*"
-# With the default placer, nets are 1.5 times as long, and 85F hardly routes.
+# With the default placer, nets are 1.5 times as long, and the 85F design hardly routes.
 NEXTPNR_OPTIONS = ("--placer", "static")
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "place and route", "ecppack": "packing"}
 

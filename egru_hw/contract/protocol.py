@@ -76,8 +76,8 @@ class Command(_Described):
     READ = (
         3,
         (
-            "value: the number of words to read, from the selected address on; bits above those of "
-            "the largest address are ignored. Each word is returned in one DATA reply and "
+            "value: the number of words to read, starting at the selected address; bits beyond the "
+            "width of the largest address are ignored. Each word is returned in one DATA reply and "
             "increments the address. Waits until no step is in progress."
         ),
     )

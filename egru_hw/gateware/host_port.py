@@ -24,7 +24,7 @@ from egru_hw.gateware.weight_store import write_signature
 from golden.integer import numerics
 
 LOADED = (Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
-"""Targets that are memories elsewhere."""
+"""Targets whose memories are in other units."""
 
 READ_LATENCY = 2  # cycles from ``state_unit`` to ``state``
 
@@ -37,9 +37,9 @@ def chunks(config: Config, target: Target) -> int:
 class HostPort(wiring.Component):
     """Executes SELECT, WRITE and READ, and forwards the other commands.
 
-    SELECT, WRITE and READ wait until ``idle``; where the host has not finished a step (``begun``),
-    they first reset the sequence, as they would wait for ever. Reserved codes do nothing. ``init``
-    maps register addresses to their values at power-up.
+    SELECT, WRITE and READ wait until ``idle``. If the host has begun a step but sent no STEP
+    (``begun``), they first reset the sequence, since they would otherwise wait for ever. Reserved
+    codes do nothing. ``init`` maps register addresses to their values at power-up.
 
     * ``i``, ``o``: commands, and DATA replies.
     * ``commands``: RESET, EVENT, STEP, READOUT.
@@ -84,7 +84,7 @@ class HostPort(wiring.Component):
         chunk, stalled, pending = self._writes(m, target, address)
         ready = Signal()  # for SELECT, WRITE and READ
         m.d.comb += ready.eq(self.idle & ~stalled)
-        remaining = Signal.like(address)  # so that a damaged READ does not take hours
+        remaining = Signal.like(address)  # no wider, or a damaged READ could take hours
         wait = Signal(range(READ_LATENCY + 1))
         with m.FSM():
             with m.State("COMMAND"):

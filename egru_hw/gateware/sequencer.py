@@ -24,7 +24,7 @@ class Sequencer(wiring.Component):
     * ``replay``, ``events``, ``open``: to the event queue. A list is opened when the marker
       that will fill it is sent, so that its readers wait.
     * ``taken``: the unit update has taken a marker. Until then nothing is sent after it.
-    * ``in_step``: events of an unfinished step have been taken. ``begun``: not yet its STEP.
+    * ``in_step``: events of an unfinished step have been taken. ``begun``: but not yet its STEP.
     * ``waits_for_host``: within a step. ``waits_for_update``: after a marker.
     """
 

@@ -1,6 +1,6 @@
 """The accelerator as Verilog, for use without Amaranth: ``rtl/``.
 
-``rtl/`` holds the Verilog of the smallest preset, to be read, and the digests of the others.
+``rtl/`` holds the Verilog of the smallest preset, for readers, and the digests of all.
 """
 
 import hashlib
@@ -83,11 +83,11 @@ def digest(text: str) -> str:
 
 
 def write(out: Path, presets: tuple[str, ...] = PUBLISHED) -> list[Path]:
-    """Write the Verilog of each preset to ``out``, and, if these are all published ones, their
-    digests; returns the paths.
+    """Write the Verilog of each preset to ``out``, and the digests if these are all published
+    presets; return the paths.
 
     Raises:
-        ValueError: there is no such preset, or a file cannot be written; nothing is.
+        ValueError: there is no such preset, or a file cannot be written; nothing is written.
     """
     configs = {name: preset(name) for name in presets}
     paths, digests = [out / file_name(name) for name in configs], {}

@@ -36,8 +36,8 @@ class Cell(ABC):
         """Untrained layers, batch first, initialised from torch's global generator."""
 
     def run(self, layers: "nn.Module", x: "Tensor", state: Any) -> tuple[tuple["Tensor", ...], Any]:
-        """``(events, state)`` for inputs (N, T, C): outputs (N, T, H) of each layer, or of the
-        last if the module returns no others; and the final state."""
+        """``(events, state)`` for inputs (N, T, C): the outputs (N, T, H) of every layer, or only
+        of the last if the module returns no others, and the final state."""
         y, state = layers(x, state)
         return (y,), state
 
@@ -49,11 +49,11 @@ class Cell(ABC):
         last: int | None = None,
         words: int = 0,
     ) -> None:
-        """Refuse layers of sizes that cannot be, or are beyond :mod:`golden.limits`.
+        """Refuse sizes that are not positive integers or exceed :mod:`golden.limits`.
 
         Args:
-            last: units of the last layer, if others than ``hidden_size``.
-            words: number of embeddings of ``input_size``, which count as well.
+            last: units of the last layer, if not ``hidden_size``.
+            words: number of embeddings of ``input_size``, whose parameters count as well.
 
         Raises:
             ValueError: naming the size.
@@ -72,8 +72,8 @@ class Cell(ABC):
         count = words * input_size + sum(prod(shape) for layer in shapes for shape in layer)
         if count > PARAMETERS:
             raise ValueError(
-                f"{count} parameters, of num_layers {num_layers}, hidden_size {hidden_size} and "
-                f"input_size {input_size}, are more than {PARAMETERS}: reduce hidden_size"
+                f"num_layers {num_layers}, hidden_size {hidden_size} and input_size {input_size} "
+                f"give {count} parameters, more than {PARAMETERS}: reduce hidden_size"
             )
 
     def parameter_shapes(self, inputs: int, units: int) -> dict[str, tuple[int, ...]]:

@@ -73,7 +73,7 @@ class EGRU(nn.Module):
 
     Everything is computed in the type of the parameters, also under autocast. Parameters are
     contiguous; the core makes a transposed copy of the weights in every call, which
-    :meth:`store_transposed` saves. docs/parity.md tells what else differs from torch.nn.GRU.
+    :meth:`store_transposed` avoids. docs/parity.md lists what else differs from torch.nn.GRU.
     """
 
     def __init__(
@@ -159,13 +159,15 @@ class EGRU(nn.Module):
 
     def layer_parameters(self, layer: int) -> Weights:
         """``(weight_ih, weight_hh, bias_ih, bias_hh, threshold)`` of one layer."""
-        # Quicker than attributes; a parametrised one is not there.
+        # Quicker than getattr, but a parametrised parameter is not in this dict.
         own = cast(dict[str, Tensor], self._parameters)
         return tuple([own[n] if n in own else getattr(self, n) for n in _names(layer)])
 
     def store_transposed(self) -> None:
-        """Store the weights as the core reads them, so that what belongs to one event lies in one
-        place: steps of a large layer take a fraction of the time, and training a few per cent less.
+        """Store the weights as the core reads them, with the weights of an event contiguous.
+
+        Calls with few steps of a large layer then take a fraction of the time, and training takes a
+        few per cent less.
 
         Shapes and values stay, but the weights are no longer contiguous, which torch.optim.LBFGS,
         parameters_to_vector, pruning and safetensors need.
@@ -175,7 +177,7 @@ class EGRU(nn.Module):
                 weight.data = transposed(weight.data)
 
     def flatten_parameters(self) -> None:
-        """Does nothing; torch.nn.GRU's users call it."""
+        """Does nothing; code written for torch.nn.GRU calls it."""
 
     def __prepare_scriptable__(self):  # torch.jit.script calls it
         raise RuntimeError(NO_TORCHSCRIPT)
@@ -225,8 +227,8 @@ class EGRU(nn.Module):
         )
 
     def run_layers(self, x, state: State | None = None) -> tuple[tuple, State]:
-        """As a call with 3-D or packed inputs, but ``(events, state)`` with the events of every
-        layer."""
+        """Like a call with 3-D or packed inputs, but returns ``(events, state)``, with the events
+        of every layer."""
         return self._run(x, state)[:2]
 
     def _run(self, x, state: State | None):
@@ -241,8 +243,8 @@ class EGRU(nn.Module):
                 return self._run(x.to(dtype), state)
         if values.dtype != dtype:
             raise ValueError(
-                f"EGRU expects {dtype} inputs, as its parameters are, not {values.dtype}: "
-                f"convert either with .to()"
+                f"EGRU expects {dtype} inputs, like its parameters, not {values.dtype}: "
+                f"convert one of them with .to()"
             )
         if (features := values.shape[-1]) != self.input_size:
             raise ValueError(f"EGRU expects {self.input_size} features a step, not {features}")
@@ -265,7 +267,7 @@ class EGRU(nn.Module):
         counts, lengths = x.batch_sizes.unique_consecutive(return_counts=True)
         shapes = list(zip(lengths.tolist(), counts.tolist(), strict=True))
         parts = x.data.split([length * count for length, count in shapes])
-        # Each has steps of the same number of sequences; those that come last have ended.
+        # All steps of a segment have the same number of sequences. The last sequences end first.
         segments = [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]
         state = self._initial_state(segments[0], state)
         on_core = self._on_core(len(x.batch_sizes), segments[0].shape[1], x.data, *state)
@@ -298,7 +300,7 @@ class EGRU(nn.Module):
 
     def _run_steps(self, x: Tensor, state: State, on_core: bool, weights: dict[int, Weights]):
         """``(outputs, state)`` for inputs (T, N, C): the events of every layer, and the trace, if
-        there is one. ``weights`` has those that an earlier part of the call used, by layer.
+        there is one. ``weights`` keeps the weights by layer, for the further parts of a call.
         """
         y0, h0, *trace0 = state
         run = self._run_on_core if on_core else self._run_operations
@@ -312,7 +314,7 @@ class EGRU(nn.Module):
             events.append(x)
             last_y.append(y)
             last_h.append(h)
-        # Unlike events, states share no memory.
+        # Unlike y, h shares no memory with the outputs, so a view will do.
         h = last_h[0].unsqueeze(0) if self.num_layers == 1 else torch.stack(last_h)
         state = (torch.stack(last_y), h)
         if self.trace:
@@ -321,7 +323,7 @@ class EGRU(nn.Module):
         return events, state
 
     def _weights(self, layer: int, on_core: bool) -> Weights:
-        """As :meth:`layer_parameters`, as a call uses them."""
+        """A layer's parameters as a call uses them: with drop-connect, in the core's layout."""
         weight_ih, weight_hh, bias_ih, bias_hh, threshold = self.layer_parameters(layer)
         if self.drop_connect:
             weight_hh = F.dropout(weight_hh, self.drop_connect, self.training)
@@ -353,8 +355,8 @@ class EGRU(nn.Module):
         return torch.stack(outputs), y, h, None
 
     def _run_on_core(self, weights: Weights, x: Tensor, y: Tensor, h: Tensor, near: Tensor | None):
-        """As :meth:`_run_operations`. Also takes, from the layer that made ``x``, and returns where
-        a gradient of the events is needed: uint8 like x and the events, or None for everywhere.
+        """As :meth:`_run_operations`, but ``near`` marks where the gradient of ``x`` is needed
+        (uint8, shaped as ``x``; None: everywhere). The last result does this for the events.
         """
         zoneout, kept, grad = self.zoneout, None, torch.is_grad_enabled()
         if zoneout and self.training:
@@ -377,11 +379,11 @@ class EGRU(nn.Module):
         if core.is_transformed():
             if self.backend == "core":
                 raise ValueError(
-                    "backend 'core' has no torch.func and no forward-mode differentiation: "
+                    "backend 'core' supports neither torch.func nor forward-mode differentiation: "
                     "make the EGRU with backend='torch'"
                 )
             return False
-        # A compiled call is for any number of steps; a parametrised weight is no parameter.
+        # A compiled call serves any number of steps; a parametrised weight's layout is unknown.
         weight = self._parameters.get("weight_hh_l0")
         if self.backend == "core" or not fit or weight is None or torch.compiler.is_compiling():
             return fit

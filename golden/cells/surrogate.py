@@ -6,7 +6,7 @@ from torch.autograd import forward_ad
 
 
 class _Function(torch.autograd.Function):
-    """Of a tensor and constants; torch.func may transform it."""
+    """A function of a tensor and constants that torch.func can transform."""
 
     generate_vmap_rule = True
 
@@ -62,8 +62,8 @@ def interval(value: Tensor, low: float, high: float) -> Tensor:
 
 
 def _is_forward_mode() -> bool:
-    """Whether derivatives are taken forwards, which PyTorch's compiler does not know of autograd
-    functions."""
+    """Whether forward-mode differentiation is active. PyTorch's compiler does not support it for
+    autograd functions."""
     return forward_ad._current_level >= 0
 
 

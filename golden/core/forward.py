@@ -26,8 +26,8 @@ def _shapes(
 
 
 def _with_non_finite(bias: Tensor, weight: Tensor, rows: int) -> Tensor:
-    """The bias of a product of ``rows`` rows with ``weight`` (K, 3H), NaN in every column that has
-    a weight that is not finite: its product with a zero, which is left out, would be NaN too."""
+    """``bias`` of a product of ``rows`` rows with ``weight`` (K, 3H), but NaN in every column with
+    a weight that is not finite: its products with zeros, which are skipped, would be NaN."""
     if policy.worth_checking(rows, len(weight)) and not isfinite(
         kernels_for(weight).read(address(weight), weight.numel(), 1)
     ):
@@ -81,8 +81,8 @@ def forward(
     for first in range(0, steps, chunk):
         end = min(first + chunk, steps)
         rows = (end - first) * count
-        # With panels, the recurrence reads contiguous memory. The step of a chunk of one may use
-        # fewer threads.
+        # With panels, the recurrence reads contiguous memory. A chunk of a single step has none, as
+        # it may use fewer threads.
         in_panels = worth_packing and end - first > 1 and threads == input_threads
         done = kernels.product(
             product, first=first * count, rows=rows, in_panels=in_panels,

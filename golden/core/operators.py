@@ -54,7 +54,7 @@ def layer(*arguments) -> tuple:
 
 
 def is_transformed() -> bool:
-    """Whether torch.func or forward-mode differentiation is at work, which the operator lacks."""
+    """Whether torch.func or forward mode is active, which the operator does not support."""
     if torch.compiler.is_compiling():
         return False
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0

@@ -69,13 +69,13 @@ def most_inputs_with_events() -> float:
 
 
 def worth_checking(rows: int, inputs: int) -> bool:
-    """Whether a check of all weights from ``inputs`` is short beside ``rows`` rows of units."""
+    """Whether checking the weights of ``inputs`` inputs is quick compared with ``rows`` rows."""
     return 3 * inputs <= CELL * rows
 
 
 def worth_transposing(steps: int, count: int, weight: Tensor) -> bool:
-    """Whether so many steps of ``count`` sequences repay the copy that a large weight costs if it
-    is stored by rows. It takes as long as some eight steps that read the weight once."""
+    """Whether ``steps`` steps of ``count`` sequences repay a transposed copy of ``weight``, if it
+    needs one. The copy of a large weight takes as long as about eight steps that read it once."""
     cheap = weight.stride(0) == 1 or weight.nbytes <= SECOND_LEVEL
     return cheap or steps * max(count, 8) >= 64
 

@@ -32,7 +32,7 @@ SUM_TABLE = {
     "q": Sum("n", ("recurrent",)),
 }
 SUMS = tuple(SUM_TABLE)
-"""A unit's accumulators, in the order used everywhere, also by the rows of its biases."""
+"""A unit's accumulators, in the order used everywhere, including the rows of the biases."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,7 +67,7 @@ class IntegerResult:
 
 @dataclass(frozen=True, eq=False)
 class IntegerEGRU:
-    """An integer network. Rejects possible overflow, naming layer, gate and unit.
+    """An integer network. Weights that could cause an overflow are rejected.
 
     Args:
         layers: first to last; each reads the events of the one below.
@@ -95,8 +95,8 @@ class IntegerEGRU:
             or self.input_format != Format(VALUE_BITS, fraction)
         ):
             raise ValueError(
-                f"input_format must be a signed format of {VALUE_BITS} bits, of which "
-                f"-{MAX_FRACTION} ... {MAX_FRACTION} are fraction, not {self.input_format!r}"
+                f"input_format must be a signed format of {VALUE_BITS} bits with "
+                f"-{MAX_FRACTION} ... {MAX_FRACTION} fraction bits, not {self.input_format!r}"
             )
         if not (
             isinstance(self.weight_bits, int)
@@ -206,8 +206,8 @@ class IntegerEGRU:
             raise ValueError("raw_inputs must have at least one step")
         if self.one_hot and np.count_nonzero(values, axis=2).max(initial=0) > 1:
             raise ValueError(
-                "raw_inputs must be one-hot, at most one non-zero a step: the model was made "
-                "for such inputs; quantise it again on others"
+                "raw_inputs must be one-hot, with at most one non-zero per step, as this model was "
+                "quantised for such inputs: quantise the network again with other inputs"
             )
         return values
 

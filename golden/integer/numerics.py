@@ -67,7 +67,7 @@ THRESHOLD = Format(16, 15, signed=False)  # [0, 1]; only codes up to THRESHOLD_O
 THRESHOLD_ONE = 1 << THRESHOLD.fraction
 EVENT = Format(8, 8, signed=False)  # an event's value y, (0, 1)
 VALUE_BITS = 9  # signed; for event values and quantised inputs
-OPERAND = Format(18, 0)  # an aligned value, a weight's factor
+OPERAND = Format(18, 0)  # an aligned value, which multiplies a weight
 ACCUMULATOR = Format(24, 16)
 BIAS = Format(16, 11)
 READOUT_ACCUMULATOR = Format(32, 0)  # scale depends on the read-out's weights
@@ -88,7 +88,7 @@ RECURRENT_GATE_SHIFT = ACCUMULATOR.fraction - RECURRENT_GATE_INPUT.fraction
 RESET_PRODUCT_SHIFT = GATE.fraction + RECURRENT_GATE_INPUT.fraction - ACCUMULATOR.fraction
 EVENT_SHIFT = STATE.fraction - EVENT.fraction
 MAX_ALIGNMENT = OPERAND.width - VALUE_BITS
-MAX_FRACTION = 1000  # of inputs and read-outs, with either sign: their steps are normal float64
+MAX_FRACTION = 1000  # or -1000, of inputs and read-outs, whose scales are then normal float64
 
 
 def round_shift(raw, shift: int):

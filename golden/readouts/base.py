@@ -35,7 +35,7 @@ class ReadoutKind(ABC):
 
     @abstractmethod
     def divisor(self, steps: int) -> int:
-        """Number of steps that an output averages."""
+        """Number of steps that an output averages over."""
 
     def spans(self, steps: int) -> list[int]:
         """How many steps each read sums over."""

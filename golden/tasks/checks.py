@@ -83,12 +83,12 @@ def check_model(task: Task, config: dict[str, Any], network_config: dict[str, An
     where = getattr(task, "data", None) or task.name
     if config.get("vocabulary") not in (None, task.vocabulary):
         raise ValueError(
-            f"{where}: the text has other symbols than the one that the model was trained on: "
-            f"name that one with --data"
+            f"{where}: the text has other symbols than the text that the model was trained on: "
+            f"pass that text with --data"
         )
     expected = network_config.get("input_size", network_config.get("words"))
     if task.input_size != expected:
         raise ValueError(
             f"{where}: the data have {task.input_size} features or symbols a step where the model "
-            f"has {expected}: name the data and the options it was trained with"
+            f"has {expected}: pass the data and the options it was trained with"
         )

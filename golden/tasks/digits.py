@@ -37,8 +37,8 @@ class SpokenDigits(FileTask):
 
     A step is 16 ms. A frame holds the log energy of 32 mel bands, scaled so that the recording's
     maximum is 1 and 39 dB below it is 0, and clipped there. So silence, and padding after the
-    recording, is 0, and a recording of little else than silence stays below 1. Files of other
-    names are passed over, such as those in which macOS keeps attributes.
+    recording, is 0, and a recording that is almost silent stays below 1. Files with other names
+    are ignored, such as those in which macOS keeps attributes.
 
     Attributes:
         data: the zip file or folder of the recordings, {digit}_{speaker}_{index}.wav.
@@ -167,7 +167,7 @@ def _samples(name: str, data: bytes) -> np.ndarray:
         )
     if len(samples) != 2 * count:
         raise DataError(
-            f"{name} is cut short: it has {len(samples)} of {2 * count} bytes: fetch it again"
+            f"{name} is cut short, with {len(samples)} of {2 * count} bytes: fetch it again"
         )
     return np.frombuffer(samples, "<i2").astype(np.float64) / (1 << 15)
 

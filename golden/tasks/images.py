@@ -82,8 +82,8 @@ class SequentialMnist(FileTask):
             for part in ("train", "t10k")
         }
         if len(set(sizes.values())) > 1:
-            found = ", in ".join(f"{file} {size[0]} × {size[1]}" for file, size in sizes.items())
-            raise DataError(f"images must be of one size, but are in {found}: fetch {source}")
+            found = ", ".join(f"{size[0]} × {size[1]} in {file}" for file, size in sizes.items())
+            raise DataError(f"images must be of one size, but are {found}: fetch {source}")
         return self._sequences("train")
 
     def test(self) -> Split:

@@ -122,7 +122,7 @@ class CharacterModel(TextTask):
 class WordModel(TextTask):
     """Penn Treebank, WikiText-2 and texts in their format: words separated by white space.
 
-    Each line, up to a line feed, ends with the word "<eos>". The vocabulary is that of the
+    Lines end at line feeds, and each adds the word "<eos>". The vocabulary is that of the
     training text; all other words become "<unk>".
 
     Attributes:

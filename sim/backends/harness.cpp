@@ -1,11 +1,12 @@
-// Plays packets into the Verilated accelerator and records the replies, with no Python in a cycle.
+// Plays packets into the Verilated accelerator and records the replies, without Python.
 //
 //   harness PACKETS REPLIES COUNT STALL SEED PATIENCE [WAVES LIMIT]
 //
 // PACKETS and REPLIES are files of uint64. COUNT replies other than EVENT are expected; the
 // simulation ends early after PATIENCE cycles without a transfer. STALL is the probability that
-// either stream stalls in a cycle. WAVES records waveforms until the file has LIMIT bytes. Prints
-// the share of replies that have come, from time to time, and last how many have not.
+// a stream stalls in a cycle, for each stream alone. Waveforms are recorded in the file WAVES until
+// it has LIMIT bytes. Prints the share of replies received now and then, and at the end the number
+// of those still missing.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -77,7 +78,7 @@ int main(int, char** argument) {
     dut.clk = clk;
     dut.eval();
 #if VM_TRACE
-    // The size is looked at now and then, as the file is written in large pieces.
+    // The size is checked now and then, as the file is written in large pieces.
     if (waves.isOpen()) waves.dump(5 * half_cycles);
     if (half_cycles % 1024 == 0 && waves.isOpen() && std::filesystem::file_size(path) >= limit)
       waves.close();

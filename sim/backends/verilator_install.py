@@ -39,7 +39,7 @@ def verilator_environment() -> dict[str, str]:
 
 
 def can_write_fst() -> bool:
-    """Whether Verilator's models can write FST files: it needs the headers of two libraries."""
+    """Whether Verilator's models can write FST files, which needs the headers of two libraries."""
     command = ["g++", "-fsyntax-only", "-include", "lz4.h", "-include", "zlib.h", "-xc++", "-"]
     return not subprocess.run(command, input=b"", capture_output=True, check=False).returncode
 

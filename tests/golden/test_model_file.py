@@ -133,7 +133,7 @@ def test_what_could_not_be_loaded_is_not_written(tmp_path, arguments, words):
     path = tmp_path / "model"
     with pytest.raises(ModelFileError, match=words) as caught:
         save_model(path, *arguments)
-    assert str(caught.value).startswith(f"{path} was not written, as it could not be read: ")
+    assert str(caught.value).startswith(f"{path} was not written, as it could not be read back: ")
     assert not path.exists()
 
 
@@ -197,7 +197,7 @@ def test_another_version_rejected(path, version):
 )
 def test_what_was_edited_by_hand_rejected(path, change):
     damage(path, change, checksum=False)
-    assert "is not as it was written, since its checksum differs" in refusal(path)
+    assert "has changed since it was written, as its checksum shows" in refusal(path)
 
 
 @pytest.mark.parametrize("levels", [25, 500, 100_000])
@@ -255,9 +255,9 @@ def test_tensors_that_belong_to_nothing_rejected(path):
     [
         (("network",), None, "incomplete"),
         (("network", "outputs"), None, "outputs must be a whole number"),
-        (("network", "num_layers"), "2", "num_layers must be a whole number from 1 up"),
-        (("network", "num_layers"), -1, "num_layers must be a whole number from 1 up"),
-        (("network", "hidden_size"), 5.0, "hidden_size must be a whole number from 1 up"),
+        (("network", "num_layers"), "2", "num_layers must be a whole number of at least 1"),
+        (("network", "num_layers"), -1, "num_layers must be a whole number of at least 1"),
+        (("network", "hidden_size"), 5.0, "hidden_size must be a whole number of at least 1"),
         (("network", "cell"), ["egru"], "mistyped"),
         (("network", "num_layers"), 3, "is missing"),
         (("network", "colour"), "red", "colour"),

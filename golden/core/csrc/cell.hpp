@@ -71,7 +71,7 @@ int64_t cell_forward(const Forward<T>& f, int64_t t, int64_t u0, int64_t u1,
           const Vec<T> share = keep(f, at + u, w);
           c = share * h + (1 - share) * c;
         }
-        // c - c and theta - theta are 0, or NaN where c or theta is.
+        // c - c and theta - theta are 0, or NaN where c or theta is not finite.
         store_upto(y_row + u, c > theta ? c : c - c, w);
         store_upto(h_row + u, c - (c > theta ? theta : theta - theta), w);
         if (!f.tape) continue;

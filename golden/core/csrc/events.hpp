@@ -147,8 +147,8 @@ template <class T> struct Events {
     return elements;
   }
 
-  // The rows of a group in `parts` blocks: x [*, columns begin to end] from its first row on.
-  // Writes elements from `to` on; returns their end. Indices are columns.
+  // Collects the rows of a group, in `parts` blocks, from columns [begin, end) of x, which starts
+  // at the group's first row. Writes elements from `to` on; returns their end. Indices are columns.
   Elements<T> collect_rows(int64_t group, int64_t parts, const T* x, int64_t stride, int64_t count,
                            int64_t begin, int64_t end, Elements<T> to) {
     int64_t at[group_lists];
@@ -167,7 +167,8 @@ template <class T> struct Events {
     return to;
   }
 
-  // The columns of a group: x [rows, *] from its first one on. Indices are rows.
+  // Collects the columns of a group from x [rows, *], which starts at its first column. Indices
+  // are rows.
   void collect_columns(int64_t group, int64_t parts, const T* x, int64_t stride, int64_t count,
                        int64_t rows, Elements<T> to) {
     int64_t at[group_lists];

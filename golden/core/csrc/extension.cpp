@@ -6,8 +6,8 @@
 
 namespace egru::EGRU_EXTENSION {
 
-// Reads `size` elements `times` times as fast as possible, to measure cache bandwidth. Once: 0,
-// or NaN if an element is not finite.
+// Reads `size` elements `times` times as fast as possible, to measure cache bandwidth. With
+// `times` = 1, the result is 0, or NaN if an element is not finite.
 template <class T> T read(const T* from, int64_t size, int64_t times) {
   constexpr int64_t L = lanes<T>, at_once = 8 * L;
   Vec<T> sums[8]{};

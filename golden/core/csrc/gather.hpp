@@ -29,8 +29,8 @@ template <class T> inline bool worth_fetching(int64_t rows, int64_t units, int t
   return gates * rows * units / threads * sizeof(T) > 1 << 20;
 }
 
-// A packed panel. If `next` is set, the second-level cache is too small for both, and they are
-// prefetched into it one block ahead.
+// A packed panel. If `next` is set, the second-level cache cannot hold both panels, and their rows
+// are prefetched into it one block ahead.
 template <class T> struct Panel {
   const Vec<T>* rows;
   int64_t count;
@@ -106,7 +106,7 @@ int64_t gather_panel(int vectors, int64_t width, const Lists<T>& lists, const Pa
   constexpr int64_t L = lanes<T>;
   Vec<T> own[2][group_lists * V];  // of a group, and of the previous one, perhaps leaving
   Leaving<T> leaving;
-  // Blocks of the first group: the panel is fetched meanwhile.
+  // Blocks of the first group, during which the panel is fetched.
   int64_t blocks = 0, elements = 0;
   for (int part = 0; part < lists.parts; ++part) blocks += lists.events[part].blocks[0];
   const int64_t block_bytes = panel.count * V * vector_bytes / blocks;

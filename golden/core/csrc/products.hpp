@@ -114,7 +114,7 @@ int64_t outer(Outer<T>& o, T* out, const T* x, int64_t K, bool recurrent, int64_
               int threads) {
   const int64_t M = o.rows, units = o.units;
   OwnEvents<T> own(K, M);
-  // With fewer, most rows of `out` do not change; panels would read and write them.
+  // With fewer, most rows of `out` do not change; panels would read and write them all.
   const auto worth_packing = [&](int64_t elements) { return elements > K; };
   const auto count = [&](int64_t column, int64_t columns) {
     return nonzeros(x + column, K, M, columns);

@@ -466,7 +466,7 @@ def test_autocast_computes_in_the_type_of_the_parameters(backend):
         again, _ = egru(x, tuple(s.bfloat16() for s in state))
     assert torch.equal(found, egru(x.float())[0])
     assert again.dtype == torch.float32
-    with pytest.raises(ValueError, match=r"float32 inputs, as its parameters are, not torch\.bf"):
+    with pytest.raises(ValueError, match=r"float32 inputs, like its parameters, not torch\.bf"):
         egru(x)
 
 

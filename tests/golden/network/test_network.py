@@ -175,7 +175,7 @@ def test_a_model_says_which_data_it_wants(words, tmp_path):
         assert sentence in output
     code, output = run("predict", path, words / "x.npy")
     assert code == 2
-    assert "holds a model of words, which reads no real numbers" in output
+    assert "holds a model of words, which takes no real numbers" in output
     code, output = run("sim", path)
     assert code == 2
     assert "holds a network without an integer model" in output

@@ -476,8 +476,8 @@ def test_damaged_image_files_rejected(images, content, sentence):
 def test_images_of_two_sizes_rejected(images, scan, shape):
     path = images / "train-images-idx3-ubyte"
     path.write_bytes(idx(np.zeros((30, *shape))))
-    found = f"{path} {shape[0]} × {shape[1]}, in {images / 't10k-images-idx3-ubyte'} 6 × 5"
-    with pytest.raises(DataError, match=re.escape(f"must be of one size, but are in {found}")):
+    found = f"{shape[0]} × {shape[1]} in {path}, 6 × 5 in {images / 't10k-images-idx3-ubyte'}"
+    with pytest.raises(DataError, match=re.escape(f"must be of one size, but are {found}")):
         configure("smnist", data=images, scan=scan).everything()
 
 

@@ -242,12 +242,12 @@ def test_an_unfinished_training_is_replaced_only_on_request(tmp_path, monkeypatc
     code, output = toy_run(tmp_path / "a")
     assert code == 2
     assert output == (
-        f"error: {tmp_path}/a.checkpoint is of an unfinished training: continue it with --resume, "
-        f"replace it with --overwrite, or give another --out "
+        f"error: {tmp_path}/a.checkpoint belongs to an unfinished training: continue it with "
+        f"--resume, replace it with --overwrite, or give another --out "
     )
     assert (tmp_path / "a.checkpoint").read_bytes() == before
     code, output = toy_run(tmp_path / "a", "--resume", "--overwrite")
-    assert (code, "give one of them" in output) == (2, True)
+    assert (code, "give only one of them" in output) == (2, True)
     assert toy_run(tmp_path / "a", "--overwrite")[0] == 0
     assert names(tmp_path) == {"a", "a.csv", "a.json", "a.tensorboard"}
 
@@ -332,7 +332,7 @@ def test_two_trainings_cannot_write_the_same_files(tmp_path, monkeypatch):
     assert toy_run(tmp_path / "a")[0] == 0
     ((code, output),) = answers
     assert code == 2
-    assert f"another training writes {tmp_path}/a: wait for its end, or give another" in output
+    assert f"another training is writing {tmp_path}/a: wait for its end, or give another" in output
     assert names(tmp_path) == {"a", "a.csv", "a.json", "a.tensorboard"}
 
 
@@ -415,8 +415,8 @@ def test_a_training_too_large_for_memory_gets_a_sentence(tmp_path, monkeypatch, 
         (("--num-layers", 10**9), "Invalid value for '--num-layers'"),
         (
             ("--hidden-size", 8192, "--num-layers", 100),
-            "error: 40069775360 parameters, of num_layers 100, hidden_size 8192 and input_size 2, "
-            "are more than 268435456: reduce hidden_size",
+            "error: num_layers 100, hidden_size 8192 and input_size 2 give 40069775360 parameters, "
+            "more than 268435456: reduce hidden_size",
         ),
         (
             ("delay-copy", "--hidden-size", 8000, "--batch-size", 4096),
@@ -483,7 +483,9 @@ def test_a_model_reads_only_the_symbols_that_it_was_trained_on(tmp_path):
     for command in ("eval", "tune", "sim"):
         code, output = run(command, out, "--data", texts[1])
         assert code == 2
-        assert output.startswith(f"error: {texts[1]}: the text has other symbols than the one that")
+        assert output.startswith(
+            f"error: {texts[1]}: the text has other symbols than the text that"
+        )
 
 
 def test_the_penalty_reduces_activity_above_its_target(tmp_path):
