@@ -3,7 +3,7 @@
 
 # Programs get the values of these as they are. They are taken from the environment, so that no
 # value is expanded by make or run by the shell.
-KNOBS := PYTHON MODEL DATA SEQUENCES SEED STALL WAVES BOARD VARIANT PLACEMENT_SEED JOBS
+KNOBS := PYTHON MODEL DATA SEQUENCES SEED STALL WAVES BOARD VARIANT PLACEMENT_SEED JOBS VALUES
 
 PYTHON         ?= python3
 MODEL          ?= mnist1d
@@ -16,10 +16,12 @@ BOARD          ?= ulx3s
 VARIANT        ?= 85F
 PLACEMENT_SEED ?= 2
 JOBS           ?= 1
+VALUES         ?= 100000000
 
 # Knobs of a target beside PYTHON.
 knobs-of-help      := $(KNOBS)
 knobs-of-sim       := MODEL DATA SEQUENCES SEED STALL WAVES
+knobs-of-soak      := VALUES
 knobs-of-results   := DATA JOBS
 knobs-of-bitstream := BOARD VARIANT MODEL PLACEMENT_SEED
 knobs-of-program   := BOARD VARIANT
@@ -42,7 +44,7 @@ python := .venv/bin/python
 # The tools of the environment before those of the system.
 environment := PATH="$$PWD/.venv/bin:$$PATH"
 
-.PHONY: help setup sim test sanitize bench results lint rtl docs bitstream program train \
+.PHONY: help setup sim test soak sanitize bench results lint rtl docs bitstream program train \
     wheel-test clean
 
 help:
@@ -53,6 +55,8 @@ help:
 	@printf '              %s="%s"\n' MODEL "$$MODEL" DATA "$$DATA" SEQUENCES "$$SEQUENCES" \
 	    SEED "$$SEED" STALL "$$STALL" WAVES "$$WAVES"
 	@echo '  test        run the test suite'
+	@echo '  soak        compare random models on the Verilog with the integer model; can be continued'
+	@printf '              %s="%s"\n' VALUES "$$VALUES"
 	@echo '  sanitize    run the C++ tests of the training core under sanitizers'
 	@echo '  bench       time the training core against dense networks: build/bench-train/'
 	@echo '  results     repeat the cheap experiments and write docs/results.md'
@@ -88,6 +92,9 @@ sim: $(basic)
 
 test: $(full)
 	$(python) -m pytest -n 2
+
+soak: $(full)
+	$(python) -m tests.soak "$$VALUES"
 
 sanitize: $(full)
 	$(environment) cmake -S . -B build/sanitize -G Ninja -DSANITIZE=ON

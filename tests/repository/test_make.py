@@ -177,6 +177,10 @@ def test_results_passes_its_knobs_on(machine):
     assert machine.call("results", "DATA=d", "JOBS=2") == "[results][--data][d][--jobs][2]"
 
 
+def test_soak_passes_its_knob_on(machine):
+    assert machine.call("soak", "VALUES=5") == "-m tests.soak 5"
+
+
 @pytest.mark.parametrize(
     ("words", "knob", "expected"),
     [
