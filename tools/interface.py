@@ -26,6 +26,7 @@ from egru_hw.contract.protocol import (  # noqa: E402
     word_bits,
     word_depth,
 )
+from egru_hw.gateware.accelerator import QUEUE_DEPTH  # noqa: E402
 from egru_hw.link import framing  # noqa: E402
 from egru_hw.link.uart import PacketUART  # noqa: E402
 from golden.integer import GATES, SUM_TABLE, numerics  # noqa: E402
@@ -178,6 +179,10 @@ A step is in progress from its first EVENT, or from its STEP if it has none, unt
 WRITE or READ between the first EVENT of a step and its STEP first resets the sequence, as RESET does, and so
 discards the step. A host that finds the accelerator in an unknown state can therefore simply begin with SELECT.
 
+Between the first EVENT of a step and its STEP, RESET discards the step, and READOUT sends the sums of the
+complete steps. Up to {QUEUE_DEPTH} commands and as many replies wait at the ports; a host that does not take
+replies finally stalls its own commands, and nothing is lost.
+
 Codes that are not in the table do nothing. Do not send an EVENT or STEP before REGISTERS have been loaded:
 this may block the accelerator until `rst`.
 
@@ -187,7 +192,7 @@ this may block the accelerator until `rst`.
 
 Replies with the same code arrive in the order of their commands, and a STEP reply follows the EVENT replies
 of its step. OUTPUT replies may arrive after the EVENT and STEP replies to commands that followed the READOUT.
-`value` is in two's complement.
+`value` is in two's complement, sign-extended to 32 bits where it is signed.
 
 ## Targets
 
