@@ -143,17 +143,17 @@ def test_a_word_model_learns_a_sentence(words, tmp_path):
         (lambda: EGRU(1, 10**9), "hidden_size must be at most 8192, not 1000000000"),
         (
             lambda: EGRU(10**6, 100),
-            "300030700 parameters, of num_layers 1, hidden_size 100 and inp",
+            "hidden_size 100 and input_size 1000000 give 300030700 parameters",
         ),
         (lambda: Network(1, 10**6, 2, cell="gru"), "hidden_size must be at most 8192, not 1000000"),
         (
             lambda: Network(1, 8192, 2, 100, cell="lstm"),
-            "parameters, of num_layers 100, hidden_size 8192 and input_size",
+            "num_layers 100, hidden_size 8192 and input_size 1 give",
         ),
         (lambda: WordNetwork(100, 4, 5, 10**9), "num_layers must be at most 100, not 1000000000"),
         (
             lambda: WordNetwork(10**6, 1024, 5),
-            "parameters, of num_layers 3, hidden_size 5 and input_size 1024",
+            "num_layers 3, hidden_size 5 and input_size 1024 give",
         ),
     ],
 )
