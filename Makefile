@@ -42,7 +42,7 @@ python := .venv/bin/python
 # The tools of the environment before those of the system.
 environment := PATH="$$PWD/.venv/bin:$$PATH"
 
-.PHONY: help setup sim test sanitize bench results lint rtl docs bitstream program train \
+.PHONY: help setup sim test fuzz sanitize bench results lint rtl docs bitstream program train \
     wheel-test clean
 
 help:
@@ -53,6 +53,7 @@ help:
 	@printf '              %s="%s"\n' MODEL "$$MODEL" DATA "$$DATA" SEQUENCES "$$SEQUENCES" \
 	    SEED "$$SEED" STALL "$$STALL" WAVES "$$WAVES"
 	@echo '  test        run the test suite'
+	@echo '  fuzz        run the tests with damaged files and hostile values on many more cases'
 	@echo '  sanitize    run the C++ tests of the training core under sanitizers'
 	@echo '  bench       time the training core against dense networks: build/bench-train/'
 	@echo '  results     repeat the cheap experiments and write docs/results.md'
@@ -88,6 +89,10 @@ sim: $(basic)
 
 test: $(full)
 	$(python) -m pytest -n 2
+
+fuzz: $(full)
+	$(python) -m pytest -n 2 --hypothesis-profile fuzz \
+	    tests/egru_hw/gateware/test_protocol.py tests/fuzz
 
 sanitize: $(full)
 	$(environment) cmake -S . -B build/sanitize -G Ninja -DSANITIZE=ON
