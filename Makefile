@@ -44,7 +44,7 @@ python := .venv/bin/python
 # The tools of the environment before those of the system.
 environment := PATH="$$PWD/.venv/bin:$$PATH"
 
-.PHONY: help setup sim test soak sanitize bench results lint rtl docs bitstream program train \
+.PHONY: help setup sim test soak fuzz sanitize bench results lint rtl docs bitstream program train \
     wheel-test clean
 
 help:
@@ -57,6 +57,7 @@ help:
 	@echo '  test        run the test suite'
 	@echo '  soak        compare random models on the Verilog with the integer model; can be continued'
 	@printf '              %s="%s"\n' VALUES "$$VALUES"
+	@echo '  fuzz        run the tests with damaged files and hostile values on many more cases'
 	@echo '  sanitize    run the C++ tests of the training core under sanitizers'
 	@echo '  bench       time the training core against dense networks: build/bench-train/'
 	@echo '  results     repeat the cheap experiments and write docs/results.md'
@@ -95,6 +96,10 @@ test: $(full)
 
 soak: $(full)
 	$(python) -m tests.soak "$$VALUES"
+
+fuzz: $(full)
+	$(python) -m pytest -n 2 --hypothesis-profile fuzz \
+	    tests/egru_hw/gateware/test_protocol.py tests/fuzz
 
 sanitize: $(full)
 	$(environment) cmake -S . -B build/sanitize -G Ninja -DSANITIZE=ON

@@ -2,5 +2,5 @@
 
 from rich.console import Console
 
-console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-results = Console(highlight=False, soft_wrap=True, markup=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+results = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)

@@ -55,7 +55,7 @@ def explained() -> Iterator[None]:
     except Exception as error:
         if (sentence := _sentence(error)) is None:
             raise
-        _exit(f"error: {sentence}", 2)
+        _exit(f"error: {_on_one_line(sentence)}", 2)
 
 
 def _sentence(error: Exception) -> str | None:
@@ -71,6 +71,11 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, ValueError | OSError) or _is_own(type(error)):
         return str(error)
     return None
+
+
+def _on_one_line(text: str) -> str:
+    """``text`` with its line breaks, and what else terminals interpret, as escape sequences."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _is_own(kind: type) -> bool:

@@ -1,15 +1,15 @@
 """Sequences of real numbers from a user's file."""
 
 import csv
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 KEY = "inputs"
 """Name of the sequences in a .npz file that holds several arrays."""
-UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile)
-"""What numpy raises for a file that it cannot read."""
 
 
 def read(path: Path, features: int) -> np.ndarray:
@@ -63,33 +63,40 @@ def _finite(path: Path, array: np.ndarray) -> np.ndarray:
 
 
 def _numpy(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file:
-            array = np.load(file, allow_pickle=False)
-    except UNREADABLE as error:
-        raise _unreadable(path, "an array", error) from None
+    with _opened(path, "an array") as file:
+        array = np.load(file, allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is an archive of arrays: name it *.npz")
     return array
 
 
 def _archive(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names = list(arrays)
-            name = names[0] if len(names) == 1 else KEY
-            if name in names:
-                return arrays[name]
-    except (*UNREADABLE, AttributeError, TypeError) as error:  # the last two for a .npy file
-        raise _unreadable(path, "an archive of arrays", error) from None
+    with (
+        _opened(path, "an archive of arrays") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        names = list(arrays)
+        name = names[0] if len(names) == 1 else KEY
+        if name in names:
+            return np.asarray(arrays[name])  # bytes if it is no array
     held = ", ".join(names) or "no arrays"
     raise ValueError(f"{path} has no array named {KEY!r}: it holds {held}")
 
 
-def _unreadable(path: Path, what: str, error: Exception) -> ValueError:
-    if "pickle" in str(error) and "Object arrays" in str(error):
-        return ValueError(f"{path} holds Python objects: expected an array of real numbers")
-    return ValueError(f"{path} is not {what} written by numpy, or it is damaged")
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[BinaryIO]:
+    """The file for numpy to read; of whatever kind its errors are, they become a ValueError."""
+    with path.open("rb") as file:
+        try:
+            yield file
+        except MemoryError:
+            raise
+        except Exception as error:  # numpy and zipfile raise many kinds
+            if "pickle" in str(error) and "Object arrays" in str(error):
+                reason = "holds Python objects: expected an array of real numbers"
+            else:
+                reason = f"is not {what} written by numpy, or it is damaged"
+            raise ValueError(f"{path} {reason}") from None
 
 
 def _text(path: Path) -> np.ndarray:

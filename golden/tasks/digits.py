@@ -158,7 +158,7 @@ def _samples(name: str, data: bytes) -> np.ndarray:
             form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
             count = file.getnframes()
             samples = file.readframes(count)
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:
         raise DataError(f"{name} is not a readable WAV file ({error}): fetch it again") from None
     if form != (RATE, 1, 2):
         raise DataError(

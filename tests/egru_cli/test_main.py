@@ -75,6 +75,11 @@ def test_bad_input_is_one_sentence(tmp_path):
     assert "text.safetensors is not a readable" in refusal(tmp_path, "sim", "text.safetensors")
 
 
+def test_a_name_of_any_characters_stays_in_one_sentence(tmp_path):
+    for name, shown in (("a\nb", r"a\nb"), ("\x1b[2J\u2028", r"\x1b[2J\u2028"), (":x:", ":x:")):
+        assert f"no model file at {shown}: " in refusal(tmp_path, "eval", name)
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("a file where a folder is to be")
     words = ("--out", "file/new")

@@ -1,6 +1,7 @@
 """Files of sequences: every form that is read, and a sentence for every other."""
 
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -101,6 +102,24 @@ def test_damaged_files_are_refused(tmp_path, suffix, content):
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
     refuse(path, 2, "written by numpy, or it is damaged")
+
+
+def test_a_damaged_header_is_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones((3, 2)))
+    path.write_bytes(path.read_bytes().replace(b"'descr'", b"b'escr'"))
+    refuse(path, 2, "written by numpy, or it is damaged")
+
+
+def test_damaged_archives_are_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, np.ones((3, 2)))
+    begin = path.read_bytes().index(b"arr_0.npy") + 29  # of what is compressed
+    path.write_bytes(path.read_bytes()[:begin] + b"\xff" * 9 + path.read_bytes()[begin + 9 :])
+    refuse(path, 2, "written by numpy, or it is damaged")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.txt", "no array")
+    refuse(path, 2, "holds values of type")
 
 
 def test_an_archive_named_as_an_array_and_the_reverse_are_refused(tmp_path):

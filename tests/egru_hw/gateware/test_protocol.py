@@ -95,7 +95,7 @@ words = st.tuples(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings().max_examples // 5, deadline=None)
 @given(st.lists(words, min_size=1, max_size=30), st.integers(0, 2**32 - 1))
 def test_no_sequence_of_packets_harms_the_next_session(sequence, seed):
     packets = [pack(*words) for words in sequence if words[:2] != (Command.SELECT, 0)]

@@ -419,6 +419,10 @@ def test_recordings_of_another_format_rejected(recordings):
         (lambda path: write_wav(tone(300), path, rate=16000), "0_ann_0.wav has 16000 samples"),
         (lambda path: write_wav(tone(300), path, channels=2), "2 channels"),
         (lambda path: path.write_bytes(b"no sound"), "0_ann_0.wav is not a readable WAV"),
+        (
+            lambda path: path.write_bytes(b"RIFF\x10\0\0\0WAVEjunk\x40\0\0\0" + bytes(99)),
+            "0_ann_0.wav is not a readable WAV",
+        ),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "0_ann_0.wav is cut short"),
         (lambda path: path.write_bytes(path.read_bytes()[:-2]), "0_ann_0.wav is cut short"),
     ):
