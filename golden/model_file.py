@@ -234,8 +234,8 @@ def find(model: str | Path) -> Path:
         return shipped()[str(model)]
     if not path.is_file():
         raise ModelFileError(
-            f"there is no model file at {path}: correct the path, or use a shipped model "
-            f"({', '.join(shipped())})"
+            f"there is no model file at {str(model) or 'the empty path'}: correct the path, or use "
+            f"a shipped model ({', '.join(shipped())})"
         )
     return path
 

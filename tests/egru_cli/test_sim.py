@@ -19,6 +19,7 @@ from tests.helpers.simulation import simulate_tiny, spoil
             ["nowhere"],
             "there is no model file at nowhere: correct the path, or use a shipped model",
         ),
+        ([""], "there is no model file at the empty path: correct the path"),
         (["--preset", "huge"], "no preset 'huge'"),
         (["--stall", "2"], "stall must be a probability"),
         (["--sequences", "1001"], "--sequences 1001: mnist1d has 1000 test sequences"),
