@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -67,10 +67,13 @@ def write(path: str | Path, data: bytes | str) -> None:
 def locked(path: Path, refusal: str) -> Iterator[None]:
     """Hold the lock file ``path``, which exists meanwhile; a process that dies releases it.
 
+    Folders that are made for it are removed again if nothing else has been written to them.
+
     Raises:
         OutputError: another process holds it; the message is ``refusal``.
     """
     place = target(path)
+    made = [folder for folder in place.parents if not folder.exists()]
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("a") as file:
         try:
@@ -84,3 +87,6 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
             yield
         finally:
             place.unlink(missing_ok=True)
+            with suppress(OSError):  # they hold something now
+                for folder in made:
+                    folder.rmdir()

@@ -68,8 +68,8 @@ def check(*words: object, made: str | None = None):
         assert result.stdout == "", said
     after = _files()
     new = [path for path in after.keys() - before if not made or not str(path).startswith(made)]
-    for path in new:
-        name = str(path).encode(errors="backslashreplace").decode()
+    for path in filter(Path.is_file, new):
+        name = path.name.encode(errors="backslashreplace").decode()
         assert name.translate(dict.fromkeys(b"\a\b\v\f\r")) in said, path
     if result.exit_code == 2:
         assert after == before, said
@@ -77,4 +77,4 @@ def check(*words: object, made: str | None = None):
 
 
 def _files() -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    return {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")}

@@ -64,3 +64,12 @@ def test_a_lock_is_free_again_after_an_error(tmp_path):
         ):
             pass
     assert not path.exists()
+
+
+def test_a_lock_leaves_no_empty_folders(tmp_path):
+    with output.locked(tmp_path / "a" / "b" / "lock", "busy"):
+        pass
+    assert not list(tmp_path.iterdir())
+    with output.locked(tmp_path / "a" / "b" / "lock", "busy"):
+        (tmp_path / "a" / "result").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "result"]
