@@ -25,6 +25,7 @@ from torch.nn.utils.rnn import PackedSequence
 from golden.cells.egru import CELL
 from golden.cells.layout import transposed
 from golden.cells.surrogate import threshold_event, unit_interval
+from golden.limits import LAYERS
 
 try:
     from golden import core
@@ -39,6 +40,10 @@ NO_TORCHSCRIPT = (
 
 State = tuple[Tensor, ...]
 Weights = tuple[Tensor, ...]
+
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "threshold")
+NAMES = [tuple(f"{kind}_l{layer}" for kind in KINDS) for layer in range(LAYERS)]
+"""Names of the parameters of each layer."""
 
 
 class EGRU(nn.Module):
@@ -135,7 +140,7 @@ class EGRU(nn.Module):
             rows = 3 * hidden_size
             inputs = input_size if layer == 0 else hidden_size
             shapes = ((rows, inputs), (rows, hidden_size), (rows,), (rows,), (hidden_size,))
-            for name, shape in zip(_names(layer), shapes, strict=True):
+            for name, shape in zip(NAMES[layer], shapes, strict=True):
                 parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                 self.register_parameter(name, parameter)
         self.reset_parameters()
@@ -161,7 +166,7 @@ class EGRU(nn.Module):
         """``(weight_ih, weight_hh, bias_ih, bias_hh, threshold)`` of one layer."""
         # Quicker than getattr, but a parametrised parameter is not in this dict.
         own = cast(dict[str, Tensor], self._parameters)
-        return tuple([own[n] if n in own else getattr(self, n) for n in _names(layer)])
+        return tuple([own[n] if n in own else getattr(self, n) for n in NAMES[layer]])
 
     def store_transposed(self) -> None:
         """Store the weights as the core reads them, with the weights of an event contiguous.
@@ -439,12 +444,6 @@ def _copy_parameters(source: nn.Module, target: nn.Module, names: Iterable[str])
     with torch.no_grad():
         for name in names:
             getattr(target, name).copy_(getattr(source, name))
-
-
-@cache
-def _names(layer: int) -> tuple[str, ...]:
-    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "threshold")
-    return tuple(f"{kind}_l{layer}" for kind in kinds)
 
 
 @cache
