@@ -65,6 +65,11 @@ def toy_run(out: Path, *words) -> tuple[int, str]:
     return run("train", "toy", "--hidden-size", 4, "--out", out, *words)
 
 
+def names(folder: Path) -> set[str]:
+    """The names of what is in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
 def weights(network) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
 
