@@ -1,10 +1,11 @@
 """A long comparison of the Verilog with the integer model: random models, sizes, inputs and stalls.
 
-``make soak VALUES=1000000000``. A case is determined by its number, and BUILD/soak.json records how
-far the comparison has come: the same command continues it.
+``make soak VALUES=1000000000``. A case is determined by its number. A report in build/sim records
+how far the comparison of these sources has come, and the same command continues it.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -20,9 +21,17 @@ from golden.integer import IntegerEGRU
 from tests.helpers.models import random_inputs, random_model
 
 BUILD = Path("build/sim")
-REPORT = BUILD / "soak.json"
 SEQUENCES = 48
 DRIVES = ("mixed", "mixed", "firing", "saturating", "silent")
+
+
+def report() -> Path:
+    """The report on the present sources: numbers of others must not be added to it."""
+    folders = ("egru_hw", "golden/integer", "sim", "tests/helpers")
+    patterns = ("*.py", "*.cpp")
+    sources = sorted(p for folder in folders for end in patterns for p in Path(folder).rglob(end))
+    content = b"".join(path.read_bytes() for path in [*sources, Path(__file__)])
+    return BUILD / f"soak-{hashlib.sha256(content).hexdigest()[:12]}.json"
 
 
 def model_for(config: Config, rng: np.random.Generator) -> IntegerEGRU:
@@ -62,8 +71,13 @@ def main() -> int:
     parser.add_argument("values", type=int, help="values to compare in all")
     target = parser.parse_args().values
     totals = {"cases": 0, "values": 0, "mismatches": 0, "cycles": 0, "seconds": 0.0}
-    if REPORT.exists():
-        totals |= json.loads(REPORT.read_text())
+    place = report()
+    if place.exists():
+        try:
+            totals |= json.loads(place.read_text())
+        except ValueError:
+            print(f"{place} is damaged: delete it to start over", file=sys.stderr)
+            return 2
     while totals["values"] < target and not totals["mismatches"]:
         start = time.monotonic()
         simulation = run_case(totals["cases"])
@@ -72,7 +86,7 @@ def main() -> int:
         totals["mismatches"] += simulation.comparison.mismatches
         totals["cycles"] += simulation.cycles
         totals["seconds"] += time.monotonic() - start
-        output.write(REPORT, json.dumps(totals, indent=2) + "\n")
+        output.write(place, json.dumps(totals, indent=2) + "\n")
         print(
             f"\r{totals['cases']} cases, {totals['values']:,} of {target:,} values, "
             f"{totals['mismatches']} differ",
@@ -81,7 +95,7 @@ def main() -> int:
         )
         if first := simulation.comparison.first:
             print(f"\nmismatch in case {totals['cases'] - 1}: first {first}")
-    print()
+    print(f"\n{totals['mismatches']} of {totals['values']:,} values differ: {place}")
     return min(1, totals["mismatches"])
 
 

@@ -17,7 +17,7 @@ def test_a_random_case_is_bit_exact(case):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    monkeypatch.setattr(soak, "REPORT", tmp_path / "soak.json")
+    monkeypatch.setattr(soak, "report", lambda: tmp_path / "soak.json")
 
     def soaked(values: int, case) -> tuple[int, dict]:
         monkeypatch.setattr(sys, "argv", ["soak", str(values)])
@@ -42,3 +42,10 @@ def test_a_mismatch_ends_it_and_is_named(run, capsys):
     status, report = run(10**9, lambda n: wrong)
     assert (status, report["cases"], report["mismatches"]) == (1, 1, 1)
     assert "mismatch in case 0: first event at sequence 2" in capsys.readouterr().out
+
+
+def test_a_damaged_report_is_one_sentence(run, tmp_path, capsys):
+    (tmp_path / "soak.json").write_text('{"cases": 3')
+    with pytest.raises(json.JSONDecodeError):  # of this test's own look at the report
+        run(1, lambda n: simulate_tiny())
+    assert "soak.json is damaged: delete it to start over" in capsys.readouterr().err
