@@ -8,7 +8,6 @@ import typer
 
 from egru_cli.console import console, results
 from egru_cli.progress import progress
-from egru_hw.contract.config import preset
 from golden import output
 from golden.model_file import ModelFile, load
 from golden.prediction import accuracy
@@ -54,8 +53,8 @@ def main(
             "zlib.h are not installed.",
         ),
     ] = False,
-    preset_name: Annotated[
-        str, typer.Option("--preset", help="Preset that sets the size of the accelerator.")
+    preset: Annotated[
+        str, typer.Option(help="Preset that sets the size of the accelerator.")
     ] = DEFAULT_PRESET,
     out: Annotated[
         Path, typer.Option(help="Folder for the report and the compiled simulations.")
@@ -80,13 +79,13 @@ def main(
             waves=recording,
             stall=stall,
             seed=seed,
-            config=preset(preset_name),
+            config=preset,
             build=out,
             progress=show,
         )
     report = {
         "model": model,
-        "preset": preset_name,
+        "preset": preset,
         "seed": seed,
         "stall": stall,
         **reports.summary(simulation),
