@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ class CocotbTransport:
     def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
         # cocotb's runner reads its settings from the environment of this process.
         with _environment(verilator_environment() | {"WAVES": "0", "GUI": "0"}):
-            key = ("cocotb", version("cocotb"), os.environ["PATH"])
+            key = ("cocotb", version("cocotb"), shutil.which("verilator"))
             model = compiled(self.config, self.build, key, _compile_in, self.progress)
             with tempfile.TemporaryDirectory(prefix="run-", dir=self.build) as folder:
                 return self._simulate(model, Path(folder), packets, replies)

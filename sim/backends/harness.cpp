@@ -28,11 +28,16 @@ namespace {
 
 constexpr uint64_t progress_interval = 1 << 17;  // cycles
 
+[[noreturn]] void fail(const char* path) {
+  std::perror(path);
+  std::exit(2);
+}
+
 std::vector<uint64_t> read(const char* path) {
-  std::vector<uint64_t> words(std::filesystem::file_size(path) / sizeof(uint64_t));
   FILE* file = std::fopen(path, "rb");
-  if (!file || std::fread(words.data(), sizeof(uint64_t), words.size(), file) != words.size())
-    std::exit(2);
+  if (!file) fail(path);
+  std::vector<uint64_t> words(std::filesystem::file_size(path) / sizeof(uint64_t));
+  if (std::fread(words.data(), sizeof(uint64_t), words.size(), file) != words.size()) fail(path);
   std::fclose(file);
   return words;
 }
@@ -55,7 +60,7 @@ class Stalls {
 int main(int, char** argument) {
   const std::vector<uint64_t> packets = read(argument[1]);
   FILE* replies = std::fopen(argument[2], "wb");
-  if (!replies) return 2;
+  if (!replies) fail(argument[2]);
   const int64_t count = std::atoll(argument[3]);
   const double stall = std::atof(argument[4]);
   const uint64_t seed = std::strtoull(argument[5], nullptr, 10);
@@ -119,7 +124,7 @@ int main(int, char** argument) {
     }
     if (taking && dut.o___05Fvalid) {
       const uint64_t packet = dut.o___05Fpayload;
-      if (std::fwrite(&packet, sizeof packet, 1, replies) != 1) return 2;
+      if (std::fwrite(&packet, sizeof packet, 1, replies) != 1) fail(argument[2]);
       idle = 0;
       outstanding -= packet >> CODE_OFFSET != EVENT_CODE;
     }
@@ -129,5 +134,5 @@ int main(int, char** argument) {
     }
   }
   std::printf("%lld\n", static_cast<long long>(outstanding));
-  return std::fclose(replies) == 0 ? 0 : 2;
+  if (std::fclose(replies) != 0) fail(argument[2]);
 }

@@ -90,14 +90,19 @@ class VerilatorTransport:
             command += [output.target(stimulus.waves), WAVES_LIMIT]
         self.progress("simulating", 0.0)
         line = ""
-        with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True) as process:
+        with (
+            open(folder / "errors", "w+") as errors,
+            subprocess.Popen(
+                [*map(str, command)], stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as process,
+        ):
             assert process.stdout
             for line in process.stdout:
                 if "." in line:
                     self.progress("simulating", float(line))
-        if process.returncode:
-            status = process.returncode
-            raise TransportError(f"the simulation broke off with status {status}")
+        if status := process.returncode:
+            why = (folder / "errors").read_text().strip() or f"status {status}"
+            raise TransportError(f"the simulation broke off: {why}")
         if outstanding := int(line):
             raise TransportError(silence(outstanding, replies))
         self.progress("simulating", 1.0)
