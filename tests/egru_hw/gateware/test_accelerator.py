@@ -126,6 +126,19 @@ def test_all_simulators_agree_to_the_cycle():
         assert simulation.hardware.counters == found[0].hardware.counters
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_stalls_hold_back_both_streams(backend):
+    rng = generator(15)
+    model = random_model(rng, 2, (9,), drive="firing")
+    inputs = random_inputs(rng, 2, 6, 2, density=1.0)
+    free, stalled = (
+        sim.run(model, inputs, config=TINY, backend=backend, stall=stall).hardware.counters
+        for stall in (0.0, 0.9)
+    )
+    for waits in (Counter.STALL_INPUT, Counter.STALL_OUTPUT):
+        assert stalled[waits] > free[waits], waits.name
+
+
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 def test_the_harness_sees_the_packets_that_the_reference_bench_sees(stall):
     rng = generator(14)
