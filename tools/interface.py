@@ -183,8 +183,8 @@ Between the first EVENT of a step and its STEP, RESET discards the step, and REA
 complete steps. Up to {QUEUE_DEPTH} commands and as many replies wait at the ports; a host that does not take
 replies finally stalls its own commands, and nothing is lost.
 
-Codes that are not in the table do nothing. Do not send an EVENT or STEP before REGISTERS have been loaded:
-this may block the accelerator until `rst`.
+Codes that are not in the table do nothing. Do not send an EVENT or STEP before REGISTERS have been loaded,
+or with values in them that describe no model: this may block the accelerator until `rst`.
 
 ### Replies
 

@@ -98,5 +98,8 @@ words = st.tuples(
 @settings(max_examples=settings().max_examples // 5, deadline=None)
 @given(st.lists(words, min_size=1, max_size=30), st.integers(0, 2**32 - 1))
 def test_no_sequence_of_packets_harms_the_next_session(sequence, seed):
-    packets = [pack(*words) for words in sequence if words[:2] != (Command.SELECT, 0)]
+    # But for writes to REGISTERS, the target at power-up: a step with impossible sizes may block.
+    sequence = [(Command.SELECT, Target.WEIGHTS, 0), *sequence]
+    sequence = [words for words in sequence if words[:2] != (Command.SELECT, Target.REGISTERS)]
+    packets = [pack(*words) for words in sequence]
     check_after(np.array(packets, np.uint64), seed)
