@@ -12,6 +12,9 @@ from amaranth.lib import data
 from egru_hw.contract.config import INDEX_BITS, Config, bits_for
 from golden.integer import SUMS, numerics
 
+VERSION = 2
+"""Of the protocol: packets, targets, and the frames that carry them."""
+
 CODE_BITS = 4
 VALUE_BITS = 32
 
@@ -53,13 +56,30 @@ class _Described(IntEnum):
         return member
 
 
+class _Code(_Described):
+    """The code of a packet, with the number of bytes that its value takes on a line.
+
+    A value of one byte is unsigned, others are signed.
+    """
+
+    value_bytes: int
+
+    def __new__(cls, value: int, value_bytes: int, description: str):
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.value_bytes = value_bytes
+        member.description = description
+        return member
+
+
 @unique
-class Command(_Described):
+class Command(_Code):
     """To the accelerator. Commands act in order."""
 
-    NOP = 0, "Does nothing."
+    NOP = 0, 0, "Does nothing."
     SELECT = (
         1,
+        4,
         (
             "Selects what WRITE and READ access. index: a target; value: the address of a word in "
             "it. Discards the chunks of an incomplete word. Waits until no step is in progress."
@@ -67,6 +87,7 @@ class Command(_Described):
     )
     WRITE = (
         2,
+        4,
         (
             "value: the next 32 bits of the selected word, least significant chunk first. The "
             "last chunk stores the word and increments the address. Waits until no step is in "
@@ -75,6 +96,7 @@ class Command(_Described):
     )
     READ = (
         3,
+        4,
         (
             "value: the number of words to read, starting at the selected address; bits beyond the "
             "width of the largest address are ignored. Each word is returned in one DATA reply and "
@@ -83,6 +105,7 @@ class Command(_Described):
     )
     RESET = (
         4,
+        0,
         (
             "Starts a new sequence: sets all states to zero, discards the events of the previous "
             "step and clears the read-out's accumulators. No reply."
@@ -90,6 +113,7 @@ class Command(_Described):
     )
     EVENT = (
         5,
+        2,
         (
             "Adds an input to the next step. index: the input; value: its quantised value, signed, "
             "in the input format. Zeros need not be sent. At most one per input and step. No "
@@ -98,6 +122,7 @@ class Command(_Described):
     )
     STEP = (
         6,
+        0,
         (
             "Computes the step; sent after all EVENTs of the step. The replies are EVENT replies, "
             "if report_events is set, and then one STEP reply."
@@ -105,6 +130,7 @@ class Command(_Described):
     )
     READOUT = (
         7,
+        0,
         (
             "Sends the read-out's accumulators as `outputs` OUTPUT replies, then clears them. They "
             "hold the sums over all steps since the last RESET or READOUT."
@@ -113,19 +139,20 @@ class Command(_Described):
 
 
 @unique
-class Reply(_Described):
+class Reply(_Code):
     """From the accelerator. Replies of one code come in order; STEP follows its EVENTs."""
 
     EVENT = (
+        1,
         1,
         (
             "A unit emitted an event. index: the unit, numbered across all layers, with each layer "
             "starting at a multiple of units_per_cycle; value: the event's value, 1 to 255."
         ),
     )
-    STEP = 2, "A step is complete; all its EVENT replies have been sent. index and value are 0."
-    OUTPUT = 3, "index: the output; value: its accumulator, signed. Sent in order of index."
-    DATA = 4, "index: the low bits of the word's address; value: the word."
+    STEP = 2, 0, "A step is complete; all its EVENT replies have been sent. index and value are 0."
+    OUTPUT = 3, 4, "index: the output; value: its accumulator, signed. Sent in order of index."
+    DATA = 4, 4, "index: the low bits of the word's address; value: the word."
 
 
 @unique
