@@ -207,7 +207,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__valid(events__valid),
     .open__payload(open__payload),
     .open__valid(open__valid),
-    .\port$1353$0 (\events__payload.end ),
+    .\port$1379$0 (\events__payload.end ),
     .read__data(\events__payload.event ),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
@@ -246,7 +246,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__payload(i__0__payload),
     .o__ready(i__0__ready),
     .o__valid(i__0__valid),
-    .\port$1240$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
+    .\port$1264$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
     .registers(registers),
     .rst(rst),
     .state(state),
@@ -287,8 +287,8 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .i__ready(\i__ready$102 ),
     .i__valid(\i__valid$103 ),
     .\o__payload$47 (\o__payload$124 ),
-    .\o__ready$57 (i__1__ready),
-    .\o__valid$50 (i__1__valid),
+    .\o__ready$58 (i__1__ready),
+    .\o__valid$51 (i__1__valid),
     .registers(registers),
     .retired(retired),
     .rst(rst),
@@ -330,8 +330,8 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__ready(\i__ready$48 ),
     .o__valid(\i__valid$49 ),
     .open__valid(open__valid),
-    .\port$1353$0 (\events__payload.end ),
-    .\port$517$0 (\events__payload.event ),
+    .\port$1379$0 (\events__payload.end ),
+    .\port$541$0 (\events__payload.event ),
     .\registers$2 (registers),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
@@ -532,13 +532,13 @@ module \egru.commands.fifo (w_en, clk, rst, r_en, w_rdy, r_rdy, r_data, level, w
     consume <= _05_;
   always @(posedge clk)
     level <= _06_;
-  assign _04_ = rst ? 4'h0 : _15_;
   assign _12_ = _10_ ? _11_[4:0] : level;
   assign _13_ = _02_ ? _03_[4:0] : _12_;
   assign _06_ = rst ? 5'h00 : _13_;
   assign _14_ = _00_ ? _08_[3:0] : consume;
   assign _05_ = rst ? 4'h0 : _14_;
   assign _15_ = w_port__en ? _07_[3:0] : produce;
+  assign _04_ = rst ? 4'h0 : _15_;
 endmodule
 
 module \egru.counters$209 (rst, running, input_event, recurrent_event, \port$29$0 , output_waits, update_waits, weights_wait, row, step, clear, input_waits, values, clk);
@@ -747,7 +747,7 @@ module \egru.counters$209 (rst, running, input_event, recurrent_event, \port$29$
   assign values = { stall_output, stall_weights, stall_update, stall_input, \macs$20 , rows, recurrent_events, input_events, steps, cycles };
 endmodule
 
-module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1353$0 , o__valid, close__valid, close__payload, clk);
+module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1379$0 , o__valid, close__valid, close__payload, clk);
   wire [3:0] _000_;
   (* unused_bits = "4 5" *)
   wire [5:0] _001_;
@@ -858,8 +858,8 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   reg pending_0 = 1'h0;
   reg pending_1 = 1'h0;
   reg pending_2 = 1'h0;
-  output \port$1353$0 ;
-  reg \port$1353$0  = 1'h0;
+  output \port$1379$0 ;
+  reg \port$1379$0  = 1'h0;
   reg [4:0] position = 5'h00;
   wire [3:0] read__addr;
   output [11:0] read__data;
@@ -924,7 +924,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _011_ = active & _006_;
   assign _012_ = position + 1'h1;
   always @(posedge clk)
-    \port$1353$0  <= _013_;
+    \port$1379$0  <= _013_;
   always @(posedge clk)
     count_0 <= _014_;
   always @(posedge clk)
@@ -994,7 +994,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _054_ = ! open__payload;
   assign _070_ = open__valid ? _069_ : _068_;
   assign _014_ = rst ? 5'h00 : _070_;
-  assign _071_ = advance ? _009_ : \port$1353$0 ;
+  assign _071_ = advance ? _009_ : \port$1379$0 ;
   assign _013_ = rst ? 1'h0 : _071_;
   function [0:0] _156_;
     input [0:0] a;
@@ -1297,7 +1297,7 @@ module \egru.fetch.pending (rst, w_en, r_en, w_rdy, r_rdy, r_data, w_port__data,
   assign _04_ = rst ? 3'h0 : _15_;
 endmodule
 
-module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, commands__valid, i__ready, o__valid, o__payload, \port$1240$1 , clear_counters, state_unit, begun, commands__ready, state, counters
+module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, commands__valid, i__ready, o__valid, o__payload, \port$1264$1 , clear_counters, state_unit, begun, commands__ready, state, counters
 , clk);
   wire _000_;
   wire _001_;
@@ -1317,71 +1317,71 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire _015_;
   wire _016_;
   wire _017_;
-  (* unused_bits = "2" *)
-  wire [2:0] _018_;
-  (* unused_bits = "8" *)
-  wire [8:0] _019_;
-  (* unused_bits = "8" *)
-  wire [8:0] _020_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
   wire _021_;
   wire _022_;
-  wire [6:0] _023_;
-  wire [95:0] _024_;
-  wire [1:0] _025_;
-  wire [7:0] _026_;
-  wire [7:0] _027_;
-  wire [1:0] _028_;
-  wire [3:0] _029_;
+  wire _023_;
+  wire _024_;
+  wire _025_;
+  wire _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  (* unused_bits = "2" *)
   wire [2:0] _030_;
-  wire _031_;
-  wire [17:0] _032_;
-  wire _033_;
-  wire [4:0] _034_;
-  wire [3:0] _035_;
-  wire [3:0] _036_;
-  wire [3:0] _037_;
+  (* unused_bits = "8" *)
+  wire [8:0] _031_;
+  wire _032_;
+  (* unused_bits = "8" *)
+  wire [8:0] _033_;
+  wire _034_;
+  wire [7:0] _035_;
+  wire [95:0] _036_;
+  wire [1:0] _037_;
   wire [7:0] _038_;
   wire [7:0] _039_;
-  wire [3:0] _040_;
+  wire [1:0] _040_;
   wire [3:0] _041_;
-  wire [4:0] _042_;
-  wire [3:0] _043_;
-  wire [3:0] _044_;
-  wire [3:0] _045_;
-  wire [7:0] _046_;
-  wire [7:0] _047_;
+  wire [2:0] _042_;
+  wire [17:0] _043_;
+  wire _044_;
+  wire [4:0] _045_;
+  wire [3:0] _046_;
+  wire [3:0] _047_;
   wire [3:0] _048_;
-  wire [3:0] _049_;
-  wire [4:0] _050_;
+  wire [7:0] _049_;
+  wire [7:0] _050_;
   wire [3:0] _051_;
   wire [3:0] _052_;
-  wire [3:0] _053_;
-  wire [7:0] _054_;
-  wire [7:0] _055_;
+  wire [4:0] _053_;
+  wire [3:0] _054_;
+  wire [3:0] _055_;
   wire [3:0] _056_;
-  wire [3:0] _057_;
-  wire [2:0] _058_;
-  wire [7:0] _059_;
-  wire [1:0] _060_;
-  wire _061_;
-  wire [31:0] _062_;
-  wire _063_;
-  wire _064_;
-  wire _065_;
-  (* unused_bits = "2" *)
-  wire [2:0] _066_;
-  wire _067_;
-  wire _068_;
-  wire _069_;
-  wire _070_;
-  wire _071_;
-  wire _072_;
-  wire _073_;
+  wire [7:0] _057_;
+  wire [7:0] _058_;
+  wire [3:0] _059_;
+  wire [3:0] _060_;
+  wire [31:0] _061_;
+  wire [4:0] _062_;
+  wire [3:0] _063_;
+  wire [3:0] _064_;
+  wire [3:0] _065_;
+  wire [7:0] _066_;
+  wire [7:0] _067_;
+  wire [3:0] _068_;
+  wire [3:0] _069_;
+  wire [7:0] _070_;
+  wire [1:0] _071_;
+  wire [31:0] _072_;
+  wire [2:0] _073_;
   wire _074_;
   wire _075_;
   wire _076_;
   wire _077_;
-  wire _078_;
+  (* unused_bits = "2" *)
+  wire [2:0] _078_;
   wire _079_;
   wire _080_;
   wire _081_;
@@ -1439,84 +1439,84 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire _133_;
   wire _134_;
   wire _135_;
-  wire [1:0] _136_;
-  wire [1:0] _137_;
-  wire [1:0] _138_;
-  wire [1:0] _139_;
-  wire [1:0] _140_;
-  wire [7:0] _141_;
-  wire [7:0] _142_;
-  wire [7:0] _143_;
-  wire [7:0] _144_;
-  wire [7:0] _145_;
-  wire [2:0] _146_;
-  wire [2:0] _147_;
-  wire _148_;
-  wire [2:0] _149_;
-  wire [3:0] _150_;
-  wire [3:0] _151_;
+  wire _136_;
+  wire _137_;
+  wire _138_;
+  wire _139_;
+  wire _140_;
+  wire [2:0] _141_;
+  wire [2:0] _142_;
+  wire [1:0] _143_;
+  wire [1:0] _144_;
+  wire [1:0] _145_;
+  wire [1:0] _146_;
+  wire [7:0] _147_;
+  wire [7:0] _148_;
+  wire [7:0] _149_;
+  wire [7:0] _150_;
+  wire [7:0] _151_;
   wire [7:0] _152_;
   wire [7:0] _153_;
-  wire [3:0] _154_;
-  wire [3:0] _155_;
-  wire [3:0] _156_;
-  wire [4:0] _157_;
-  wire [3:0] _158_;
-  wire [3:0] _159_;
+  wire [7:0] _154_;
+  wire [7:0] _155_;
+  wire [7:0] _156_;
+  wire [7:0] _157_;
+  wire [7:0] _158_;
+  wire [7:0] _159_;
   wire [7:0] _160_;
   wire [7:0] _161_;
-  wire [3:0] _162_;
-  wire [3:0] _163_;
-  wire [3:0] _164_;
-  wire [4:0] _165_;
-  wire [3:0] _166_;
-  wire [3:0] _167_;
+  wire [7:0] _162_;
+  wire [7:0] _163_;
+  wire [7:0] _164_;
+  wire [7:0] _165_;
+  wire [7:0] _166_;
+  wire [7:0] _167_;
   wire [7:0] _168_;
   wire [7:0] _169_;
-  wire [3:0] _170_;
-  wire [3:0] _171_;
-  wire [3:0] _172_;
-  wire [4:0] _173_;
-  wire _174_;
-  wire [17:0] _175_;
-  wire [2:0] _176_;
-  wire [3:0] _177_;
+  wire [7:0] _170_;
+  wire [7:0] _171_;
+  wire [7:0] _172_;
+  wire [7:0] _173_;
+  wire [1:0] _174_;
+  wire [1:0] _175_;
+  wire [1:0] _176_;
+  wire [1:0] _177_;
   wire [1:0] _178_;
-  wire [7:0] _179_;
-  wire [7:0] _180_;
-  wire [7:0] _181_;
-  wire [7:0] _182_;
-  wire [7:0] _183_;
-  wire [7:0] _184_;
-  wire [7:0] _185_;
-  wire [7:0] _186_;
-  wire [7:0] _187_;
-  wire [7:0] _188_;
-  wire [7:0] _189_;
-  wire [7:0] _190_;
-  wire [7:0] _191_;
-  wire [7:0] _192_;
-  wire [7:0] _193_;
-  wire [7:0] _194_;
-  wire [7:0] _195_;
-  wire [7:0] _196_;
-  wire [7:0] _197_;
-  wire [7:0] _198_;
-  wire [7:0] _199_;
-  wire [7:0] _200_;
-  wire [1:0] _201_;
-  wire [1:0] _202_;
-  wire [1:0] _203_;
-  wire [1:0] _204_;
-  wire [1:0] _205_;
-  wire [1:0] _206_;
-  wire [1:0] _207_;
-  wire [1:0] _208_;
-  wire [1:0] _209_;
-  wire [1:0] _210_;
-  wire [1:0] _211_;
-  wire _212_;
-  wire _213_;
+  wire [1:0] _179_;
+  wire [1:0] _180_;
+  wire [1:0] _181_;
+  wire [1:0] _182_;
+  wire [1:0] _183_;
+  wire [1:0] _184_;
+  wire _185_;
+  wire _186_;
+  wire _187_;
+  wire _188_;
+  wire _189_;
+  wire _190_;
+  wire _191_;
+  wire _192_;
+  wire _193_;
+  wire _194_;
+  wire _195_;
+  wire _196_;
+  wire _197_;
+  wire _198_;
+  wire _199_;
+  wire _200_;
+  wire [3:0] _201_;
+  wire [3:0] _202_;
+  wire _203_;
+  wire _204_;
+  wire _205_;
+  wire [2:0] _206_;
+  wire _207_;
+  wire [3:0] _208_;
+  wire _209_;
+  wire _210_;
+  wire _211_;
+  wire [47:0] _212_;
+  wire [47:0] _213_;
   wire _214_;
   wire _215_;
   wire _216_;
@@ -1528,31 +1528,6 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire _222_;
   wire _223_;
   wire _224_;
-  wire _225_;
-  wire [3:0] _226_;
-  wire [3:0] _227_;
-  wire _228_;
-  wire _229_;
-  wire _230_;
-  wire [2:0] _231_;
-  wire _232_;
-  wire [3:0] _233_;
-  wire _234_;
-  wire _235_;
-  wire _236_;
-  wire _237_;
-  wire [47:0] _238_;
-  wire [47:0] _239_;
-  wire _240_;
-  wire _241_;
-  wire _242_;
-  wire _243_;
-  wire _244_;
-  wire _245_;
-  wire _246_;
-  wire _247_;
-  wire _248_;
-  wire _249_;
   reg [7:0] address = 8'h00;
   input begun;
   wire begun;
@@ -1567,7 +1542,7 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire commands__ready;
   output commands__valid;
   wire commands__valid;
-  reg [6:0] complete = 7'h00;
+  reg [7:0] complete = 8'h00;
   input [319:0] counters;
   wire [319:0] counters;
   reg fsm_state = 1'h0;
@@ -1589,8 +1564,8 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   output o__valid;
   wire o__valid;
   wire pending;
-  output [2:0] \port$1240$1 ;
-  wire [2:0] \port$1240$1 ;
+  output [2:0] \port$1264$1 ;
+  wire [2:0] \port$1264$1 ;
   reg [1:0] register_0 = 2'h0;
   reg [3:0] register_1 = 4'h0;
   reg [7:0] register_10 = 8'h00;
@@ -1638,6 +1613,7 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   (* enum_value_100 = "STATE" *)
   (* enum_value_101 = "COUNTERS" *)
   (* enum_value_110 = "IDENTITY" *)
+  (* enum_value_111 = "MODEL" *)
   reg [2:0] target = 3'h0;
   reg [31:0] value = 32'd0;
   reg [1:0] \wait  = 2'h0;
@@ -1648,176 +1624,181 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire [22:0] write_readout__payload;
   output [55:0] write_weights__payload;
   wire [55:0] write_weights__payload;
-  assign _099_ = | complete;
-  assign pending = write | _099_;
+  assign _106_ = | complete;
+  assign pending = write | _106_;
   assign _000_ = i__valid & _011_;
   assign _011_ = ~ pending;
-  assign _021_ = commands__ready & _011_;
-  assign _031_ = i__valid & begun;
-  assign _063_ = i__valid & i__ready;
-  assign _064_ = i__payload[47:44] == 2'h2;
-  assign _065_ = _063_ & _064_;
-  assign _066_ = chunk + 1'h1;
-  assign _067_ = ! target;
-  assign _069_ = _067_ & _068_;
-  assign _070_ = target == 1'h1;
-  assign _071_ = chunk == 1'h1;
-  assign _072_ = _070_ & _071_;
-  assign _073_ = target == 2'h2;
-  assign _074_ = chunk == 2'h2;
-  assign _075_ = _073_ & _074_;
-  assign _076_ = target == 2'h3;
-  assign _077_ = _076_ & _068_;
-  assign _079_ = _078_ & _068_;
-  assign _081_ = _080_ & _068_;
-  assign _068_ = ! chunk;
-  assign _083_ = _082_ & _068_;
-  assign _084_ = ! stored;
-  assign _085_ = complete[0] & _084_;
-  assign _086_ = stored == 1'h1;
-  assign _087_ = complete[0] & _086_;
-  assign _088_ = stored == 2'h2;
-  assign _089_ = complete[0] & _088_;
-  assign _090_ = stored == 2'h3;
-  assign _091_ = complete[0] & _090_;
-  assign _092_ = stored == 3'h4;
-  assign _093_ = complete[0] & _092_;
-  assign _094_ = stored == 3'h5;
-  assign _095_ = complete[0] & _094_;
-  assign _096_ = stored == 3'h6;
-  assign _097_ = complete[0] & _096_;
-  assign _098_ = stored == 3'h7;
-  assign _100_ = complete[0] & _098_;
-  assign _101_ = stored == 4'h8;
-  assign _102_ = complete[0] & _101_;
-  assign _103_ = stored == 4'h9;
-  assign _104_ = complete[0] & _103_;
-  assign _105_ = stored == 4'ha;
-  assign _106_ = complete[0] & _105_;
-  assign _107_ = stored == 4'hb;
+  assign _022_ = commands__ready & _011_;
+  assign _032_ = i__valid & begun;
+  assign _075_ = i__valid & i__ready;
+  assign _076_ = i__payload[47:44] == 2'h2;
+  assign _077_ = _075_ & _076_;
+  assign _078_ = chunk + 1'h1;
+  assign _079_ = ! target;
+  assign _081_ = _079_ & _080_;
+  assign _082_ = target == 1'h1;
+  assign _083_ = chunk == 1'h1;
+  assign _084_ = _082_ & _083_;
+  assign _085_ = target == 2'h2;
+  assign _086_ = chunk == 2'h2;
+  assign _087_ = _085_ & _086_;
+  assign _088_ = target == 2'h3;
+  assign _089_ = _088_ & _080_;
+  assign _091_ = _090_ & _080_;
+  assign _093_ = _092_ & _080_;
+  assign _095_ = _094_ & _080_;
+  assign _080_ = ! chunk;
+  assign _097_ = _096_ & _080_;
+  assign _098_ = ! stored;
+  assign _099_ = complete[0] & _098_;
+  assign _100_ = stored == 1'h1;
+  assign _101_ = complete[0] & _100_;
+  assign _102_ = stored == 2'h2;
+  assign _103_ = complete[0] & _102_;
+  assign _104_ = stored == 2'h3;
+  assign _105_ = complete[0] & _104_;
+  assign _107_ = stored == 3'h4;
   assign _108_ = complete[0] & _107_;
-  assign _109_ = stored == 4'hc;
+  assign _109_ = stored == 3'h5;
   assign _110_ = complete[0] & _109_;
-  assign _111_ = stored == 4'hd;
+  assign _111_ = stored == 3'h6;
   assign _112_ = complete[0] & _111_;
-  assign _113_ = stored == 4'he;
+  assign _113_ = stored == 3'h7;
   assign _114_ = complete[0] & _113_;
-  assign _115_ = stored == 4'hf;
+  assign _115_ = stored == 4'h8;
   assign _116_ = complete[0] & _115_;
-  assign _117_ = stored == 5'h10;
+  assign _117_ = stored == 4'h9;
   assign _118_ = complete[0] & _117_;
-  assign _119_ = stored == 5'h11;
+  assign _119_ = stored == 4'ha;
   assign _120_ = complete[0] & _119_;
-  assign _121_ = stored == 5'h12;
+  assign _121_ = stored == 4'hb;
   assign _122_ = complete[0] & _121_;
-  assign _123_ = stored == 5'h13;
+  assign _123_ = stored == 4'hc;
   assign _124_ = complete[0] & _123_;
-  assign _125_ = stored == 5'h14;
+  assign _125_ = stored == 4'hd;
   assign _126_ = complete[0] & _125_;
-  assign _127_ = stored == 5'h15;
+  assign _127_ = stored == 4'he;
   assign _128_ = complete[0] & _127_;
-  assign _129_ = stored == 5'h16;
-  assign _001_ = complete[0] & _129_;
-  assign _002_ = stored == 5'h17;
-  assign _003_ = complete[0] & _002_;
-  assign _004_ = stored == 5'h18;
-  assign _005_ = complete[0] & _004_;
-  assign _006_ = stored == 5'h19;
-  assign _007_ = complete[0] & _006_;
-  assign _008_ = stored == 5'h1a;
-  assign _009_ = complete[0] & _008_;
-  assign _010_ = stored == 5'h1b;
-  assign _012_ = complete[0] & _010_;
-  assign _013_ = stored == 5'h1c;
-  assign _014_ = complete[0] & _013_;
-  assign _015_ = i__valid & idle;
-  assign _016_ = ! remaining;
-  assign _017_ = \wait  != 2'h2;
-  assign _018_ = \wait  + 1'h1;
-  assign _019_ = address + 1'h1;
-  assign _020_ = remaining - 1'h1;
+  assign _129_ = stored == 4'hf;
+  assign _130_ = complete[0] & _129_;
+  assign _131_ = stored == 5'h10;
+  assign _132_ = complete[0] & _131_;
+  assign _133_ = stored == 5'h11;
+  assign _134_ = complete[0] & _133_;
+  assign _135_ = stored == 5'h12;
+  assign _136_ = complete[0] & _135_;
+  assign _001_ = stored == 5'h13;
+  assign _002_ = complete[0] & _001_;
+  assign _003_ = stored == 5'h14;
+  assign _004_ = complete[0] & _003_;
+  assign _005_ = stored == 5'h15;
+  assign _006_ = complete[0] & _005_;
+  assign _007_ = stored == 5'h16;
+  assign _008_ = complete[0] & _007_;
+  assign _009_ = stored == 5'h17;
+  assign _010_ = complete[0] & _009_;
+  assign _012_ = stored == 5'h18;
+  assign _013_ = complete[0] & _012_;
+  assign _014_ = stored == 5'h19;
+  assign _015_ = complete[0] & _014_;
+  assign _016_ = stored == 5'h1a;
+  assign _017_ = complete[0] & _016_;
+  assign _018_ = stored == 5'h1b;
+  assign _019_ = complete[0] & _018_;
+  assign _020_ = stored == 5'h1c;
+  assign _021_ = complete[0] & _020_;
+  assign _024_ = i__payload[47:44] == 1'h1;
+  assign _025_ = _023_ & _024_;
+  assign _023_ = i__valid & idle;
+  assign _026_ = i__payload[47:44] == 2'h3;
+  assign _027_ = _023_ & _026_;
+  assign _028_ = ! remaining;
+  assign _029_ = \wait  != 2'h2;
+  assign _030_ = \wait  + 1'h1;
+  assign _031_ = address + 1'h1;
+  assign _033_ = remaining - 1'h1;
   always @(posedge clk)
-    write <= _022_;
+    write <= _034_;
   always @(posedge clk)
     value <= i__payload[31:0];
   always @(posedge clk)
-    complete <= _023_;
+    complete <= _035_;
   always @(posedge clk)
-    gathered <= _024_;
+    gathered <= _036_;
   always @(posedge clk)
-    chunk <= _025_;
+    chunk <= _037_;
   always @(posedge clk)
-    stored <= _026_;
+    stored <= _038_;
   always @(posedge clk)
-    address <= _027_;
+    address <= _039_;
   always @(posedge clk)
-    register_0 <= _028_;
+    register_0 <= _040_;
   always @(posedge clk)
-    register_1 <= _029_;
+    register_1 <= _041_;
   always @(posedge clk)
-    register_2 <= _030_;
+    register_2 <= _042_;
   always @(posedge clk)
-    register_3 <= _032_;
+    register_3 <= _043_;
   always @(posedge clk)
-    register_4 <= _033_;
+    register_4 <= _044_;
   always @(posedge clk)
-    register_5 <= _034_;
+    register_5 <= _045_;
   always @(posedge clk)
-    register_6 <= _035_;
+    register_6 <= _046_;
   always @(posedge clk)
-    register_7 <= _036_;
+    register_7 <= _047_;
   always @(posedge clk)
-    register_8 <= _037_;
+    register_8 <= _048_;
   always @(posedge clk)
-    register_9 <= _038_;
+    register_9 <= _049_;
   always @(posedge clk)
-    register_10 <= _039_;
+    register_10 <= _050_;
   always @(posedge clk)
-    register_11 <= _040_;
+    register_11 <= _051_;
   always @(posedge clk)
-    register_12 <= _041_;
+    register_12 <= _052_;
   always @(posedge clk)
-    register_13 <= _042_;
+    register_13 <= _053_;
   always @(posedge clk)
-    register_14 <= _043_;
+    register_14 <= _054_;
   always @(posedge clk)
-    register_15 <= _044_;
+    register_15 <= _055_;
   always @(posedge clk)
-    register_16 <= _045_;
+    register_16 <= _056_;
   always @(posedge clk)
-    register_17 <= _046_;
+    register_17 <= _057_;
   always @(posedge clk)
-    register_18 <= _047_;
+    register_18 <= _058_;
   always @(posedge clk)
-    register_19 <= _048_;
+    register_19 <= _059_;
   always @(posedge clk)
-    register_20 <= _049_;
+    register_20 <= _060_;
   always @(posedge clk)
-    register_21 <= _050_;
+    register_21 <= _062_;
   always @(posedge clk)
-    register_22 <= _051_;
+    register_22 <= _063_;
   always @(posedge clk)
-    register_23 <= _052_;
+    register_23 <= _064_;
   always @(posedge clk)
-    register_24 <= _053_;
+    register_24 <= _065_;
   always @(posedge clk)
-    register_25 <= _054_;
+    register_25 <= _066_;
   always @(posedge clk)
-    register_26 <= _055_;
+    register_26 <= _067_;
   always @(posedge clk)
-    register_27 <= _056_;
+    register_27 <= _068_;
   always @(posedge clk)
-    register_28 <= _057_;
+    register_28 <= _069_;
   always @(posedge clk)
-    target <= _058_;
+    remaining <= _070_;
   always @(posedge clk)
-    remaining <= _059_;
+    \wait  <= _071_;
   always @(posedge clk)
-    \wait  <= _060_;
+    target <= _073_;
   always @(posedge clk)
-    fsm_state <= _061_;
-  assign _130_ = _016_ ? 1'h0 : fsm_state;
-  function [0:0] _379_;
+    fsm_state <= _074_;
+  assign _137_ = _028_ ? 1'h0 : fsm_state;
+  function [0:0] _359_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
@@ -1825,21 +1806,23 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _379_ = b[0:0];
+        _359_ = b[0:0];
       2'b1?:
-        _379_ = b[1:1];
+        _359_ = b[1:1];
       default:
-        _379_ = a;
+        _359_ = a;
     endcase
   endfunction
-  assign _131_ = _379_(fsm_state, { _133_, _130_ }, { _135_, fsm_state });
-  assign _132_ = _015_ ? 1'h1 : fsm_state;
-  assign _133_ = _134_ ? _132_ : fsm_state;
-  assign _061_ = rst ? 1'h0 : _131_;
-  assign _136_ = o__ready ? 2'h0 : \wait ;
-  assign _137_ = _017_ ? (* full_case = 32'd1 *) _018_[1:0] : _136_;
-  assign _138_ = _016_ ? (* full_case = 32'd1 *) \wait  : _137_;
-  function [1:0] _386_;
+  assign _138_ = _359_(fsm_state, { _139_, _137_ }, { _140_, fsm_state });
+  assign _139_ = _027_ ? 1'h1 : fsm_state;
+  assign _074_ = rst ? 1'h0 : _138_;
+  assign _141_ = _025_ ? i__payload[34:32] : target;
+  assign _142_ = fsm_state ? target : _141_;
+  assign _073_ = rst ? 3'h0 : _142_;
+  assign _143_ = o__ready ? 2'h0 : \wait ;
+  assign _144_ = _029_ ? (* full_case = 32'd1 *) _030_[1:0] : _143_;
+  assign _145_ = _028_ ? (* full_case = 32'd1 *) \wait  : _144_;
+  function [1:0] _368_;
     input [1:0] a;
     input [3:0] b;
     input [1:0] s;
@@ -1847,20 +1830,19 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _386_ = b[1:0];
+        _368_ = b[1:0];
       2'b1?:
-        _386_ = b[3:2];
+        _368_ = b[3:2];
       default:
-        _386_ = a;
+        _368_ = a;
     endcase
   endfunction
-  assign _139_ = _386_(\wait , { _140_, _138_ }, { _135_, fsm_state });
-  assign _140_ = _134_ ? 2'h0 : \wait ;
-  assign _060_ = rst ? 2'h0 : _139_;
-  assign _141_ = o__ready ? _020_[7:0] : remaining;
-  assign _142_ = _017_ ? (* full_case = 32'd1 *) remaining : _141_;
-  assign _143_ = _016_ ? (* full_case = 32'd1 *) remaining : _142_;
-  function [7:0] _392_;
+  assign _146_ = _368_(\wait , { 2'h0, _145_ }, { _140_, fsm_state });
+  assign _071_ = rst ? 2'h0 : _146_;
+  assign _147_ = o__ready ? _033_[7:0] : remaining;
+  assign _148_ = _029_ ? (* full_case = 32'd1 *) remaining : _147_;
+  assign _149_ = _028_ ? (* full_case = 32'd1 *) remaining : _148_;
+  function [7:0] _373_;
     input [7:0] a;
     input [15:0] b;
     input [1:0] s;
@@ -1868,90 +1850,57 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _392_ = b[7:0];
+        _373_ = b[7:0];
       2'b1?:
-        _392_ = b[15:8];
+        _373_ = b[15:8];
       default:
-        _392_ = a;
+        _373_ = a;
     endcase
   endfunction
-  assign _144_ = _392_(remaining, { _145_, _143_ }, { _135_, fsm_state });
-  assign _145_ = _134_ ? i__payload[7:0] : remaining;
-  assign _059_ = rst ? 8'h00 : _144_;
-  assign _146_ = _015_ ? i__payload[34:32] : target;
-  assign _147_ = _148_ ? _146_ : target;
-  assign _149_ = fsm_state ? target : _147_;
-  assign _058_ = rst ? 3'h0 : _149_;
-  assign _150_ = _014_ ? gathered[67:64] : register_28;
-  assign _057_ = rst ? 4'h0 : _150_;
-  assign _151_ = _012_ ? gathered[67:64] : register_27;
-  assign _056_ = rst ? 4'h0 : _151_;
-  assign _152_ = _009_ ? gathered[71:64] : register_26;
-  assign _055_ = rst ? 8'h00 : _152_;
-  assign _153_ = _007_ ? gathered[71:64] : register_25;
-  assign _054_ = rst ? 8'h00 : _153_;
-  assign _154_ = _005_ ? gathered[67:64] : register_24;
-  assign _053_ = rst ? 4'h0 : _154_;
-  assign _155_ = _003_ ? gathered[67:64] : register_23;
-  assign _052_ = rst ? 4'h0 : _155_;
-  assign _156_ = _001_ ? gathered[67:64] : register_22;
-  assign _051_ = rst ? 4'h0 : _156_;
-  assign _157_ = _128_ ? gathered[68:64] : register_21;
-  assign _050_ = rst ? 5'h00 : _157_;
-  assign _158_ = _126_ ? gathered[67:64] : register_20;
-  assign _049_ = rst ? 4'h0 : _158_;
-  assign _159_ = _124_ ? gathered[67:64] : register_19;
-  assign _048_ = rst ? 4'h0 : _159_;
-  assign _160_ = _122_ ? gathered[71:64] : register_18;
-  assign _047_ = rst ? 8'h00 : _160_;
-  assign _161_ = _120_ ? gathered[71:64] : register_17;
-  assign _046_ = rst ? 8'h00 : _161_;
-  assign _162_ = _118_ ? gathered[67:64] : register_16;
-  assign _045_ = rst ? 4'h0 : _162_;
-  assign _163_ = _116_ ? gathered[67:64] : register_15;
-  assign _044_ = rst ? 4'h0 : _163_;
-  assign _164_ = _114_ ? gathered[67:64] : register_14;
-  assign _043_ = rst ? 4'h0 : _164_;
-  assign _165_ = _112_ ? gathered[68:64] : register_13;
-  assign _042_ = rst ? 5'h00 : _165_;
-  assign _166_ = _110_ ? gathered[67:64] : register_12;
-  assign _041_ = rst ? 4'h0 : _166_;
-  assign _167_ = _108_ ? gathered[67:64] : register_11;
-  assign _040_ = rst ? 4'h0 : _167_;
-  assign _168_ = _106_ ? gathered[71:64] : register_10;
-  assign _039_ = rst ? 8'h00 : _168_;
-  assign _169_ = _104_ ? gathered[71:64] : register_9;
-  assign _038_ = rst ? 8'h00 : _169_;
-  assign _170_ = _102_ ? gathered[67:64] : register_8;
-  assign _037_ = rst ? 4'h0 : _170_;
-  assign _171_ = _100_ ? gathered[67:64] : register_7;
-  assign _036_ = rst ? 4'h0 : _171_;
-  assign _172_ = _097_ ? gathered[67:64] : register_6;
-  assign _035_ = rst ? 4'h0 : _172_;
-  assign _173_ = _095_ ? gathered[68:64] : register_5;
-  assign _034_ = rst ? 5'h00 : _173_;
-  assign _174_ = _093_ ? gathered[64] : register_4;
-  assign _033_ = rst ? 1'h0 : _174_;
-  assign _175_ = _091_ ? gathered[81:64] : register_3;
-  assign _032_ = rst ? 18'h00000 : _175_;
-  assign _176_ = _089_ ? gathered[66:64] : register_2;
-  assign _030_ = rst ? 3'h0 : _176_;
-  assign _177_ = _087_ ? gathered[67:64] : register_1;
-  assign _029_ = rst ? 4'h0 : _177_;
-  assign _178_ = _085_ ? gathered[65:64] : register_0;
-  assign _028_ = rst ? 2'h0 : _178_;
-  assign _179_ = _069_ ? _019_[7:0] : address;
-  assign _180_ = _072_ ? _019_[7:0] : _179_;
-  assign _181_ = _075_ ? _019_[7:0] : _180_;
-  assign _182_ = _077_ ? _019_[7:0] : _181_;
-  assign _183_ = _079_ ? _019_[7:0] : _182_;
-  assign _184_ = _081_ ? _019_[7:0] : _183_;
-  assign _185_ = _083_ ? _019_[7:0] : _184_;
-  assign _186_ = write ? _185_ : address;
-  assign _187_ = o__ready ? _019_[7:0] : _186_;
-  assign _188_ = _017_ ? (* full_case = 32'd1 *) _186_ : _187_;
-  assign _189_ = _016_ ? (* full_case = 32'd1 *) _186_ : _188_;
-  function [7:0] _468_;
+  assign _150_ = _373_(remaining, { i__payload[7:0], _149_ }, { _140_, fsm_state });
+  assign _070_ = rst ? 8'h00 : _150_;
+  assign _069_ = _021_ ? gathered[67:64] : register_28;
+  assign _068_ = _019_ ? gathered[67:64] : register_27;
+  assign _067_ = _017_ ? gathered[71:64] : register_26;
+  assign _066_ = _015_ ? gathered[71:64] : register_25;
+  assign _065_ = _013_ ? gathered[67:64] : register_24;
+  assign _064_ = _010_ ? gathered[67:64] : register_23;
+  assign _063_ = _008_ ? gathered[67:64] : register_22;
+  assign _062_ = _006_ ? gathered[68:64] : register_21;
+  assign _060_ = _004_ ? gathered[67:64] : register_20;
+  assign _059_ = _002_ ? gathered[67:64] : register_19;
+  assign _058_ = _136_ ? gathered[71:64] : register_18;
+  assign _057_ = _134_ ? gathered[71:64] : register_17;
+  assign _056_ = _132_ ? gathered[67:64] : register_16;
+  assign _055_ = _130_ ? gathered[67:64] : register_15;
+  assign _054_ = _128_ ? gathered[67:64] : register_14;
+  assign _053_ = _126_ ? gathered[68:64] : register_13;
+  assign _052_ = _124_ ? gathered[67:64] : register_12;
+  assign _051_ = _122_ ? gathered[67:64] : register_11;
+  assign _050_ = _120_ ? gathered[71:64] : register_10;
+  assign _049_ = _118_ ? gathered[71:64] : register_9;
+  assign _048_ = _116_ ? gathered[67:64] : register_8;
+  assign _047_ = _114_ ? gathered[67:64] : register_7;
+  assign _046_ = _112_ ? gathered[67:64] : register_6;
+  assign _045_ = _110_ ? gathered[68:64] : register_5;
+  assign _044_ = _108_ ? gathered[64] : register_4;
+  assign _043_ = _105_ ? gathered[81:64] : register_3;
+  assign _042_ = _103_ ? gathered[66:64] : register_2;
+  assign _041_ = _101_ ? gathered[67:64] : register_1;
+  assign _040_ = _099_ ? gathered[65:64] : register_0;
+  assign _151_ = _081_ ? _031_[7:0] : address;
+  assign _152_ = _084_ ? _031_[7:0] : _151_;
+  assign _153_ = _087_ ? _031_[7:0] : _152_;
+  assign _154_ = _089_ ? _031_[7:0] : _153_;
+  assign _155_ = _091_ ? _031_[7:0] : _154_;
+  assign _156_ = _093_ ? _031_[7:0] : _155_;
+  assign _157_ = _095_ ? _031_[7:0] : _156_;
+  assign _158_ = _097_ ? _031_[7:0] : _157_;
+  assign _159_ = write ? _158_ : address;
+  assign _160_ = o__ready ? _031_[7:0] : _159_;
+  assign _161_ = _029_ ? (* full_case = 32'd1 *) _159_ : _160_;
+  assign _162_ = _028_ ? (* full_case = 32'd1 *) _159_ : _161_;
+  function [7:0] _416_;
     input [7:0] a;
     input [15:0] b;
     input [1:0] s;
@@ -1959,88 +1908,94 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _468_ = b[7:0];
+        _416_ = b[7:0];
       2'b1?:
-        _468_ = b[15:8];
+        _416_ = b[15:8];
       default:
-        _468_ = a;
+        _416_ = a;
     endcase
   endfunction
-  assign _190_ = _468_(_186_, { _192_, _189_ }, { _135_, fsm_state });
-  assign _191_ = _015_ ? i__payload[7:0] : _186_;
-  assign _192_ = _148_ ? _191_ : _186_;
-  assign _027_ = rst ? 8'h00 : _190_;
-  assign _193_ = _069_ ? address : stored;
-  assign _194_ = _072_ ? address : _193_;
-  assign _195_ = _075_ ? address : _194_;
-  assign _196_ = _077_ ? address : _195_;
-  assign _197_ = _079_ ? address : _196_;
-  assign _198_ = _081_ ? address : _197_;
-  assign _199_ = _083_ ? address : _198_;
-  assign _200_ = write ? _199_ : stored;
-  assign _026_ = rst ? 8'h00 : _200_;
-  assign _201_ = _069_ ? 2'h0 : _066_[1:0];
-  assign _202_ = _072_ ? 2'h0 : _201_;
-  assign _203_ = _075_ ? 2'h0 : _202_;
-  assign _204_ = _077_ ? 2'h0 : _203_;
-  assign _205_ = _079_ ? 2'h0 : _204_;
-  assign _206_ = _081_ ? 2'h0 : _205_;
-  assign _207_ = _083_ ? 2'h0 : _206_;
-  assign _208_ = write ? _207_ : chunk;
-  assign _209_ = _015_ ? 2'h0 : _208_;
-  assign _210_ = _148_ ? _209_ : _208_;
-  assign _211_ = fsm_state ? _208_ : _210_;
-  assign _025_ = rst ? 2'h0 : _211_;
-  assign _024_ = write ? { value, gathered[95:32] } : gathered;
-  assign _212_ = _083_ ? 1'h1 : 1'h0;
-  assign _213_ = write ? _212_ : 1'h0;
-  assign _023_[6] = rst ? 1'h0 : _213_;
-  assign _214_ = _079_ ? 1'h1 : 1'h0;
-  assign _215_ = write ? _214_ : 1'h0;
-  assign _023_[4] = rst ? 1'h0 : _215_;
-  assign _216_ = _077_ ? 1'h1 : 1'h0;
-  assign _217_ = write ? _216_ : 1'h0;
-  assign _023_[3] = rst ? 1'h0 : _217_;
-  assign _218_ = _075_ ? 1'h1 : 1'h0;
-  assign _219_ = write ? _218_ : 1'h0;
-  assign _023_[2] = rst ? 1'h0 : _219_;
-  assign _220_ = _072_ ? 1'h1 : 1'h0;
-  assign _221_ = write ? _220_ : 1'h0;
-  assign _023_[1] = rst ? 1'h0 : _221_;
-  assign _222_ = _069_ ? 1'h1 : 1'h0;
-  assign _223_ = write ? _222_ : 1'h0;
-  assign _023_[0] = rst ? 1'h0 : _223_;
-  assign _224_ = _081_ ? 1'h1 : 1'h0;
-  assign _225_ = write ? _224_ : 1'h0;
-  assign _023_[5] = rst ? 1'h0 : _225_;
-  assign _022_ = rst ? 1'h0 : _065_;
-  assign _226_ = _017_ ? (* full_case = 32'd1 *) 4'h0 : 4'h4;
-  assign _227_ = _016_ ? (* full_case = 32'd1 *) 4'h0 : _226_;
-  assign \o__payload.code  = fsm_state ? (* full_case = 32'd1 *) _227_ : 4'h0;
-  function [31:0] _519_;
+  assign _163_ = _416_(_159_, { _164_, _162_ }, { _140_, fsm_state });
+  assign _164_ = _025_ ? i__payload[7:0] : _159_;
+  assign _039_ = rst ? 8'h00 : _163_;
+  assign _165_ = _081_ ? address : stored;
+  assign _166_ = _084_ ? address : _165_;
+  assign _167_ = _087_ ? address : _166_;
+  assign _168_ = _089_ ? address : _167_;
+  assign _169_ = _091_ ? address : _168_;
+  assign _170_ = _093_ ? address : _169_;
+  assign _171_ = _095_ ? address : _170_;
+  assign _172_ = _097_ ? address : _171_;
+  assign _173_ = write ? _172_ : stored;
+  assign _038_ = rst ? 8'h00 : _173_;
+  assign _174_ = _081_ ? 2'h0 : _078_[1:0];
+  assign _175_ = _084_ ? 2'h0 : _174_;
+  assign _176_ = _087_ ? 2'h0 : _175_;
+  assign _177_ = _089_ ? 2'h0 : _176_;
+  assign _178_ = _091_ ? 2'h0 : _177_;
+  assign _179_ = _093_ ? 2'h0 : _178_;
+  assign _180_ = _095_ ? 2'h0 : _179_;
+  assign _181_ = _097_ ? 2'h0 : _180_;
+  assign _182_ = write ? _181_ : chunk;
+  assign _183_ = _025_ ? 2'h0 : _182_;
+  assign _184_ = fsm_state ? _182_ : _183_;
+  assign _037_ = rst ? 2'h0 : _184_;
+  assign _036_ = write ? { value, gathered[95:32] } : gathered;
+  assign _185_ = _097_ ? 1'h1 : 1'h0;
+  assign _186_ = write ? _185_ : 1'h0;
+  assign _035_[7] = rst ? 1'h0 : _186_;
+  assign _187_ = _093_ ? 1'h1 : 1'h0;
+  assign _188_ = write ? _187_ : 1'h0;
+  assign _035_[5] = rst ? 1'h0 : _188_;
+  assign _189_ = _091_ ? 1'h1 : 1'h0;
+  assign _190_ = write ? _189_ : 1'h0;
+  assign _035_[4] = rst ? 1'h0 : _190_;
+  assign _191_ = _089_ ? 1'h1 : 1'h0;
+  assign _192_ = write ? _191_ : 1'h0;
+  assign _035_[3] = rst ? 1'h0 : _192_;
+  assign _193_ = _087_ ? 1'h1 : 1'h0;
+  assign _194_ = write ? _193_ : 1'h0;
+  assign _035_[2] = rst ? 1'h0 : _194_;
+  assign _195_ = _084_ ? 1'h1 : 1'h0;
+  assign _196_ = write ? _195_ : 1'h0;
+  assign _035_[1] = rst ? 1'h0 : _196_;
+  assign _197_ = _081_ ? 1'h1 : 1'h0;
+  assign _198_ = write ? _197_ : 1'h0;
+  assign _035_[0] = rst ? 1'h0 : _198_;
+  assign _199_ = _095_ ? 1'h1 : 1'h0;
+  assign _200_ = write ? _199_ : 1'h0;
+  assign _035_[6] = rst ? 1'h0 : _200_;
+  assign _034_ = rst ? 1'h0 : _077_;
+  assign _201_ = _029_ ? (* full_case = 32'd1 *) 4'h0 : 4'h4;
+  assign _202_ = _028_ ? (* full_case = 32'd1 *) 4'h0 : _201_;
+  assign \o__payload.code  = fsm_state ? (* full_case = 32'd1 *) _202_ : 4'h0;
+  function [31:0] _470_;
     input [31:0] a;
-    input [95:0] b;
-    input [2:0] s;
+    input [127:0] b;
+    input [3:0] s;
     (* parallel_case *)
     casez (s)
-      3'b??1:
-        _519_ = b[31:0];
-      3'b?1?:
-        _519_ = b[63:32];
-      3'b1??:
-        _519_ = b[95:64];
+      4'b???1:
+        _470_ = b[31:0];
+      4'b??1?:
+        _470_ = b[63:32];
+      4'b?1??:
+        _470_ = b[95:64];
+      4'b1???:
+        _470_ = b[127:96];
       default:
-        _519_ = a;
+        _470_ = a;
     endcase
   endfunction
-  assign \o__payload.value  = _519_(32'd0, { state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state, _062_, 32'h94a0e099 }, { _078_, _080_, _082_ });
-  assign _082_ = target == 3'h6;
-  assign _080_ = target == 3'h5;
-  assign _078_ = target == 3'h4;
-  assign _228_ = _017_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
-  assign _229_ = _016_ ? (* full_case = 32'd1 *) 1'h0 : _228_;
-  assign o__valid = fsm_state ? (* full_case = 32'd1 *) _229_ : 1'h0;
-  function [0:0] _526_;
+  assign \o__payload.value  = _470_(32'd0, { state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state, _061_, _072_, 32'h00000000 }, { _090_, _092_, _094_, _096_ });
+  assign _096_ = target == 3'h7;
+  assign _094_ = target == 3'h6;
+  assign _092_ = target == 3'h5;
+  assign _090_ = target == 3'h4;
+  assign _203_ = _029_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
+  assign _204_ = _028_ ? (* full_case = 32'd1 *) 1'h0 : _203_;
+  assign o__valid = fsm_state ? (* full_case = 32'd1 *) _204_ : 1'h0;
+  function [0:0] _478_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
@@ -2048,107 +2003,123 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _526_ = b[0:0];
+        _478_ = b[0:0];
       2'b1?:
-        _526_ = b[1:1];
+        _478_ = b[1:1];
       default:
-        _526_ = a;
+        _478_ = a;
     endcase
   endfunction
-  assign _230_ = _526_(1'h1, { _021_, 1'h0 }, { _234_, _232_ });
-  assign _234_ = | (* full_case = 32'd1 *) _233_;
-  function [0:0] _528_;
-    input [0:0] a;
-    input [2:0] b;
-    input [2:0] s;
-    (* parallel_case *)
-    casez (s)
-      3'b??1:
-        _528_ = b[0:0];
-      3'b?1?:
-        _528_ = b[1:1];
-      3'b1??:
-        _528_ = b[2:2];
-      default:
-        _528_ = a;
-    endcase
-  endfunction
-  assign _235_ = _528_(_230_, { idle, idle, idle }, { _148_, _231_[1], _134_ });
-  assign i__ready = fsm_state ? 1'h0 : _235_;
-  assign _135_ = ~ fsm_state;
-  assign _236_ = _031_ ? 1'h1 : 1'h0;
-  function [0:0] _532_;
+  assign _205_ = _478_(1'h1, { _022_, idle }, { _209_, _207_ });
+  assign _209_ = | (* full_case = 32'd1 *) _208_;
+  assign i__ready = fsm_state ? 1'h0 : _205_;
+  assign _210_ = _032_ ? 1'h1 : 1'h0;
+  function [0:0] _482_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _532_ = b[0:0];
+        _482_ = b[0:0];
       2'b1?:
-        _532_ = b[1:1];
+        _482_ = b[1:1];
       default:
-        _532_ = a;
+        _482_ = a;
     endcase
   endfunction
-  assign _237_ = _532_(1'h0, { _000_, _236_ }, { _234_, _232_ });
-  assign _232_ = | { _134_, _231_[1], _148_ };
-  assign _148_ = i__payload[47:44] == 4'h1;
-  assign _231_[1] = i__payload[47:44] == 4'h2;
-  assign _134_ = i__payload[47:44] == 4'h3;
-  assign _233_[0] = i__payload[47:44] == 4'h4;
-  assign _233_[1] = i__payload[47:44] == 4'h5;
-  assign _233_[2] = i__payload[47:44] == 4'h6;
-  assign _233_[3] = i__payload[47:44] == 4'h7;
-  assign commands__valid = fsm_state ? 1'h0 : _237_;
-  assign _238_ = _031_ ? 48'h400000000000 : i__payload;
-  assign _239_ = _232_ ? _238_ : i__payload;
-  assign commands__payload = fsm_state ? i__payload : _239_;
-  function [31:0] _545_;
+  assign _211_ = _482_(1'h0, { _000_, _210_ }, { _209_, _207_ });
+  assign _207_ = | _206_;
+  assign _208_[0] = i__payload[47:44] == 4'h4;
+  assign _208_[1] = i__payload[47:44] == 4'h5;
+  assign _208_[2] = i__payload[47:44] == 4'h6;
+  assign _208_[3] = i__payload[47:44] == 4'h7;
+  assign commands__valid = fsm_state ? 1'h0 : _211_;
+  assign _140_ = ~ fsm_state;
+  assign _212_ = _032_ ? 48'h400000000000 : i__payload;
+  assign _213_ = _207_ ? _212_ : i__payload;
+  assign _206_[0] = i__payload[47:44] == 4'h1;
+  assign _206_[1] = i__payload[47:44] == 4'h2;
+  assign _206_[2] = i__payload[47:44] == 4'h3;
+  assign commands__payload = fsm_state ? i__payload : _213_;
+  function [31:0] _496_;
+    input [31:0] a;
+    input [351:0] b;
+    input [10:0] s;
+    (* parallel_case *)
+    casez (s)
+      11'b??????????1:
+        _496_ = b[31:0];
+      11'b?????????1?:
+        _496_ = b[63:32];
+      11'b????????1??:
+        _496_ = b[95:64];
+      11'b???????1???:
+        _496_ = b[127:96];
+      11'b??????1????:
+        _496_ = b[159:128];
+      11'b?????1?????:
+        _496_ = b[191:160];
+      11'b????1??????:
+        _496_ = b[223:192];
+      11'b???1???????:
+        _496_ = b[255:224];
+      11'b??1????????:
+        _496_ = b[287:256];
+      11'b?1?????????:
+        _496_ = b[319:288];
+      11'b1??????????:
+        _496_ = b[351:320];
+      default:
+        _496_ = a;
+    endcase
+  endfunction
+  assign _072_ = _496_(32'd0, 352'h94a0e09900000002000000060000000100000010000000100000000800000003000001000000000200000008, { _224_, _223_, _222_, _221_, _220_, _219_, _218_, _217_, _216_, _215_, _214_ });
+  assign _214_ = address == 8'h0a;
+  assign _215_ = address == 8'h09;
+  assign _219_ = address == 8'h05;
+  assign _220_ = address == 8'h04;
+  assign _221_ = address == 8'h03;
+  assign _222_ = address == 8'h02;
+  assign _223_ = address == 8'h01;
+  assign _224_ = ! address;
+  function [31:0] _505_;
     input [31:0] a;
     input [319:0] b;
     input [9:0] s;
     (* parallel_case *)
     casez (s)
       10'b?????????1:
-        _545_ = b[31:0];
+        _505_ = b[31:0];
       10'b????????1?:
-        _545_ = b[63:32];
+        _505_ = b[63:32];
       10'b???????1??:
-        _545_ = b[95:64];
+        _505_ = b[95:64];
       10'b??????1???:
-        _545_ = b[127:96];
+        _505_ = b[127:96];
       10'b?????1????:
-        _545_ = b[159:128];
+        _505_ = b[159:128];
       10'b????1?????:
-        _545_ = b[191:160];
+        _505_ = b[191:160];
       10'b???1??????:
-        _545_ = b[223:192];
+        _505_ = b[223:192];
       10'b??1???????:
-        _545_ = b[255:224];
+        _505_ = b[255:224];
       10'b?1????????:
-        _545_ = b[287:256];
+        _505_ = b[287:256];
       10'b1?????????:
-        _545_ = b[319:288];
+        _505_ = b[319:288];
       default:
-        _545_ = a;
+        _505_ = a;
     endcase
   endfunction
-  assign _062_ = _545_(32'd0, { counters[31:0], counters[63:32], counters[95:64], counters[127:96], counters[159:128], counters[191:160], counters[223:192], counters[255:224], counters[287:256], counters[319:288] }, { _249_, _248_, _247_, _246_, _245_, _244_, _243_, _242_, _241_, _240_ });
-  assign _240_ = address == 8'h09;
-  assign _241_ = address == 8'h08;
-  assign _242_ = address == 8'h07;
-  assign _243_ = address == 8'h06;
-  assign _244_ = address == 8'h05;
-  assign _245_ = address == 8'h04;
-  assign _246_ = address == 8'h03;
-  assign _247_ = address == 8'h02;
-  assign _248_ = address == 8'h01;
-  assign _249_ = ! address;
-  assign { _231_[2], _231_[0] } = { _134_, _148_ };
+  assign _061_ = _505_(32'd0, { counters[31:0], counters[63:32], counters[95:64], counters[127:96], counters[159:128], counters[191:160], counters[223:192], counters[255:224], counters[287:256], counters[319:288] }, { _224_, _223_, _222_, _221_, _220_, _219_, _218_, _217_, _216_, _215_ });
+  assign _216_ = address == 8'h08;
+  assign _217_ = address == 8'h07;
+  assign _218_ = address == 8'h06;
   assign state_unit = address[3:0];
   assign clear_counters = complete[5];
-  assign \port$1240$1  = complete[3:1];
+  assign \port$1264$1  = complete[3:1];
   assign o__payload = { \o__payload.code , 4'h0, address, \o__payload.value  };
   assign registers = { register_28, register_27, register_26, register_25, register_24, register_23, register_22, register_21, register_20, register_19, register_18, register_17, register_16, register_15, register_14, register_13, register_12, register_11, register_10, register_9, register_8, register_7, register_6, register_5, register_4, register_3, register_2, register_1, register_0 };
   assign write_readout__payload = { stored[6:0], gathered[79:64] };
@@ -2160,11 +2131,12 @@ module \egru.lanes (rst, i__valid, busy, i__payload, sums__values, o__valid, o__
   wire _00_;
   wire _01_;
   wire _02_;
-  wire _03_;
-  wire [7:0] _04_;
+  wire [1:0] _03_;
+  wire _04_;
   wire [7:0] _05_;
-  wire _06_;
+  wire [7:0] _06_;
   wire _07_;
+  wire _08_;
   output busy;
   wire busy;
   input clk;
@@ -2173,8 +2145,7 @@ module \egru.lanes (rst, i__valid, busy, i__payload, sums__values, o__valid, o__
   wire [81:0] i__payload;
   input i__valid;
   wire i__valid;
-  reg marker_1 = 1'h0;
-  reg marker_2 = 1'h0;
+  reg [1:0] markers = 2'h0;
   output [7:0] o__payload;
   reg [7:0] o__payload = 8'h00;
   input o__ready;
@@ -2188,25 +2159,24 @@ module \egru.lanes (rst, i__valid, busy, i__payload, sums__values, o__valid, o__
   wire [95:0] sums;
   output [95:0] sums__values;
   reg [95:0] sums__values = 96'h000000000000000000000000;
+  assign busy = i__valid & _00_;
   assign _01_ = | i__payload[72:71];
   assign _02_ = i__valid & _01_;
   always @(posedge clk)
     sums__values <= sums;
   always @(posedge clk)
-    marker_1 <= _02_;
+    markers <= _03_;
   always @(posedge clk)
-    marker_2 <= marker_1;
+    o__valid <= _04_;
   always @(posedge clk)
-    o__valid <= _03_;
-  always @(posedge clk)
-    o__payload <= _04_;
+    o__payload <= _05_;
   assign _00_ = ! i__payload[72:71];
-  assign busy = i__valid & _00_;
-  assign _05_ = _02_ ? i__payload[78:71] : o__payload;
-  assign _04_ = rst ? 8'h00 : _05_;
-  assign _06_ = o__ready ? 1'h0 : o__valid;
-  assign _07_ = marker_2 ? 1'h1 : _06_;
-  assign _03_ = rst ? 1'h0 : _07_;
+  assign _06_ = _02_ ? i__payload[78:71] : o__payload;
+  assign _05_ = rst ? 8'h00 : _06_;
+  assign _07_ = o__ready ? 1'h0 : o__valid;
+  assign _08_ = markers[1] ? 1'h1 : _07_;
+  assign _04_ = rst ? 1'h0 : _08_;
+  assign _03_ = rst ? 2'h0 : { markers[0], _02_ };
   \egru.lanes.slice_0  slice_0 (
     .clk(clk),
     .found(sums),
@@ -2509,7 +2479,7 @@ module \egru.merge (i__2__valid, i__0__ready, i__1__ready, i__2__ready, i__1__pa
   assign i__0__ready = o__ready;
 endmodule
 
-module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__payload, registers, write__valid, i__payload, \o__payload$47 , \o__valid$50 , clk);
+module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__payload, registers, write__valid, i__payload, \o__payload$47 , \o__valid$51 , clk);
   wire _000_;
   wire _001_;
   wire [31:0] _002_;
@@ -2519,11 +2489,12 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__pa
   (* unused_bits = "32" *)
   wire [32:0] _005_;
   wire [31:0] _006_;
-  wire _007_;
+  (* unused_bits = "3" *)
+  wire [3:0] _007_;
   wire _008_;
   wire _009_;
   wire _010_;
-  wire [3:0] _011_;
+  wire _011_;
   wire _012_;
   wire _013_;
   wire _014_;
@@ -2586,6 +2557,7 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__pa
   wire i__valid;
   wire \i__valid$24 ;
   reg [3:0] index = 4'h0;
+  wire [2:0] last_word;
   reg [2:0] new__addr = 3'h0;
   wire [63:0] new__data;
   wire [15:0] o__payload;
@@ -2594,11 +2566,11 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__pa
   wire [35:0] \o__payload$47 ;
   wire [31:0] \o__payload$47.sum ;
   wire \o__ready$34 ;
-  input \o__ready$57 ;
-  wire \o__ready$57 ;
+  input \o__ready$58 ;
+  wire \o__ready$58 ;
   wire \o__valid$33 ;
-  output \o__valid$50 ;
-  wire \o__valid$50 ;
+  output \o__valid$51 ;
+  wire \o__valid$51 ;
   reg [17:0] operand = 18'h00000;
   reg overwrite_0 = 1'h0;
   reg overwrite_1 = 1'h0;
@@ -2675,14 +2647,14 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__pa
   assign \$signature__addr  = sending ? index[3:1] : new__addr;
   assign _006_ = \$signature__data  >> { 1'h0, index[0], 5'h00 };
   assign \o__payload$47.sum  = \o__payload$35 [40] ? 32'd0 : _006_;
+  assign { _007_[3], last_word } = registers[8:6] - 1'h1;
   assign _001_ = \o__valid$33  & \o__ready$34 ;
-  assign _007_ = | \o__payload$35 [39:38];
-  assign _009_ = _001_ & _007_;
-  assign _010_ = ~ \o__payload$35 [0];
-  assign _011_ = registers[8:6] - 1'h1;
-  assign _012_ = \o__payload$35 [19:17] == _011_;
-  assign _013_ = _010_ | _012_;
-  assign retired = _009_ & _013_;
+  assign _009_ = | \o__payload$35 [39:38];
+  assign _010_ = _001_ & _009_;
+  assign _011_ = ~ \o__payload$35 [0];
+  assign _012_ = \o__payload$35 [19:17] == last_word;
+  assign _013_ = _011_ | _012_;
+  assign retired = _010_ & _013_;
   assign _018_ = \i__valid$24  & \i__ready$27 ;
   assign _000_ = o__payload[3:2] == registers[1:0];
   assign _008_ = ! o__payload[1:0];
@@ -2714,7 +2686,7 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__pa
   assign _038_ = _025_ ? 1'h1 : fsm_state;
   assign _039_ = _015_ ? _038_ : fsm_state;
   assign _034_ = rst ? 1'h0 : _037_;
-  assign _041_ = \o__ready$57  ? _026_[3:0] : index;
+  assign _041_ = \o__ready$58  ? _026_[3:0] : index;
   assign _042_ = _016_ ? (* full_case = 32'd1 *) index : _041_;
   function [3:0] _105_;
     input [3:0] a;
@@ -2743,7 +2715,7 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__pa
   assign _046_ = _018_ ? _045_ : fresh;
   assign _027_ = rst ? 1'h1 : _046_;
   assign _047_ = _016_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
-  assign \o__valid$50  = fsm_state ? (* full_case = 32'd1 *) _047_ : 1'h0;
+  assign \o__valid$51  = fsm_state ? (* full_case = 32'd1 *) _047_ : 1'h0;
   assign sending = fsm_state ? (* full_case = 32'd1 *) 1'h1 : 1'h0;
   assign _048_ = _016_ ? 1'h1 : 1'h0;
   function [0:0] _120_;
@@ -2822,6 +2794,7 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$57 , write__pa
     .write__payload(write__payload),
     .write__valid(write__valid)
   );
+  assign _007_[2:0] = last_word;
   assign _005_[31:0] = new__data[63:32];
   assign _003_[31:0] = new__data[31:0];
   assign \o__payload$47  = { \o__payload$47.sum , index };
@@ -3536,7 +3509,7 @@ module \egru.report (o__valid, i__ready, step, o__ready, registers, i__payload, 
   assign o__payload = { \o__payload.code , \o__payload.index , \o__payload.value  };
 endmodule
 
-module \egru.sequencer (rst, taken, replay__ready, \port$517$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, begun, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1353$0 
+module \egru.sequencer (rst, taken, replay__ready, \port$541$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, begun, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1379$0 
 , events__valid, clk);
   wire _000_;
   wire _001_;
@@ -3666,10 +3639,10 @@ module \egru.sequencer (rst, taken, replay__ready, \port$517$0 , o__ready, i__pa
   wire offered;
   output open__valid;
   wire open__valid;
-  input \port$1353$0 ;
-  wire \port$1353$0 ;
-  input [11:0] \port$517$0 ;
-  wire [11:0] \port$517$0 ;
+  input \port$1379$0 ;
+  wire \port$1379$0 ;
+  input [11:0] \port$541$0 ;
+  wire [11:0] \port$541$0 ;
   (* unused_bits = "0 1 2 3 4 9 10 11 12 13 14 15 16" *)
   wire [40:0] registers;
   input [150:0] \registers$2 ;
@@ -3711,7 +3684,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$517$0 , o__ready, i__pa
   assign _023_ = _022_ & first;
   assign _022_ = i__valid & accepted;
   assign _024_ = events__valid & accepted;
-  assign _025_ = _024_ & \port$1353$0 ;
+  assign _025_ = _024_ & \port$1379$0 ;
   assign _026_ = | layer;
   assign _027_ = replayed & _026_;
   assign _028_ = ~ bank;
@@ -3749,7 +3722,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$517$0 , o__ready, i__pa
   assign _006_ = i__payload[47:44] != 3'h6;
   assign _007_ = i__valid & _006_;
   assign _009_ = layer - 1'h1;
-  assign _010_ = ~ \port$1353$0 ;
+  assign _010_ = ~ \port$1379$0 ;
   assign _011_ = events__valid & _010_;
   assign _015_ = | kind;
   assign _017_ = _014_ & _015_;
@@ -3964,7 +3937,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$517$0 , o__ready, i__pa
         _190_ = a;
     endcase
   endfunction
-  assign value = _190_(9'h000, { i__payload[8:0], 1'h0, \port$517$0 [11:4] }, { _012_, _055_ });
+  assign value = _190_(9'h000, { i__payload[8:0], 1'h0, \port$541$0 [11:4] }, { _012_, _055_ });
   assign source = _055_ ? replayed : 1'h0;
   assign in_step = _012_ ? any_input : 1'h1;
   function [3:0] _193_;
@@ -3981,7 +3954,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$517$0 , o__ready, i__pa
         _193_ = a;
     endcase
   endfunction
-  assign \work.index  = _193_(4'h0, { i__payload[35:32], \port$517$0 [3:0] }, { _012_, _055_ });
+  assign \work.index  = _193_(4'h0, { i__payload[35:32], \port$541$0 [3:0] }, { _012_, _055_ });
   assign _055_ = fsm_state == 3'h3;
   assign _012_ = ! fsm_state;
   function [40:0] _196_;

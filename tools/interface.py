@@ -10,21 +10,27 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from egru_hw.contract.config import GATE_COUNT, PRESETS, Config, preset  # noqa: E402
+from egru_hw.contract.config import GATE_COUNT, PRESETS, Config, bits_for, preset  # noqa: E402
+from egru_hw.contract.limits import longest_command  # noqa: E402
 from egru_hw.contract.protocol import (  # noqa: E402
+    IDENTITY,
     PACKET,
     PARAMETERS,
-    REGISTERS,
     VALUE_BITS,
+    VERSION,
     Command,
     Counter,
     Reply,
     Target,
+    config_words,
+    word_bits,
+    word_depth,
+)
+from egru_hw.contract.registers import (  # noqa: E402
+    REGISTERS,
     global_registers,
     layer_registers,
     register_addresses,
-    word_bits,
-    word_depth,
 )
 from egru_hw.gateware.accelerator import QUEUE_DEPTH  # noqa: E402
 from egru_hw.link import framing  # noqa: E402
@@ -105,6 +111,17 @@ def parameters() -> str:
     return table(("bits", "field", "format", "meaning"), rows)
 
 
+def identity(config: Config) -> str:
+    rows = zip(IDENTITY, config_words(config), strict=True)
+    return table(
+        ("address", "word", "value"),
+        (
+            (address, f"`{name}`", f"{word:#010x}" if name == "fingerprint" else word)
+            for address, (name, word) in enumerate(rows)
+        ),
+    )
+
+
 def formats() -> str:
     rows = [
         ("input value", numerics.Format(numerics.VALUE_BITS, 0), "signed; the model sets its number of fraction bits"),
@@ -128,7 +145,10 @@ def presets() -> str:
         (f"`{field.name}`", *(getattr(PRESETS[name], field.name) for name in names))
         for field in fields(Config)
     ]
-    rows.append(("identity", *(f"{PRESETS[name].fingerprint:#010x}" for name in names)))
+    rows.append(("fingerprint", *(f"{PRESETS[name].fingerprint:#010x}" for name in names)))
+    rows.append(
+        ("cycles per command, at most", *(f"{longest_command(PRESETS[name]):,}" for name in names))
+    )
     return table(("", *(f"`{name}`" for name in names)), rows)
 
 
@@ -148,7 +168,7 @@ The top module is `egru`. Everything is synchronous to the rising edge of `clk`.
 | port | direction | bits | meaning |
 | --- | --- | --- | --- |
 | `clk` | in | 1 | clock |
-| `rst` | in | 1 | synchronous reset, active high; resets REGISTERS and COUNTERS to their power-up values, so REGISTERS must be loaded again; all other targets keep their contents |
+| `rst` | in | 1 | synchronous reset, active high; see [Reset](#reset) |
 | `i__payload` | in | {PACKET.size} | a command |
 | `i__valid` | in | 1 | `i__payload` holds a command |
 | `i__ready` | out | 1 | the command is accepted |
@@ -183,8 +203,11 @@ Between the first EVENT of a step and its STEP, RESET discards the step, and REA
 complete steps. Up to {QUEUE_DEPTH} commands and as many replies wait at the ports; a host that does not take
 replies finally stalls its own commands, and nothing is lost.
 
-Codes that are not in the table do nothing. Do not send an EVENT or STEP before REGISTERS have been loaded,
-or with values in them that describe no model: this may block the accelerator until `rst`.
+Codes that are not in the table do nothing. No packets, in whatever order, block the accelerator. A command
+takes at most {longest_command(config):,} cycles once it is executed, if the host accepts all replies at once; the table of
+[presets](#presets) has this bound for the others. It holds whatever the targets contain, even if REGISTERS have
+not been loaded or describe no model: the results are then meaningless, but RESET and a correct model make
+them exact again.
 
 ### Replies
 
@@ -194,11 +217,19 @@ Replies with the same code arrive in the order of their commands, and a STEP rep
 of its step. OUTPUT replies may arrive after the EVENT and STEP replies to commands that followed the READOUT.
 `value` is in two's complement, sign-extended to 32 bits where it is signed.
 
+## Reset
+
+`rst` may be high in any cycle, and one cycle suffices. In the next cycle the accelerator is idle, whatever it
+was doing: the step in progress, the packets that wait at the ports, and the chunks of an incomplete word are
+discarded. COUNTERS are 0, target REGISTERS is selected at address 0, and a new sequence begins, as after
+RESET. REGISTERS, WEIGHTS, PARAMETERS and READOUT keep their contents: a model that has been loaded can still
+be run. A packet is not transferred while `rst` is high.
+
 ## Targets
 
-SELECT chooses one of these memories. A word wider than {VALUE_BITS} bits is written in chunks of {VALUE_BITS} bits, least
-significant chunk first; unused bits of the last chunk are ignored. Reading a write-only target returns
-zeros.
+SELECT chooses one of these memories; only the {bits_for(len(Target))} lowest bits of its index count. A word wider than {VALUE_BITS}
+bits is written in chunks of {VALUE_BITS} bits, least significant chunk first; unused bits of the last chunk are ignored.
+Reading a write-only target returns zeros.
 
 {targets(example)}
 
@@ -239,6 +270,20 @@ address `H * readout_pitch` on. In every step the bias is multiplied by `bias_op
 
 The word at address `first_group * units_per_cycle + u` is the state h of unit u of a layer.
 
+### IDENTITY
+
+These words describe the accelerator, so that a host needs no table of presets. The fingerprint is the CRC-32
+of the sizes' JSON text, with the names sorted.
+
+{identity(config)}
+
+### MODEL
+
+A host that finds its model's digest here can run the model without loading it. The digest is the CRC-32 of the
+JSON text `{{"REGISTERS": [...], "WEIGHTS": [...], "PARAMETERS": [...], "READOUT": [...]}}` of the words that
+loading stores, each a decimal integer; or 1, if that is 0. MODEL relies on memories and registers that have a
+value at power-up, as they do in FPGAs.
+
 ## Registers
 
 The registers are in target REGISTERS, one word each. Layers l are numbered from 0; there are {config.max_layers}. Registers
@@ -272,7 +317,8 @@ unsigned. [numerics.md](numerics.md) specifies the arithmetic.
 
 ## Loading a model
 
-1. Read IDENTITY and compare it with the table of presets.
+1. Read IDENTITY: the model must fit the sizes, and VERSION must be {VERSION}. If MODEL is the model's digest, the
+   next step can be left out.
 2. For each of REGISTERS, WEIGHTS, PARAMETERS and READOUT: SELECT the target at address 0, then WRITE all
    chunks of all words. Words that are not used need not be written.
 3. SELECT COUNTERS and WRITE any value, to clear the counters.

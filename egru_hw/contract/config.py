@@ -129,7 +129,7 @@ PRESETS = {
         units_per_cycle=1,
         max_units=128,
         max_inputs=256,
-        max_outputs=16,
+        max_outputs=65,
         max_layers=4,
         weight_rows=3072,
         readout_lanes=1,
@@ -140,10 +140,10 @@ PRESETS = {
         units_per_cycle=2,
         max_units=192,
         max_inputs=256,
-        max_outputs=64,
+        max_outputs=128,
         max_layers=4,
         weight_rows=2048,
-        readout_lanes=4,
+        readout_lanes=8,
     ),
     # 156 multipliers, 208 block RAMs.
     "ulx3s-85f": Config(
@@ -151,10 +151,10 @@ PRESETS = {
         units_per_cycle=2,
         max_units=256,
         max_inputs=256,
-        max_outputs=64,
+        max_outputs=128,
         max_layers=4,
         weight_rows=2048,
-        readout_lanes=4,
+        readout_lanes=8,
     ),
     # Small enough for Amaranth's own simulator.
     "tiny": Config(

@@ -3,12 +3,15 @@
 The same image is loaded over the host's stream, or built into a bitstream.
 """
 
+import json
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from egru_hw.contract.config import GATE_COUNT, Config
-from egru_hw.contract.protocol import PARAMETERS, Target, register_addresses
+from egru_hw.contract.protocol import PARAMETERS, Target
+from egru_hw.contract.registers import register_addresses
 from golden.integer import SUMS, IntegerEGRU, IntegerLayer, numerics
 
 LOADABLE = (Target.REGISTERS, Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
@@ -19,6 +22,15 @@ class Image:
     """Words of each target, from address 0."""
 
     words: dict[Target, list[int]]
+
+    @property
+    def digest(self) -> int:
+        """32 bits that identify the model to a host, as ``Target.MODEL``: the CRC-32 of the words'
+        JSON text, or 1 if that is 0; 0 for an empty image."""
+        if not any(self.words.values()):
+            return 0
+        text = json.dumps({target.name: words for target, words in self.words.items()})
+        return zlib.crc32(text.encode()) or 1
 
     @classmethod
     def empty(cls) -> "Image":

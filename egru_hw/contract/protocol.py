@@ -1,8 +1,10 @@
-"""The protocol of the accelerator: one packet layout, its codes, and the register map.
+"""The protocol of the accelerator: one packet layout, its codes, and the targets behind SELECT.
 
 The hardware and the host both derive from this file.
 """
 
+from collections.abc import Sequence
+from dataclasses import astuple, fields
 from enum import IntEnum, unique
 
 import numpy as np
@@ -10,6 +12,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from egru_hw.contract.config import INDEX_BITS, Config, bits_for
+from egru_hw.contract.registers import register_addresses
 from golden.integer import SUMS, numerics
 
 VERSION = 2
@@ -168,7 +171,15 @@ class Target(_Described):
     )
     STATE = 4, "Read-only. The state h of each unit after the last step, signed."
     COUNTERS = 5, "The counters. Writing any complete word clears all of them."
-    IDENTITY = 6, "Read-only. One word, the CRC-32 of the configuration's JSON text."
+    IDENTITY = 6, "Read-only. What the accelerator is: its configuration and protocol version."
+    MODEL = (
+        7,
+        (
+            "Read-only. One word, the digest of the model that is built into the memories; 0 if "
+            "there is none, or if a word of REGISTERS, WEIGHTS, PARAMETERS or READOUT has been "
+            "written since power-up."
+        ),
+    )
 
 
 @unique
@@ -185,65 +196,6 @@ class Counter(_Described):
     STALL_UPDATE = 7, "Cycles without a multiplication: the unit update was not finished."
     STALL_WEIGHTS = 8, "Cycles without a multiplication: the weight store had not answered."
     STALL_OUTPUT = 9, "Cycles without a multiplication: a reply or the read-out was not accepted."
-
-
-REGISTERS = {
-    "last_layer": "Number of layers - 1.",
-    "outputs": "Number of outputs of the read-out, K; 0 without a read-out.",
-    "readout_pitch": "Words of READOUT per unit, ceil(K / readout_lanes), at least 1.",
-    "bias_operand": "Factor by which the read-out's bias is multiplied in every step.",
-    "report_events": "1: the replies to STEP include the step's EVENT replies; 0: STEP only.",
-    "units": "Number of units in the layer, H.",
-    "pitch": "Number of words of WEIGHTS per event, ceil(3 H / lanes).",
-    "last_group": "Number of groups in the layer - 1, ceil(H / units_per_cycle) - 1.",
-    "first_group": "Number of groups in all layers below.",
-    "input_base": "Address in WEIGHTS of the first word of the input weights.",
-    "recurrent_base": "Address in WEIGHTS of the first word of the recurrent weights.",
-    "input_alignment": "Left shift of an input value before it is multiplied.",
-    "recurrent_alignment": "Left shift of a recurrent event's value before it is multiplied.",
-}
-"""What each register means, for docs/interface.md."""
-
-
-def global_registers(config: Config) -> dict[str, int]:
-    """Name and width of the registers that exist once."""
-    return {
-        "last_layer": bits_for(config.max_layers),
-        "outputs": bits_for(config.max_outputs + 1),
-        "readout_pitch": bits_for(config.readout_pitch + 1),
-        "bias_operand": numerics.OPERAND.width,
-        "report_events": 1,
-    }
-
-
-def layer_registers(config: Config) -> dict[str, int]:
-    """Name and width of the registers that each layer has."""
-    return {
-        "units": bits_for(config.max_units + 1),
-        "pitch": bits_for(config.max_pitch + 1),
-        "last_group": bits_for(config.groups),
-        "first_group": bits_for(config.groups),
-        "input_base": bits_for(config.weight_rows),
-        "recurrent_base": bits_for(config.weight_rows),
-        "input_alignment": bits_for(numerics.MAX_ALIGNMENT + 1),
-        "recurrent_alignment": bits_for(numerics.MAX_ALIGNMENT + 1),
-    }
-
-
-def register_layout(config: Config) -> data.StructLayout:
-    """The layout of all registers; ``layers`` is an array."""
-    layer = data.StructLayout(layer_registers(config))
-    return data.StructLayout(
-        {**global_registers(config), "layers": data.ArrayLayout(layer, config.max_layers)}
-    )
-
-
-def register_addresses(config: Config) -> dict[str | tuple[int, str], int]:
-    """Address in ``Target.REGISTERS`` of each global name and each (layer, name)."""
-    names: list[str | tuple[int, str]] = list(global_registers(config))
-    for layer in range(config.max_layers):
-        names += [(layer, name) for name in layer_registers(config)]
-    return {name: address for address, name in enumerate(names)}
 
 
 PARAMETERS = data.StructLayout(
@@ -267,6 +219,7 @@ def word_bits(config: Config, target: Target) -> int:
         Target.STATE: numerics.STATE.width,
         Target.COUNTERS: VALUE_BITS,
         Target.IDENTITY: VALUE_BITS,
+        Target.MODEL: VALUE_BITS,
     }[target]
 
 
@@ -279,5 +232,41 @@ def word_depth(config: Config, target: Target) -> int:
         Target.READOUT: config.readout_rows,
         Target.STATE: config.max_units,
         Target.COUNTERS: len(Counter),
-        Target.IDENTITY: 1,
+        Target.IDENTITY: len(IDENTITY),
+        Target.MODEL: 1,
     }[target]
+
+
+def address_bits(config: Config) -> int:
+    """Width of the address that SELECT sets, enough for every target."""
+    return max(bits_for(word_depth(config, target)) for target in Target)
+
+
+IDENTITY = ("fingerprint", "version", *(field.name for field in fields(Config)))
+"""The words of ``Target.IDENTITY``: :attr:`Config.fingerprint`, :data:`VERSION`, and the sizes."""
+
+
+def config_words(config: Config) -> list[int]:
+    """What ``Target.IDENTITY`` holds in hardware of ``config``."""
+    return [config.fingerprint, VERSION, *astuple(config)]
+
+
+def config_from_words(words: Sequence[int]) -> Config:
+    """The configuration of the hardware whose ``Target.IDENTITY`` holds ``words``, unsigned.
+
+    Raises:
+        ValueError: they are of another version of the protocol, or damaged.
+    """
+    fingerprint, version, *sizes = words
+    if version != VERSION:
+        raise ValueError(
+            f"the accelerator has version {version} of the protocol, and this host {VERSION}: "
+            f"use a host of that version, or rebuild the accelerator"
+        )
+    try:
+        config = Config(**dict(zip(IDENTITY[2:], sizes, strict=True)))
+        if config.fingerprint != fingerprint:
+            raise ValueError(f"its fingerprint is {fingerprint:08x}, not {config.fingerprint:08x}")
+    except ValueError as error:
+        raise ValueError(f"the accelerator's identity is damaged: {error}") from None
+    return config

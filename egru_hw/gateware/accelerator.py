@@ -62,7 +62,7 @@ class Accelerator(wiring.Component):
         config, image = self.config, self.image
         m.submodules.commands = commands = Queue(PACKET, QUEUE_DEPTH)
         m.submodules.replies = replies = Queue(PACKET, QUEUE_DEPTH)
-        m.submodules.host = host = HostPort(config, dict(enumerate(image.words[Target.REGISTERS])))
+        m.submodules.host = host = HostPort(config, image)
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.events = events = EventQueue(config)
         m.submodules.fetch = fetch = WeightFetch(

@@ -2,11 +2,12 @@
 
 from math import ceil
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
+from egru_hw.contract.image import LOADABLE, Image
 from egru_hw.contract.protocol import (
     PACKET,
     VALUE_BITS,
@@ -14,11 +15,12 @@ from egru_hw.contract.protocol import (
     Counter,
     Reply,
     Target,
-    register_addresses,
-    register_layout,
+    address_bits,
+    config_words,
     word_bits,
     word_depth,
 )
+from egru_hw.contract.registers import register_addresses, register_layout
 from egru_hw.gateware.shapes import register, shape
 from egru_hw.gateware.weight_store import write_signature
 from golden.integer import numerics
@@ -39,7 +41,7 @@ class HostPort(wiring.Component):
 
     SELECT, WRITE and READ wait until ``idle``. If the host has begun a step but sent no STEP
     (``begun``), they first reset the sequence, since they would otherwise wait for ever. Reserved
-    codes do nothing. ``init`` maps register addresses to their values at power-up.
+    codes do nothing. ``image`` is what registers and memories hold at power-up.
 
     * ``i``, ``o``: commands, and DATA replies.
     * ``commands``: RESET, EVENT, STEP, READOUT.
@@ -49,9 +51,9 @@ class HostPort(wiring.Component):
     * ``state_unit``, ``state``: see ``UnitGroup``. ``counters``, ``clear_counters``.
     """
 
-    def __init__(self, config: Config, init: dict[int, int] | None = None):
+    def __init__(self, config: Config, image: Image | None = None):
         self.config = config
-        self.init = init or {}
+        self.image = image or Image.empty()
         super().__init__(
             {
                 "i": In(stream.Signature(PACKET)),
@@ -77,17 +79,18 @@ class HostPort(wiring.Component):
         m = Module()
         command = self.i.payload
         target = Signal(Target)
-        address = Signal(max(bits_for(word_depth(self.config, t)) for t in Target))
+        address = Signal(address_bits(self.config))
 
         m.d.comb += self.commands.payload.eq(command)
         reset = PACKET.const({"code": Command.RESET})
-        chunk, stalled, pending = self._writes(m, target, address)
+        chunk, stalled, pending, changed = self._writes(m, target, address)
         ready = Signal()  # for SELECT, WRITE and READ
         m.d.comb += ready.eq(self.idle & ~stalled)
         remaining = Signal.like(address)  # no wider, or a damaged READ could take hours
         wait = Signal(range(READ_LATENCY + 1))
         with m.FSM():
             with m.State("COMMAND"):
+                m.d.sync += [remaining.eq(command.value), wait.eq(0)]
                 with m.Switch(command.code):
                     with m.Case(Command.RESET, Command.EVENT, Command.STEP, Command.READOUT):
                         m.d.comb += [
@@ -95,26 +98,19 @@ class HostPort(wiring.Component):
                             self.i.ready.eq(self.commands.ready & ~pending),
                         ]
                     with m.Case(Command.SELECT, Command.WRITE, Command.READ):
+                        m.d.comb += self.i.ready.eq(ready)
                         with m.If(self.i.valid & self.begun):
                             m.d.comb += [self.commands.valid.eq(1), self.commands.payload.eq(reset)]
                     with m.Default():
                         m.d.comb += self.i.ready.eq(1)
-                with m.Switch(command.code):
-                    with m.Case(Command.SELECT):
-                        m.d.comb += self.i.ready.eq(ready)
-                        with m.If(self.i.valid & ready):
-                            m.d.sync += [
-                                target.eq(command.index),
-                                address.eq(command.value),
-                                chunk.eq(0),
-                            ]
-                    with m.Case(Command.WRITE):
-                        m.d.comb += self.i.ready.eq(ready)
-                    with m.Case(Command.READ):
-                        m.d.comb += self.i.ready.eq(ready)
-                        m.d.sync += [remaining.eq(command.value), wait.eq(0)]
-                        with m.If(self.i.valid & ready):
-                            m.next = "READ"
+                with m.If(self.i.valid & ready & (command.code == Command.SELECT)):
+                    m.d.sync += [
+                        target.eq(command.index),
+                        address.eq(command.value),
+                        chunk.eq(0),
+                    ]
+                with m.If(self.i.valid & ready & (command.code == Command.READ)):
+                    m.next = "READ"
             with m.State("READ"):
                 with m.If(remaining == 0):
                     m.next = "COMMAND"
@@ -136,14 +132,18 @@ class HostPort(wiring.Component):
             with m.Case(Target.COUNTERS):
                 m.d.comb += self.o.payload.value.eq(Array(self.counters)[address])
             with m.Case(Target.IDENTITY):
-                m.d.comb += self.o.payload.value.eq(self.config.fingerprint)
+                m.d.comb += self.o.payload.value.eq(Array(config_words(self.config))[address])
+            with m.Case(Target.MODEL):
+                m.d.comb += self.o.payload.value.eq(Mux(changed, 0, self.image.digest))
         return m
 
-    def _writes(self, m: Module, target: Signal, address: Signal) -> tuple[Signal, Signal, Signal]:
+    def _writes(
+        self, m: Module, target: Signal, address: Signal
+    ) -> tuple[Signal, Signal, Signal, Signal]:
         """Collect WRITEs into words and store them.
 
-        Returns the number of chunks collected, whether a memory stalls, and whether an accepted
-        WRITE is not yet stored.
+        Returns the number of chunks collected, whether a memory stalls, whether an accepted
+        WRITE is not yet stored, and whether the model has been written to since power-up.
         """
         config, command = self.config, self.i.payload
         stalled, pending = Signal(), Signal()
@@ -188,15 +188,23 @@ class HostPort(wiring.Component):
         m.d.comb += pending.eq(write | complete.any())
         m.d.comb += self.clear_counters.eq(complete[Target.COUNTERS])
 
+        # A reset clears no memory. So that registers and memories always belong together, it
+        # leaves the registers alone too, and what tells whether they are as at power-up.
+        changed = Signal(reset_less=True)
+        with m.If(Cat(complete[t] for t in LOADABLE).any()):
+            m.d.sync += changed.eq(1)
         loaded = gathered[-VALUE_BITS:]
+        init = dict(enumerate(self.image.words[Target.REGISTERS]))
         for name, number in register_addresses(config).items():
             field = (
                 self.registers[name]
                 if isinstance(name, str)
                 else self.registers.layers[name[0]][name[1]]
             )
-            held = Signal(len(field), init=self.init.get(number, 0), name=f"register_{number}")
+            held = Signal(
+                len(field), init=init.get(number, 0), name=f"register_{number}", reset_less=True
+            )
             m.d.comb += field.eq(held)
             with m.If(complete[Target.REGISTERS] & (stored == number)):
                 m.d.sync += held.eq(loaded)
-        return chunk, stalled, pending
+        return chunk, stalled, pending, changed

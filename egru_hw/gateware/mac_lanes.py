@@ -3,13 +3,13 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
 from egru_hw.gateware.lane_slice import LaneSlice, operation_layout, slice_columns, sums_signature
-from egru_hw.gateware.shapes import delay, register
+from egru_hw.gateware.shapes import register
 from egru_hw.gateware.tokens import Kind, job_layout, tag_layout
 from egru_hw.gateware.unit import SUMS_LAYOUT
 from egru_hw.gateware.weight_fetch import fetched_layout
@@ -80,7 +80,9 @@ class MacLanes(wiring.Component):
         m.d.comb += self.sums.values.eq(found)
 
         marker = self.i.valid & (tag.job.kind != Kind.EVENT)
-        with m.If(delay(m, marker, LaneSlice.LATENCY - 1, "marker")):
+        markers = Signal(LaneSlice.LATENCY - 1)
+        m.d.sync += markers.eq(Cat(marker, markers))
+        with m.If(markers[-1]):
             m.d.sync += self.o.valid.eq(1)
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)

@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
-from egru_hw.contract.protocol import register_layout
+from egru_hw.contract.registers import register_layout
 from egru_hw.gateware.shapes import register, shape
 from egru_hw.gateware.streams import Queue, connect
 from egru_hw.gateware.tokens import Kind, spike_layout
@@ -132,10 +132,16 @@ class Readout(wiring.Component):
             self.o.payload.index.eq(index),
             self.o.payload.sum.eq(Mux(fetched.tag.fresh, 0, old.data[index[:lane_bits]])),
         ]
-        last_word = ~fetched.fetch | (fetched.word == registers.readout_pitch - 1)
-        m.d.comb += self.retired.eq(
-            fetch.o.valid & fetch.o.ready & (fetched.tag.kind != Kind.EVENT) & last_word
-        )
+        last_word = Signal(self.pitch_bits)  # as wide as WeightFetch's, or a pitch of 0 has none
+        m.d.comb += [
+            last_word.eq(registers.readout_pitch - 1),
+            self.retired.eq(
+                fetch.o.valid
+                & fetch.o.ready
+                & (fetched.tag.kind != Kind.EVENT)
+                & (~fetched.fetch | (fetched.word == last_word))
+            ),
+        ]
         with m.FSM():
             with m.State("SUM"):
                 m.d.sync += index.eq(0)

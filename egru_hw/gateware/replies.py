@@ -5,7 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config
-from egru_hw.contract.protocol import PACKET, Reply, register_layout
+from egru_hw.contract.protocol import PACKET, Reply
+from egru_hw.contract.registers import register_layout
 from egru_hw.gateware.tokens import Kind, spike_layout
 
 

@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
-from egru_hw.contract.protocol import PACKET, Command, layer_registers, register_layout
+from egru_hw.contract.protocol import PACKET, Command
+from egru_hw.contract.registers import layer_registers, register_layout
 from egru_hw.gateware.event_queue import replayed_layout
 from egru_hw.gateware.tokens import Kind, Source, tag_layout
 from egru_hw.gateware.weight_fetch import work_layout

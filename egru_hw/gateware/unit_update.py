@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.config import Config, bits_for
-from egru_hw.contract.protocol import layer_registers, register_layout
+from egru_hw.contract.registers import layer_registers, register_layout
 from egru_hw.gateware.streams import Queue
 from egru_hw.gateware.tokens import Kind, job_layout, spike_layout
 from egru_hw.gateware.unit_group import fired_layout, issue_signature

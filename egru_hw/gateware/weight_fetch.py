@@ -44,7 +44,7 @@ class WeightFetch(wiring.Component):
     """Turns events into rows of weights, each with the operand that multiplies it.
 
     * ``i``: an event, which needs ``pitch`` rows from ``base + index * pitch`` on; or a marker,
-      which needs none.
+      which needs none. A pitch of 0, which no model has, counts as ``2**pitch_bits``.
     * ``request``, ``row``: to a weight store.
     * ``o``: for an event ``pitch`` elements, counted by ``word``; for a marker one element.
       In order, one a cycle while the store keeps up; four cycles from ``i`` with the on-chip

@@ -24,10 +24,14 @@ class WeightStore(wiring.Component):
     Another memory derives from this class and is passed to the accelerator, which builds it as
     ``store(width=..., depth=..., init=...)``.
 
-    * ``request``: address of a row.
+    * ``request``: address of a row. Registers that describe no model cause requests beyond
+      ``depth``: these are answered too, with any row.
     * ``row``: its bits. Rows leave in the order of their requests, after any number of cycles.
     * ``write``: a row to be stored, before every later request is answered. The host waits while
       it is not ready, and issues no request meanwhile.
+
+    A reset of the domain ``sync``, at any time and for one cycle, discards all requests, but no
+    row that is stored.
 
     Args:
         width: bits of a row.

@@ -1,6 +1,6 @@
 """The configuration object, the packet format and the register map."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from egru_hw.contract.config import PRESETS, Config, preset
 from egru_hw.contract.protocol import (
     PACKET,
+    VERSION,
     Target,
+    config_from_words,
+    config_words,
     pack,
-    register_addresses,
-    register_layout,
     unpack,
     word_bits,
     word_depth,
 )
+from egru_hw.contract.registers import register_addresses, register_layout
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -27,6 +29,31 @@ def test_a_preset_survives_json_and_has_its_own_fingerprint(name):
     assert again.fingerprint == config.fingerprint
     others = {other.fingerprint for other in PRESETS.values() if other != config}
     assert config.fingerprint not in others
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_host_finds_the_configuration_in_the_words_of_the_device(name):
+    config = preset(name)
+    words = config_words(config)
+    assert words[:2] == [config.fingerprint, VERSION]
+    assert words[2:] == [getattr(config, field.name) for field in fields(Config)]
+    assert len(words) == word_depth(config, Target.IDENTITY)
+    assert config_from_words(words) == config
+
+
+def test_words_of_another_version_rejected():
+    words = config_words(preset("tiny"))
+    words[1] += 1
+    with pytest.raises(ValueError, match=f"has version {VERSION + 1} of the protocol"):
+        config_from_words(words)
+
+
+@pytest.mark.parametrize("place", [0, *range(2, 2 + len(fields(Config)))])
+def test_damaged_words_rejected(place):
+    words = config_words(preset("tiny"))
+    words[place] *= 2
+    with pytest.raises(ValueError, match="the accelerator's identity is damaged"):
+        config_from_words(words)
 
 
 @pytest.mark.parametrize(

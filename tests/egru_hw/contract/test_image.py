@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 from egru_hw.contract.config import preset
-from egru_hw.contract.image import build_image
-from egru_hw.contract.protocol import (
-    PARAMETERS,
-    Command,
-    Target,
-    register_addresses,
-    unpack,
-    word_bits,
-)
+from egru_hw.contract.image import Image, build_image
+from egru_hw.contract.protocol import PARAMETERS, VALUE_BITS, Command, Target, unpack, word_bits
+from egru_hw.contract.registers import register_addresses
 from egru_hw.host import driver
 from golden.integer import SUMS
 from tests.helpers.models import random_model
@@ -88,6 +82,20 @@ def test_the_stream_that_loads_an_image_carries_each_word_whole():
                 loaded[target].append(sum(chunk << (32 * n) for n, chunk in enumerate(chunks)))
                 chunks = []
     assert loaded == image.words
+
+
+def test_the_digest_tells_models_and_every_word_of_theirs_apart():
+    rng = generator(5)
+    image = build_image(random_model(rng, 3, (7,), 3), TINY)
+    changed = [
+        Image(image.words | {target: [*words[:place], words[place] ^ 1, *words[place + 1 :]]})
+        for target, words in image.words.items()
+        for place in (0, len(words) - 1)
+    ]
+    digests = {one.digest for one in (image, *changed)}
+    assert len(digests) == 1 + len(changed)
+    assert all(0 < digest < 1 << VALUE_BITS for digest in digests)
+    assert Image.empty().digest == 0
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from egru_hw.contract.config import preset
-from egru_hw.contract.protocol import REGISTERS, Command, Counter, Reply, Target, register_addresses
+from egru_hw.contract.protocol import Command, Counter, Reply, Target
+from egru_hw.contract.registers import REGISTERS, register_addresses
 
 ROOT = Path(__file__).parents[3]
 RTL = (ROOT / "rtl" / "egru_tiny.v").read_text()

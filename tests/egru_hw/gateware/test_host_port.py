@@ -4,19 +4,20 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 
 from egru_hw.contract.config import preset
+from egru_hw.contract.image import Image
 from egru_hw.contract.protocol import (
     PACKET,
     Command,
     Counter,
     Reply,
     Target,
-    layer_registers,
+    config_words,
     pack,
-    register_addresses,
     unpack,
     word_bits,
     word_depth,
 )
+from egru_hw.contract.registers import layer_registers, register_addresses
 from egru_hw.gateware.host_port import LOADED, HostPort, chunks
 from tests.helpers.streams import STALLS, generator, get, put, simulate
 
@@ -60,10 +61,13 @@ def test_words_of_any_width_arrive_whole_and_at_rising_addresses(config, target,
     simulate(dut, send, watch)
 
 
+def registers_at_power_up(words: list[int]) -> Image:
+    return Image(Image.empty().words | {Target.REGISTERS: words})
+
+
 def test_every_register_is_loaded_at_its_address_and_holds_its_power_up_value():
     names = register_addresses(CONFIG)
-    init = {address: address % 2 for address in names.values()}
-    dut = HostPort(CONFIG, init)
+    dut = HostPort(CONFIG, registers_at_power_up([number % 2 for number in names.values()]))
 
     def value_of(ctx, name):
         if isinstance(name, str):
@@ -95,8 +99,8 @@ def test_every_register_is_loaded_at_its_address_and_holds_its_power_up_value():
     simulate(dut, bench)
 
 
-def test_reset_returns_registers_to_their_power_up_values():
-    dut, reset = HostPort(CONFIG, {0: 1}), Signal()
+def test_a_reset_keeps_the_registers():
+    dut, reset = HostPort(CONFIG, registers_at_power_up([1])), Signal()
     load = packets(pack(Command.SELECT, Target.REGISTERS, 0), pack(Command.WRITE, 0, 2))
 
     async def bench(ctx):
@@ -106,17 +110,19 @@ def test_reset_returns_registers_to_their_power_up_values():
         assert ctx.get(dut.registers.last_layer) == 2
         ctx.set(reset, 1)
         await ctx.tick()
-        assert ctx.get(dut.registers.last_layer) == 1
+        assert ctx.get(dut.registers.last_layer) == 2
 
     simulate(ResetInserter(reset)(dut), bench)
 
 
 @STALLS
-def test_state_counters_and_identity_are_read_back(stall):
+def test_state_counters_identity_and_model_are_read_back(stall):
     rng = generator(2)
-    dut = HostPort(CONFIG)
+    image = registers_at_power_up([1, 2, 3])
+    dut = HostPort(CONFIG, image)
     states = rng.integers(-(2**15) + 1, 2**15, 6).tolist()
-    expected = [*states, *(100 + counter for counter in Counter), CONFIG.fingerprint]
+    counts = [100 + counter for counter in Counter]
+    expected = [*states, *counts, *config_words(CONFIG), image.digest]
 
     async def states_port(ctx):
         # Two cycles of latency, as UnitGroup has.
@@ -136,7 +142,8 @@ def test_state_counters_and_identity_are_read_back(stall):
         for target, count in (
             (Target.STATE, len(states)),
             (Target.COUNTERS, len(Counter)),
-            (Target.IDENTITY, 1),
+            (Target.IDENTITY, word_depth(CONFIG, Target.IDENTITY)),
+            (Target.MODEL, 1),
         ):
             commands += [pack(Command.SELECT, target, 0), pack(Command.READ, 0, count)]
         await put(ctx, dut.i, packets(*commands), stall, rng)
