@@ -99,7 +99,7 @@ soak: $(full)
 
 fuzz: $(full)
 	$(python) -m pytest -n 2 --hypothesis-profile fuzz \
-	    tests/egru_hw/gateware/test_protocol.py tests/fuzz
+	    tests/egru_hw/gateware/test_protocol.py tests/egru_hw/gateware/test_reset.py tests/fuzz
 
 sanitize: $(full)
 	$(environment) cmake -S . -B build/sanitize -G Ninja -DSANITIZE=ON

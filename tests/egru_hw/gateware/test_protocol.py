@@ -1,73 +1,99 @@
-"""Whatever a host has sent before, the next session's results are right."""
+"""Whatever packets a host sends, the accelerator goes on in time, and the next session is exact."""
+
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egru_hw.contract.config import preset
+from egru_hw.contract.config import Config, preset
 from egru_hw.contract.image import build_image
-from egru_hw.contract.protocol import PACKET, Command, Reply, Target, pack
-from egru_hw.gateware.accelerator import Accelerator
+from egru_hw.contract.limits import longest_command
+from egru_hw.contract.protocol import Command, Counter, Reply, Target, address_bits, pack, unpack
+from egru_hw.contract.registers import global_registers, register_addresses
 from egru_hw.host import driver
+from sim.backends.verilator import VerilatorTransport
 from sim.comparison import compare
+from sim.stimulus import Stimulus
 from tests.helpers.models import random_inputs, random_model
 from tests.helpers.streams import generator
 
+BUILD = Path("build/sim")
 TINY = preset("tiny")
-PATIENCE = 3000  # cycles without a reply after which nothing more is expected
-LIMIT = 60_000  # cycles
+# One layer, and no size that is a power of two.
+ODD = Config(
+    lanes=6,
+    units_per_cycle=2,
+    max_units=10,
+    max_inputs=3,
+    max_outputs=3,
+    max_layers=1,
+    weight_rows=65,
+    readout_lanes=1,
+)
+CONFIGS = {"tiny": TINY, "odd": ODD}
+MODELS = {"tiny": (7, 5), "odd": (9,)}
+"""Units of the layers of a model, by the name of its configuration."""
 
 
 class Used:
-    """An accelerator with a model, in which another host has left off after ``before``."""
+    """A simulation in which another host has left off after ``before``.
 
-    def __init__(self, image, before):
-        self.image, self.before = image, before
+    Fails if the accelerator takes longer than it may for any command.
+    """
+
+    def __init__(self, config: Config, before: np.ndarray, stimulus: Stimulus):
+        self.config, self.before, self.stimulus = config, before, stimulus
 
     def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
-        accelerator = Accelerator(TINY, self.image)
-        received: list[int] = []
-
-        async def send(ctx):
-            for packet in [*self.before.tolist(), *packets.tolist()]:
-                ctx.set(accelerator.i.valid, 1)
-                ctx.set(accelerator.i.payload, PACKET.from_bits(packet))
-                await ctx.tick().until(accelerator.i.ready)
-                ctx.set(accelerator.i.valid, 0)
-
-        async def receive(ctx):
-            idle = cycle = 0
-            ctx.set(accelerator.o.ready, 1)
-            while idle < PATIENCE and cycle < LIMIT:
-                cycle += 1
-                _, _, valid, packet = await ctx.tick().sample(
-                    accelerator.o.valid, accelerator.o.payload
-                )
-                idle += 1
-                if valid:
-                    received.append(packet.as_bits())
-                    idle = 0
-
-        simulator = Simulator(accelerator)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(send, background=True)
-        simulator.add_testbench(receive)
-        simulator.run()
-        # What the session before has not waited for comes first.
-        answers = [i for i, p in enumerate(received) if p >> PACKET["code"].offset != Reply.EVENT]
-        assert len(answers) >= replies, "the accelerator is blocked"
-        first = answers[-replies - 1] + 1 if len(answers) > replies else 0
-        return np.array(received[first:], np.uint64)
+        transport = VerilatorTransport(self.config, self.stimulus, BUILD)
+        earlier = answers(self.config, self.before)
+        # Each command lets another one in, or is answered, so that no longer silence is allowed.
+        with patch("sim.backends.verilator.PATIENCE", longest_command(self.config)):
+            received = transport.exchange(np.append(self.before, packets), earlier + replies)
+        (ends,) = np.nonzero(unpack(received)[0] != Reply.EVENT)
+        return received[ends[earlier - 1] + 1 if earlier else 0 :]
 
 
-def check_after(before: np.ndarray, seed: int = 3) -> None:
+def answers(config: Config, packets: np.ndarray) -> int:
+    """Number of replies to ``packets``, but for EVENT replies, according to docs/interface.md."""
+    span = 1 << address_bits(config)
+    outputs_address = register_addresses(config)["outputs"]
+    target = address = outputs = count = 0
+    for code, index, value in zip(*map(np.ndarray.tolist, unpack(packets)), strict=True):
+        if code == Command.SELECT:
+            target, address = index % len(Target), value % span
+        elif code == Command.WRITE and target == Target.REGISTERS:
+            if address == outputs_address:
+                outputs = value % (1 << global_registers(config)["outputs"])
+            address = (address + 1) % span
+        elif code == Command.READ:
+            count += value % span
+            address = (address + value) % span
+        elif code == Command.STEP:
+            count += 1
+        elif code == Command.READOUT:
+            count += outputs
+    return count
+
+
+def session(name: str, seed: int = 3):
+    """A model for the configuration ``name``, and inputs."""
     rng = generator(seed)
-    model = random_model(rng, 3, (7, 5), 2)
-    inputs = random_inputs(rng, 1, 4, 3)
-    image = build_image(model, TINY, report_events=True)
-    result = driver.run(Used(image, before), TINY, model, inputs)
+    return random_model(rng, 3, MODELS[name], 2), random_inputs(rng, 1, 4, 3)
+
+
+def load(name: str) -> np.ndarray:
+    """The packets that load the model of :func:`session`."""
+    return driver.load_packets(build_image(session(name)[0], CONFIGS[name], True), CONFIGS[name])
+
+
+def check_after(before: np.ndarray, name: str = "tiny", stimulus: Stimulus | None = None) -> None:
+    model, inputs = session(name)
+    config = CONFIGS[name]
+    result = driver.run(Used(config, before, stimulus or Stimulus()), config, model, inputs)
     comparison = compare(model.run(inputs), result)
     assert comparison.mismatches == 0, str(comparison.first)
 
@@ -82,24 +108,78 @@ def check_after(before: np.ndarray, seed: int = 3) -> None:
         [(Command.SELECT, Target.STATE, 0), (Command.READ, 0, 2**32 - 1)],
         [(Command.EVENT, 0, 50), (Command.READ, 0, 2)],
         [(Command.EVENT, 0, 50), (15, 0, 0)],
+        [(Command.EVENT, 0, 50), (Command.STEP, 0, 0), (Command.READOUT, 0, 0)],
     ],
 )
 def test_a_host_that_left_off_anywhere_does_not_harm_the_next_one(before):
     check_after(np.array([pack(*words) for words in before], np.uint64))
 
 
-words = st.tuples(
-    st.sampled_from([0, *Command, *Command, 8, 15]),
-    st.integers(0, 2),
-    st.one_of(st.integers(0, 3), st.integers(0, 2**32 - 1)),
+@pytest.mark.parametrize("value", [0, 2**32 - 1])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_register_may_hold_what_describes_no_model(name, value):
+    step = pack([Command.EVENT, Command.STEP, Command.STEP, Command.READOUT], 0, 255)
+    before = [load(name)]
+    for address in register_addresses(CONFIGS[name]).values():
+        before += [pack([Command.SELECT, Command.WRITE], Target.REGISTERS, [address, value]), step]
+    check_after(np.concatenate(before), name)
+
+
+VALUES = st.one_of(st.integers(0, 31), st.just(2**32 - 1), st.integers(0, 2**32 - 1))
+PACKETS = st.tuples(
+    st.one_of(st.sampled_from(Command), st.integers(0, 15)),
+    st.one_of(st.integers(0, 7), st.integers(0, 2**12 - 1)),
+    VALUES,
+).map(lambda words: pack(*words).reshape(1))
+REGISTER_WRITES = st.tuples(st.integers(0, 31), VALUES).map(
+    lambda words: pack([Command.SELECT, Command.WRITE], Target.REGISTERS, words)
 )
 
 
-@settings(max_examples=settings().max_examples // 5, deadline=None)
-@given(st.lists(words, min_size=1, max_size=30), st.integers(0, 2**32 - 1))
-def test_no_sequence_of_packets_harms_the_next_session(sequence, seed):
-    # But for writes to REGISTERS, the target at power-up: a step with impossible sizes may block.
-    sequence = [(Command.SELECT, Target.WEIGHTS, 0), *sequence]
-    sequence = [words for words in sequence if words[:2] != (Command.SELECT, Target.REGISTERS)]
-    packets = [pack(*words) for words in sequence]
-    check_after(np.array(packets, np.uint64), seed)
+@settings(max_examples=settings().max_examples, deadline=None)
+@given(st.data(), st.sampled_from([*CONFIGS]), st.sampled_from([0.0, 0.3]))
+def test_no_sequence_of_packets_locks_up_or_harms_the_next_session(data, name, stall):
+    loads = st.just(load(name))
+    parts = data.draw(st.lists(st.one_of(PACKETS, REGISTER_WRITES, loads), max_size=40))
+    before = np.concatenate([np.array([], np.uint64), *parts])
+    check_after(before, name, Stimulus(stall=stall, seed=1))
+
+
+@settings(max_examples=settings().max_examples // 2, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([*CONFIGS]))
+def test_thousands_of_packets_do_not_lock_up_or_harm_the_next_session(seed, name):
+    rng = generator(seed)
+    count = 5000
+    codes = rng.choice([*range(16), *Command, Command.EVENT, Command.STEP], count)
+    small, wide = rng.random((2, count)) < 0.5
+    indices = np.where(small, rng.integers(0, 8, count), rng.integers(0, 2**12, count))
+    values = np.where(wide, rng.integers(0, 2**32, count), rng.integers(0, 32, count))
+    registers = pack(Command.WRITE, 0, rng.integers(0, 2**32, 29))
+    select = pack(Command.SELECT, Target.REGISTERS).reshape(1)
+    check_after(np.concatenate([select, registers, pack(codes, indices, values)]), name)
+
+
+@settings(max_examples=settings().max_examples // 4, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([*CONFIGS]))
+def test_no_step_takes_longer_than_stated(seed, name):
+    rng, config = generator(seed), CONFIGS[name]
+    clear, read = (
+        pack([Command.SELECT, last], Target.COUNTERS, [Counter.CYCLES, 1])
+        for last in (Command.WRITE, Command.READ)
+    )
+    busiest = random_model(rng, 3, (config.max_units,), 1, drive="firing")
+    packets, steps = [driver.load_packets(build_image(busiest, config), config)], 30
+    for step in range(steps):
+        if step % 3 == 0:  # Mostly longest: a pitch of 0 stands for one beyond its largest value.
+            values = rng.integers(0, 2**32, len(register_addresses(config)))
+            values[rng.random(len(values)) < 0.5] = 2**32 - 1
+            values[rng.random(len(values)) < 0.3] = 0
+            packets += [pack(Command.SELECT, Target.REGISTERS).reshape(1)]
+            packets += [pack(Command.WRITE, 0, values)]
+        packets += [clear, pack(Command.STEP).reshape(1), read]
+    transport = VerilatorTransport(config, Stimulus(), BUILD)
+    codes, _, values = unpack(transport.exchange(np.concatenate(packets), 2 * steps))
+    cycles = values[codes == Reply.DATA]
+    assert len(cycles) == steps
+    print(f"{cycles.max()} cycles")
+    assert 0 < cycles.max() <= longest_command(config)
