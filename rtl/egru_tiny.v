@@ -207,7 +207,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__valid(events__valid),
     .open__payload(open__payload),
     .open__valid(open__valid),
-    .\port$1379$0 (\events__payload.end ),
+    .\port$1386$0 (\events__payload.end ),
     .read__data(\events__payload.event ),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
@@ -246,7 +246,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__payload(i__0__payload),
     .o__ready(i__0__ready),
     .o__valid(i__0__valid),
-    .\port$1264$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
+    .\port$1269$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
     .registers(registers),
     .rst(rst),
     .state(state),
@@ -286,9 +286,9 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .i__payload(\i__payload$105 ),
     .i__ready(\i__ready$102 ),
     .i__valid(\i__valid$103 ),
-    .\o__payload$47 (\o__payload$124 ),
-    .\o__ready$58 (i__1__ready),
-    .\o__valid$51 (i__1__valid),
+    .\o__payload$48 (\o__payload$124 ),
+    .\o__ready$60 (i__1__ready),
+    .\o__valid$53 (i__1__valid),
     .registers(registers),
     .retired(retired),
     .rst(rst),
@@ -330,8 +330,8 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__ready(\i__ready$48 ),
     .o__valid(\i__valid$49 ),
     .open__valid(open__valid),
-    .\port$1379$0 (\events__payload.end ),
-    .\port$541$0 (\events__payload.event ),
+    .\port$1386$0 (\events__payload.end ),
+    .\port$538$0 (\events__payload.event ),
     .\registers$2 (registers),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
@@ -747,7 +747,7 @@ module \egru.counters$209 (rst, running, input_event, recurrent_event, \port$29$
   assign values = { stall_output, stall_weights, stall_update, stall_input, \macs$20 , rows, recurrent_events, input_events, steps, cycles };
 endmodule
 
-module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1379$0 , o__valid, close__valid, close__payload, clk);
+module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1386$0 , o__valid, close__valid, close__payload, clk);
   wire [3:0] _000_;
   (* unused_bits = "4 5" *)
   wire [5:0] _001_;
@@ -858,8 +858,8 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   reg pending_0 = 1'h0;
   reg pending_1 = 1'h0;
   reg pending_2 = 1'h0;
-  output \port$1379$0 ;
-  reg \port$1379$0  = 1'h0;
+  output \port$1386$0 ;
+  reg \port$1386$0  = 1'h0;
   reg [4:0] position = 5'h00;
   wire [3:0] read__addr;
   output [11:0] read__data;
@@ -924,7 +924,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _011_ = active & _006_;
   assign _012_ = position + 1'h1;
   always @(posedge clk)
-    \port$1379$0  <= _013_;
+    \port$1386$0  <= _013_;
   always @(posedge clk)
     count_0 <= _014_;
   always @(posedge clk)
@@ -994,7 +994,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _054_ = ! open__payload;
   assign _070_ = open__valid ? _069_ : _068_;
   assign _014_ = rst ? 5'h00 : _070_;
-  assign _071_ = advance ? _009_ : \port$1379$0 ;
+  assign _071_ = advance ? _009_ : \port$1386$0 ;
   assign _013_ = rst ? 1'h0 : _071_;
   function [0:0] _156_;
     input [0:0] a;
@@ -1297,7 +1297,7 @@ module \egru.fetch.pending (rst, w_en, r_en, w_rdy, r_rdy, r_data, w_port__data,
   assign _04_ = rst ? 3'h0 : _15_;
 endmodule
 
-module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, commands__valid, i__ready, o__valid, o__payload, \port$1264$1 , clear_counters, state_unit, begun, commands__ready, state, counters
+module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, o__payload, commands__valid, i__ready, o__valid, \port$1269$1 , clear_counters, state_unit, begun, commands__ready, state, counters
 , clk);
   wire _000_;
   wire _001_;
@@ -1328,22 +1328,22 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire _026_;
   wire _027_;
   wire _028_;
-  wire _029_;
   (* unused_bits = "2" *)
-  wire [2:0] _030_;
+  wire [2:0] _029_;
+  (* unused_bits = "8" *)
+  wire [8:0] _030_;
   (* unused_bits = "8" *)
   wire [8:0] _031_;
   wire _032_;
-  (* unused_bits = "8" *)
-  wire [8:0] _033_;
-  wire _034_;
-  wire [7:0] _035_;
-  wire [95:0] _036_;
-  wire [1:0] _037_;
+  wire _033_;
+  wire [7:0] _034_;
+  wire [95:0] _035_;
+  wire [1:0] _036_;
+  wire [7:0] _037_;
   wire [7:0] _038_;
-  wire [7:0] _039_;
-  wire [1:0] _040_;
-  wire [3:0] _041_;
+  wire [1:0] _039_;
+  wire [3:0] _040_;
+  wire [31:0] _041_;
   wire [2:0] _042_;
   wire [17:0] _043_;
   wire _044_;
@@ -1354,16 +1354,16 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire [7:0] _049_;
   wire [7:0] _050_;
   wire [3:0] _051_;
-  wire [3:0] _052_;
-  wire [4:0] _053_;
-  wire [3:0] _054_;
+  wire [31:0] _052_;
+  wire [3:0] _053_;
+  wire [4:0] _054_;
   wire [3:0] _055_;
   wire [3:0] _056_;
-  wire [7:0] _057_;
+  wire [3:0] _057_;
   wire [7:0] _058_;
-  wire [3:0] _059_;
+  wire [7:0] _059_;
   wire [3:0] _060_;
-  wire [31:0] _061_;
+  wire [3:0] _061_;
   wire [4:0] _062_;
   wire [3:0] _063_;
   wire [3:0] _064_;
@@ -1374,16 +1374,16 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire [3:0] _069_;
   wire [7:0] _070_;
   wire [1:0] _071_;
-  wire [31:0] _072_;
-  wire [2:0] _073_;
-  wire _074_;
-  wire _075_;
+  wire [2:0] _072_;
+  wire _073_;
+  wire [1:0] _074_;
+  wire [47:0] _075_;
   wire _076_;
   wire _077_;
-  (* unused_bits = "2" *)
-  wire [2:0] _078_;
+  wire _078_;
   wire _079_;
-  wire _080_;
+  (* unused_bits = "2" *)
+  wire [2:0] _080_;
   wire _081_;
   wire _082_;
   wire _083_;
@@ -1443,22 +1443,22 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire _137_;
   wire _138_;
   wire _139_;
-  wire _140_;
-  wire [2:0] _141_;
-  wire [2:0] _142_;
-  wire [1:0] _143_;
-  wire [1:0] _144_;
+  wire [11:0] _140_;
+  wire [11:0] _141_;
+  wire _142_;
+  wire [31:0] _143_;
+  wire [31:0] _144_;
   wire [1:0] _145_;
   wire [1:0] _146_;
-  wire [7:0] _147_;
-  wire [7:0] _148_;
-  wire [7:0] _149_;
-  wire [7:0] _150_;
-  wire [7:0] _151_;
-  wire [7:0] _152_;
-  wire [7:0] _153_;
-  wire [7:0] _154_;
-  wire [7:0] _155_;
+  wire [1:0] _147_;
+  wire [1:0] _148_;
+  wire [1:0] _149_;
+  wire [2:0] _150_;
+  wire [2:0] _151_;
+  wire [1:0] _152_;
+  wire [1:0] _153_;
+  wire [1:0] _154_;
+  wire [1:0] _155_;
   wire [7:0] _156_;
   wire [7:0] _157_;
   wire [7:0] _158_;
@@ -1477,22 +1477,22 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire [7:0] _171_;
   wire [7:0] _172_;
   wire [7:0] _173_;
-  wire [1:0] _174_;
-  wire [1:0] _175_;
-  wire [1:0] _176_;
-  wire [1:0] _177_;
-  wire [1:0] _178_;
+  wire [7:0] _174_;
+  wire [7:0] _175_;
+  wire [7:0] _176_;
+  wire [7:0] _177_;
+  wire [7:0] _178_;
   wire [1:0] _179_;
   wire [1:0] _180_;
   wire [1:0] _181_;
   wire [1:0] _182_;
   wire [1:0] _183_;
   wire [1:0] _184_;
-  wire _185_;
-  wire _186_;
-  wire _187_;
-  wire _188_;
-  wire _189_;
+  wire [1:0] _185_;
+  wire [1:0] _186_;
+  wire [1:0] _187_;
+  wire [1:0] _188_;
+  wire [1:0] _189_;
   wire _190_;
   wire _191_;
   wire _192_;
@@ -1504,20 +1504,20 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire _198_;
   wire _199_;
   wire _200_;
-  wire [3:0] _201_;
-  wire [3:0] _202_;
+  wire _201_;
+  wire _202_;
   wire _203_;
   wire _204_;
   wire _205_;
-  wire [2:0] _206_;
-  wire _207_;
-  wire [3:0] _208_;
-  wire _209_;
+  wire _206_;
+  wire [2:0] _207_;
+  wire _208_;
+  wire [3:0] _209_;
   wire _210_;
   wire _211_;
-  wire [47:0] _212_;
+  wire _212_;
   wire [47:0] _213_;
-  wire _214_;
+  wire [47:0] _214_;
   wire _215_;
   wire _216_;
   wire _217_;
@@ -1528,6 +1528,7 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire _222_;
   wire _223_;
   wire _224_;
+  wire _225_;
   reg [7:0] address = 8'h00;
   input begun;
   wire begun;
@@ -1545,7 +1546,7 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   reg [7:0] complete = 8'h00;
   input [319:0] counters;
   wire [319:0] counters;
-  reg fsm_state = 1'h0;
+  reg [1:0] fsm_state = 2'h0;
   reg [95:0] gathered = 96'h000000000000000000000000;
   input [47:0] i__payload;
   wire [47:0] i__payload;
@@ -1557,15 +1558,13 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire idle;
   output [47:0] o__payload;
   wire [47:0] o__payload;
-  wire [3:0] \o__payload.code ;
-  wire [31:0] \o__payload.value ;
   input o__ready;
   wire o__ready;
   output o__valid;
   wire o__valid;
   wire pending;
-  output [2:0] \port$1264$1 ;
-  wire [2:0] \port$1264$1 ;
+  output [2:0] \port$1269$1 ;
+  wire [2:0] \port$1269$1 ;
   reg [1:0] register_0 = 2'h0;
   reg [3:0] register_1 = 4'h0;
   reg [7:0] register_10 = 8'h00;
@@ -1598,6 +1597,7 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   output [150:0] registers;
   wire [150:0] registers;
   reg [7:0] remaining = 8'h00;
+  reg [47:0] reply = 48'h000000000000;
   input rst;
   wire rst;
   input [15:0] state;
@@ -1617,6 +1617,7 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   reg [2:0] target = 3'h0;
   reg [31:0] value = 32'd0;
   reg [1:0] \wait  = 2'h0;
+  wire [31:0] word;
   reg write = 1'h0;
   output [83:0] write_parameters__payload;
   wire [83:0] write_parameters__payload;
@@ -1624,117 +1625,117 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   wire [22:0] write_readout__payload;
   output [55:0] write_weights__payload;
   wire [55:0] write_weights__payload;
-  assign _106_ = | complete;
-  assign pending = write | _106_;
+  assign _109_ = | complete;
+  assign pending = write | _109_;
   assign _000_ = i__valid & _011_;
   assign _011_ = ~ pending;
   assign _022_ = commands__ready & _011_;
   assign _032_ = i__valid & begun;
-  assign _075_ = i__valid & i__ready;
-  assign _076_ = i__payload[47:44] == 2'h2;
-  assign _077_ = _075_ & _076_;
-  assign _078_ = chunk + 1'h1;
-  assign _079_ = ! target;
-  assign _081_ = _079_ & _080_;
-  assign _082_ = target == 1'h1;
-  assign _083_ = chunk == 1'h1;
-  assign _084_ = _082_ & _083_;
-  assign _085_ = target == 2'h2;
-  assign _086_ = chunk == 2'h2;
-  assign _087_ = _085_ & _086_;
-  assign _088_ = target == 2'h3;
-  assign _089_ = _088_ & _080_;
-  assign _091_ = _090_ & _080_;
-  assign _093_ = _092_ & _080_;
-  assign _095_ = _094_ & _080_;
-  assign _080_ = ! chunk;
-  assign _097_ = _096_ & _080_;
-  assign _098_ = ! stored;
-  assign _099_ = complete[0] & _098_;
-  assign _100_ = stored == 1'h1;
+  assign _077_ = i__valid & i__ready;
+  assign _078_ = i__payload[47:44] == 2'h2;
+  assign _079_ = _077_ & _078_;
+  assign _080_ = chunk + 1'h1;
+  assign _081_ = ! target;
+  assign _083_ = _081_ & _082_;
+  assign _084_ = target == 1'h1;
+  assign _085_ = chunk == 1'h1;
+  assign _086_ = _084_ & _085_;
+  assign _087_ = target == 2'h2;
+  assign _088_ = chunk == 2'h2;
+  assign _089_ = _087_ & _088_;
+  assign _090_ = target == 2'h3;
+  assign _091_ = _090_ & _082_;
+  assign _093_ = _092_ & _082_;
+  assign _095_ = _094_ & _082_;
+  assign _097_ = _096_ & _082_;
+  assign _082_ = ! chunk;
+  assign _099_ = _098_ & _082_;
+  assign _100_ = ! stored;
   assign _101_ = complete[0] & _100_;
-  assign _102_ = stored == 2'h2;
+  assign _102_ = stored == 1'h1;
   assign _103_ = complete[0] & _102_;
-  assign _104_ = stored == 2'h3;
+  assign _104_ = stored == 2'h2;
   assign _105_ = complete[0] & _104_;
-  assign _107_ = stored == 3'h4;
-  assign _108_ = complete[0] & _107_;
-  assign _109_ = stored == 3'h5;
-  assign _110_ = complete[0] & _109_;
-  assign _111_ = stored == 3'h6;
+  assign _106_ = stored == 2'h3;
+  assign _107_ = complete[0] & _106_;
+  assign _108_ = stored == 3'h4;
+  assign _110_ = complete[0] & _108_;
+  assign _111_ = stored == 3'h5;
   assign _112_ = complete[0] & _111_;
-  assign _113_ = stored == 3'h7;
+  assign _113_ = stored == 3'h6;
   assign _114_ = complete[0] & _113_;
-  assign _115_ = stored == 4'h8;
+  assign _115_ = stored == 3'h7;
   assign _116_ = complete[0] & _115_;
-  assign _117_ = stored == 4'h9;
+  assign _117_ = stored == 4'h8;
   assign _118_ = complete[0] & _117_;
-  assign _119_ = stored == 4'ha;
+  assign _119_ = stored == 4'h9;
   assign _120_ = complete[0] & _119_;
-  assign _121_ = stored == 4'hb;
+  assign _121_ = stored == 4'ha;
   assign _122_ = complete[0] & _121_;
-  assign _123_ = stored == 4'hc;
+  assign _123_ = stored == 4'hb;
   assign _124_ = complete[0] & _123_;
-  assign _125_ = stored == 4'hd;
+  assign _125_ = stored == 4'hc;
   assign _126_ = complete[0] & _125_;
-  assign _127_ = stored == 4'he;
+  assign _127_ = stored == 4'hd;
   assign _128_ = complete[0] & _127_;
-  assign _129_ = stored == 4'hf;
+  assign _129_ = stored == 4'he;
   assign _130_ = complete[0] & _129_;
-  assign _131_ = stored == 5'h10;
+  assign _131_ = stored == 4'hf;
   assign _132_ = complete[0] & _131_;
-  assign _133_ = stored == 5'h11;
+  assign _133_ = stored == 5'h10;
   assign _134_ = complete[0] & _133_;
-  assign _135_ = stored == 5'h12;
+  assign _135_ = stored == 5'h11;
   assign _136_ = complete[0] & _135_;
-  assign _001_ = stored == 5'h13;
-  assign _002_ = complete[0] & _001_;
-  assign _003_ = stored == 5'h14;
-  assign _004_ = complete[0] & _003_;
-  assign _005_ = stored == 5'h15;
-  assign _006_ = complete[0] & _005_;
-  assign _007_ = stored == 5'h16;
-  assign _008_ = complete[0] & _007_;
-  assign _009_ = stored == 5'h17;
-  assign _010_ = complete[0] & _009_;
-  assign _012_ = stored == 5'h18;
-  assign _013_ = complete[0] & _012_;
-  assign _014_ = stored == 5'h19;
-  assign _015_ = complete[0] & _014_;
-  assign _016_ = stored == 5'h1a;
-  assign _017_ = complete[0] & _016_;
-  assign _018_ = stored == 5'h1b;
-  assign _019_ = complete[0] & _018_;
-  assign _020_ = stored == 5'h1c;
-  assign _021_ = complete[0] & _020_;
-  assign _024_ = i__payload[47:44] == 1'h1;
-  assign _025_ = _023_ & _024_;
-  assign _023_ = i__valid & idle;
-  assign _026_ = i__payload[47:44] == 2'h3;
-  assign _027_ = _023_ & _026_;
-  assign _028_ = ! remaining;
-  assign _029_ = \wait  != 2'h2;
-  assign _030_ = \wait  + 1'h1;
-  assign _031_ = address + 1'h1;
-  assign _033_ = remaining - 1'h1;
+  assign _137_ = stored == 5'h12;
+  assign _138_ = complete[0] & _137_;
+  assign _139_ = stored == 5'h13;
+  assign _001_ = complete[0] & _139_;
+  assign _002_ = stored == 5'h14;
+  assign _003_ = complete[0] & _002_;
+  assign _004_ = stored == 5'h15;
+  assign _005_ = complete[0] & _004_;
+  assign _006_ = stored == 5'h16;
+  assign _007_ = complete[0] & _006_;
+  assign _008_ = stored == 5'h17;
+  assign _009_ = complete[0] & _008_;
+  assign _010_ = stored == 5'h18;
+  assign _012_ = complete[0] & _010_;
+  assign _013_ = stored == 5'h19;
+  assign _014_ = complete[0] & _013_;
+  assign _015_ = stored == 5'h1a;
+  assign _016_ = complete[0] & _015_;
+  assign _017_ = stored == 5'h1b;
+  assign _018_ = complete[0] & _017_;
+  assign _019_ = stored == 5'h1c;
+  assign _020_ = complete[0] & _019_;
+  assign _023_ = i__payload[47:44] == 1'h1;
+  assign _024_ = _021_ & _023_;
+  assign _021_ = i__valid & idle;
+  assign _025_ = i__payload[47:44] == 2'h3;
+  assign _026_ = _021_ & _025_;
+  assign _027_ = ! remaining;
+  assign _028_ = \wait  != 2'h2;
+  assign _029_ = \wait  + 1'h1;
+  assign _030_ = address + 1'h1;
+  assign _031_ = remaining - 1'h1;
   always @(posedge clk)
-    write <= _034_;
+    write <= _033_;
   always @(posedge clk)
     value <= i__payload[31:0];
   always @(posedge clk)
-    complete <= _035_;
+    complete <= _034_;
   always @(posedge clk)
-    gathered <= _036_;
+    gathered <= _035_;
   always @(posedge clk)
-    chunk <= _037_;
+    chunk <= _036_;
   always @(posedge clk)
-    stored <= _038_;
+    stored <= _037_;
   always @(posedge clk)
-    address <= _039_;
+    address <= _038_;
   always @(posedge clk)
-    register_0 <= _040_;
+    register_0 <= _039_;
   always @(posedge clk)
-    register_1 <= _041_;
+    register_1 <= _040_;
   always @(posedge clk)
     register_2 <= _042_;
   always @(posedge clk)
@@ -1756,23 +1757,23 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   always @(posedge clk)
     register_11 <= _051_;
   always @(posedge clk)
-    register_12 <= _052_;
+    register_12 <= _053_;
   always @(posedge clk)
-    register_13 <= _053_;
+    register_13 <= _054_;
   always @(posedge clk)
-    register_14 <= _054_;
+    register_14 <= _055_;
   always @(posedge clk)
-    register_15 <= _055_;
+    register_15 <= _056_;
   always @(posedge clk)
-    register_16 <= _056_;
+    register_16 <= _057_;
   always @(posedge clk)
-    register_17 <= _057_;
+    register_17 <= _058_;
   always @(posedge clk)
-    register_18 <= _058_;
+    register_18 <= _059_;
   always @(posedge clk)
-    register_19 <= _059_;
+    register_19 <= _060_;
   always @(posedge clk)
-    register_20 <= _060_;
+    register_20 <= _061_;
   always @(posedge clk)
     register_21 <= _062_;
   always @(posedge clk)
@@ -1794,208 +1795,211 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   always @(posedge clk)
     \wait  <= _071_;
   always @(posedge clk)
-    target <= _073_;
+    target <= _072_;
   always @(posedge clk)
     fsm_state <= _074_;
-  assign _137_ = _028_ ? 1'h0 : fsm_state;
-  function [0:0] _359_;
-    input [0:0] a;
-    input [1:0] b;
-    input [1:0] s;
-    (* full_case = 32'd1 *)
-    (* parallel_case *)
-    casez (s)
-      2'b?1:
-        _359_ = b[0:0];
-      2'b1?:
-        _359_ = b[1:1];
-      default:
-        _359_ = a;
-    endcase
-  endfunction
-  assign _138_ = _359_(fsm_state, { _139_, _137_ }, { _140_, fsm_state });
-  assign _139_ = _027_ ? 1'h1 : fsm_state;
-  assign _074_ = rst ? 1'h0 : _138_;
-  assign _141_ = _025_ ? i__payload[34:32] : target;
-  assign _142_ = fsm_state ? target : _141_;
-  assign _073_ = rst ? 3'h0 : _142_;
-  assign _143_ = o__ready ? 2'h0 : \wait ;
-  assign _144_ = _029_ ? (* full_case = 32'd1 *) _030_[1:0] : _143_;
-  assign _145_ = _028_ ? (* full_case = 32'd1 *) \wait  : _144_;
-  function [1:0] _368_;
+  always @(posedge clk)
+    reply <= { reply[47:44], _075_[43:0] };
+  assign _140_ = _028_ ? (* full_case = 32'd1 *) reply[43:32] : { 4'h0, address };
+  assign _141_ = _027_ ? (* full_case = 32'd1 *) reply[43:32] : _140_;
+  assign _075_[43:32] = _142_ ? _141_ : reply[43:32];
+  assign _143_ = _028_ ? (* full_case = 32'd1 *) reply[31:0] : word;
+  assign _144_ = _027_ ? (* full_case = 32'd1 *) reply[31:0] : _143_;
+  assign _075_[31:0] = _142_ ? _144_ : reply[31:0];
+  assign _145_ = o__ready ? 2'h1 : fsm_state;
+  function [1:0] _367_;
     input [1:0] a;
-    input [3:0] b;
-    input [1:0] s;
-    (* full_case = 32'd1 *)
+    input [5:0] b;
+    input [2:0] s;
     (* parallel_case *)
     casez (s)
-      2'b?1:
-        _368_ = b[1:0];
-      2'b1?:
-        _368_ = b[3:2];
+      3'b??1:
+        _367_ = b[1:0];
+      3'b?1?:
+        _367_ = b[3:2];
+      3'b1??:
+        _367_ = b[5:4];
       default:
-        _368_ = a;
+        _367_ = a;
     endcase
   endfunction
-  assign _146_ = _368_(\wait , { 2'h0, _145_ }, { _140_, fsm_state });
-  assign _071_ = rst ? 2'h0 : _146_;
-  assign _147_ = o__ready ? _033_[7:0] : remaining;
-  assign _148_ = _029_ ? (* full_case = 32'd1 *) remaining : _147_;
-  assign _149_ = _028_ ? (* full_case = 32'd1 *) remaining : _148_;
-  function [7:0] _373_;
+  assign _146_ = _367_(fsm_state, { _149_, _148_, _145_ }, { _073_, _142_, _076_ });
+  assign _147_ = _028_ ? (* full_case = 32'd1 *) fsm_state : 2'h2;
+  assign _148_ = _027_ ? (* full_case = 32'd1 *) 2'h0 : _147_;
+  assign _149_ = _026_ ? 2'h1 : fsm_state;
+  assign _074_ = rst ? 2'h0 : _146_;
+  assign _150_ = _024_ ? i__payload[34:32] : target;
+  assign _151_ = _073_ ? _150_ : target;
+  assign _072_ = rst ? 3'h0 : _151_;
+  assign _152_ = o__ready ? 2'h0 : \wait ;
+  function [1:0] _376_;
+    input [1:0] a;
+    input [5:0] b;
+    input [2:0] s;
+    (* parallel_case *)
+    casez (s)
+      3'b??1:
+        _376_ = b[1:0];
+      3'b?1?:
+        _376_ = b[3:2];
+      3'b1??:
+        _376_ = b[5:4];
+      default:
+        _376_ = a;
+    endcase
+  endfunction
+  assign _153_ = _376_(\wait , { 2'h0, _155_, _152_ }, { _073_, _142_, _076_ });
+  assign _154_ = _028_ ? _029_[1:0] : \wait ;
+  assign _155_ = _027_ ? \wait  : _154_;
+  assign _142_ = fsm_state == 2'h1;
+  assign _071_ = rst ? 2'h0 : _153_;
+  assign _156_ = o__ready ? _031_[7:0] : remaining;
+  function [7:0] _382_;
     input [7:0] a;
     input [15:0] b;
     input [1:0] s;
-    (* full_case = 32'd1 *)
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _373_ = b[7:0];
+        _382_ = b[7:0];
       2'b1?:
-        _373_ = b[15:8];
+        _382_ = b[15:8];
       default:
-        _373_ = a;
+        _382_ = a;
     endcase
   endfunction
-  assign _150_ = _373_(remaining, { i__payload[7:0], _149_ }, { _140_, fsm_state });
-  assign _070_ = rst ? 8'h00 : _150_;
-  assign _069_ = _021_ ? gathered[67:64] : register_28;
-  assign _068_ = _019_ ? gathered[67:64] : register_27;
-  assign _067_ = _017_ ? gathered[71:64] : register_26;
-  assign _066_ = _015_ ? gathered[71:64] : register_25;
-  assign _065_ = _013_ ? gathered[67:64] : register_24;
-  assign _064_ = _010_ ? gathered[67:64] : register_23;
-  assign _063_ = _008_ ? gathered[67:64] : register_22;
-  assign _062_ = _006_ ? gathered[68:64] : register_21;
-  assign _060_ = _004_ ? gathered[67:64] : register_20;
-  assign _059_ = _002_ ? gathered[67:64] : register_19;
-  assign _058_ = _136_ ? gathered[71:64] : register_18;
-  assign _057_ = _134_ ? gathered[71:64] : register_17;
-  assign _056_ = _132_ ? gathered[67:64] : register_16;
-  assign _055_ = _130_ ? gathered[67:64] : register_15;
-  assign _054_ = _128_ ? gathered[67:64] : register_14;
-  assign _053_ = _126_ ? gathered[68:64] : register_13;
-  assign _052_ = _124_ ? gathered[67:64] : register_12;
-  assign _051_ = _122_ ? gathered[67:64] : register_11;
-  assign _050_ = _120_ ? gathered[71:64] : register_10;
-  assign _049_ = _118_ ? gathered[71:64] : register_9;
-  assign _048_ = _116_ ? gathered[67:64] : register_8;
-  assign _047_ = _114_ ? gathered[67:64] : register_7;
-  assign _046_ = _112_ ? gathered[67:64] : register_6;
-  assign _045_ = _110_ ? gathered[68:64] : register_5;
-  assign _044_ = _108_ ? gathered[64] : register_4;
-  assign _043_ = _105_ ? gathered[81:64] : register_3;
-  assign _042_ = _103_ ? gathered[66:64] : register_2;
-  assign _041_ = _101_ ? gathered[67:64] : register_1;
-  assign _040_ = _099_ ? gathered[65:64] : register_0;
-  assign _151_ = _081_ ? _031_[7:0] : address;
-  assign _152_ = _084_ ? _031_[7:0] : _151_;
-  assign _153_ = _087_ ? _031_[7:0] : _152_;
-  assign _154_ = _089_ ? _031_[7:0] : _153_;
-  assign _155_ = _091_ ? _031_[7:0] : _154_;
-  assign _156_ = _093_ ? _031_[7:0] : _155_;
-  assign _157_ = _095_ ? _031_[7:0] : _156_;
-  assign _158_ = _097_ ? _031_[7:0] : _157_;
-  assign _159_ = write ? _158_ : address;
-  assign _160_ = o__ready ? _031_[7:0] : _159_;
-  assign _161_ = _029_ ? (* full_case = 32'd1 *) _159_ : _160_;
-  assign _162_ = _028_ ? (* full_case = 32'd1 *) _159_ : _161_;
-  function [7:0] _416_;
+  assign _157_ = _382_(remaining, { i__payload[7:0], _156_ }, { _073_, _076_ });
+  assign _070_ = rst ? 8'h00 : _157_;
+  assign _069_ = _020_ ? gathered[67:64] : register_28;
+  assign _068_ = _018_ ? gathered[67:64] : register_27;
+  assign _067_ = _016_ ? gathered[71:64] : register_26;
+  assign _066_ = _014_ ? gathered[71:64] : register_25;
+  assign _065_ = _012_ ? gathered[67:64] : register_24;
+  assign _064_ = _009_ ? gathered[67:64] : register_23;
+  assign _063_ = _007_ ? gathered[67:64] : register_22;
+  assign _062_ = _005_ ? gathered[68:64] : register_21;
+  assign _061_ = _003_ ? gathered[67:64] : register_20;
+  assign _060_ = _001_ ? gathered[67:64] : register_19;
+  assign _059_ = _138_ ? gathered[71:64] : register_18;
+  assign _058_ = _136_ ? gathered[71:64] : register_17;
+  assign _057_ = _134_ ? gathered[67:64] : register_16;
+  assign _056_ = _132_ ? gathered[67:64] : register_15;
+  assign _055_ = _130_ ? gathered[67:64] : register_14;
+  assign _054_ = _128_ ? gathered[68:64] : register_13;
+  assign _053_ = _126_ ? gathered[67:64] : register_12;
+  assign _051_ = _124_ ? gathered[67:64] : register_11;
+  assign _050_ = _122_ ? gathered[71:64] : register_10;
+  assign _049_ = _120_ ? gathered[71:64] : register_9;
+  assign _048_ = _118_ ? gathered[67:64] : register_8;
+  assign _047_ = _116_ ? gathered[67:64] : register_7;
+  assign _046_ = _114_ ? gathered[67:64] : register_6;
+  assign _045_ = _112_ ? gathered[68:64] : register_5;
+  assign _044_ = _110_ ? gathered[64] : register_4;
+  assign _043_ = _107_ ? gathered[81:64] : register_3;
+  assign _042_ = _105_ ? gathered[66:64] : register_2;
+  assign _040_ = _103_ ? gathered[67:64] : register_1;
+  assign _039_ = _101_ ? gathered[65:64] : register_0;
+  assign _158_ = _083_ ? _030_[7:0] : address;
+  assign _159_ = _086_ ? _030_[7:0] : _158_;
+  assign _160_ = _089_ ? _030_[7:0] : _159_;
+  assign _161_ = _091_ ? _030_[7:0] : _160_;
+  assign _162_ = _093_ ? _030_[7:0] : _161_;
+  assign _163_ = _095_ ? _030_[7:0] : _162_;
+  assign _164_ = _097_ ? _030_[7:0] : _163_;
+  assign _165_ = _099_ ? _030_[7:0] : _164_;
+  assign _166_ = write ? _165_ : address;
+  assign _167_ = o__ready ? _030_[7:0] : _166_;
+  function [7:0] _423_;
     input [7:0] a;
     input [15:0] b;
     input [1:0] s;
-    (* full_case = 32'd1 *)
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _416_ = b[7:0];
+        _423_ = b[7:0];
       2'b1?:
-        _416_ = b[15:8];
+        _423_ = b[15:8];
       default:
-        _416_ = a;
+        _423_ = a;
     endcase
   endfunction
-  assign _163_ = _416_(_159_, { _164_, _162_ }, { _140_, fsm_state });
-  assign _164_ = _025_ ? i__payload[7:0] : _159_;
-  assign _039_ = rst ? 8'h00 : _163_;
-  assign _165_ = _081_ ? address : stored;
-  assign _166_ = _084_ ? address : _165_;
-  assign _167_ = _087_ ? address : _166_;
-  assign _168_ = _089_ ? address : _167_;
-  assign _169_ = _091_ ? address : _168_;
-  assign _170_ = _093_ ? address : _169_;
-  assign _171_ = _095_ ? address : _170_;
-  assign _172_ = _097_ ? address : _171_;
-  assign _173_ = write ? _172_ : stored;
-  assign _038_ = rst ? 8'h00 : _173_;
-  assign _174_ = _081_ ? 2'h0 : _078_[1:0];
-  assign _175_ = _084_ ? 2'h0 : _174_;
-  assign _176_ = _087_ ? 2'h0 : _175_;
-  assign _177_ = _089_ ? 2'h0 : _176_;
-  assign _178_ = _091_ ? 2'h0 : _177_;
-  assign _179_ = _093_ ? 2'h0 : _178_;
-  assign _180_ = _095_ ? 2'h0 : _179_;
-  assign _181_ = _097_ ? 2'h0 : _180_;
-  assign _182_ = write ? _181_ : chunk;
-  assign _183_ = _025_ ? 2'h0 : _182_;
-  assign _184_ = fsm_state ? _182_ : _183_;
-  assign _037_ = rst ? 2'h0 : _184_;
-  assign _036_ = write ? { value, gathered[95:32] } : gathered;
-  assign _185_ = _097_ ? 1'h1 : 1'h0;
-  assign _186_ = write ? _185_ : 1'h0;
-  assign _035_[7] = rst ? 1'h0 : _186_;
-  assign _187_ = _093_ ? 1'h1 : 1'h0;
-  assign _188_ = write ? _187_ : 1'h0;
-  assign _035_[5] = rst ? 1'h0 : _188_;
-  assign _189_ = _091_ ? 1'h1 : 1'h0;
-  assign _190_ = write ? _189_ : 1'h0;
-  assign _035_[4] = rst ? 1'h0 : _190_;
-  assign _191_ = _089_ ? 1'h1 : 1'h0;
-  assign _192_ = write ? _191_ : 1'h0;
-  assign _035_[3] = rst ? 1'h0 : _192_;
-  assign _193_ = _087_ ? 1'h1 : 1'h0;
-  assign _194_ = write ? _193_ : 1'h0;
-  assign _035_[2] = rst ? 1'h0 : _194_;
-  assign _195_ = _084_ ? 1'h1 : 1'h0;
-  assign _196_ = write ? _195_ : 1'h0;
-  assign _035_[1] = rst ? 1'h0 : _196_;
-  assign _197_ = _081_ ? 1'h1 : 1'h0;
-  assign _198_ = write ? _197_ : 1'h0;
-  assign _035_[0] = rst ? 1'h0 : _198_;
-  assign _199_ = _095_ ? 1'h1 : 1'h0;
-  assign _200_ = write ? _199_ : 1'h0;
-  assign _035_[6] = rst ? 1'h0 : _200_;
-  assign _034_ = rst ? 1'h0 : _077_;
-  assign _201_ = _029_ ? (* full_case = 32'd1 *) 4'h0 : 4'h4;
-  assign _202_ = _028_ ? (* full_case = 32'd1 *) 4'h0 : _201_;
-  assign \o__payload.code  = fsm_state ? (* full_case = 32'd1 *) _202_ : 4'h0;
-  function [31:0] _470_;
+  assign _168_ = _423_(_166_, { _169_, _167_ }, { _073_, _076_ });
+  assign _169_ = _024_ ? i__payload[7:0] : _166_;
+  assign _038_ = rst ? 8'h00 : _168_;
+  assign _170_ = _083_ ? address : stored;
+  assign _171_ = _086_ ? address : _170_;
+  assign _172_ = _089_ ? address : _171_;
+  assign _173_ = _091_ ? address : _172_;
+  assign _174_ = _093_ ? address : _173_;
+  assign _175_ = _095_ ? address : _174_;
+  assign _176_ = _097_ ? address : _175_;
+  assign _177_ = _099_ ? address : _176_;
+  assign _178_ = write ? _177_ : stored;
+  assign _037_ = rst ? 8'h00 : _178_;
+  assign _179_ = _083_ ? 2'h0 : _080_[1:0];
+  assign _180_ = _086_ ? 2'h0 : _179_;
+  assign _181_ = _089_ ? 2'h0 : _180_;
+  assign _182_ = _091_ ? 2'h0 : _181_;
+  assign _183_ = _093_ ? 2'h0 : _182_;
+  assign _184_ = _095_ ? 2'h0 : _183_;
+  assign _185_ = _097_ ? 2'h0 : _184_;
+  assign _186_ = _099_ ? 2'h0 : _185_;
+  assign _187_ = write ? _186_ : chunk;
+  assign _188_ = _024_ ? 2'h0 : _187_;
+  assign _189_ = _073_ ? _188_ : _187_;
+  assign _036_ = rst ? 2'h0 : _189_;
+  assign _035_ = write ? { value, gathered[95:32] } : gathered;
+  assign _190_ = _099_ ? 1'h1 : 1'h0;
+  assign _191_ = write ? _190_ : 1'h0;
+  assign _034_[7] = rst ? 1'h0 : _191_;
+  assign _192_ = _095_ ? 1'h1 : 1'h0;
+  assign _193_ = write ? _192_ : 1'h0;
+  assign _034_[5] = rst ? 1'h0 : _193_;
+  assign _194_ = _093_ ? 1'h1 : 1'h0;
+  assign _195_ = write ? _194_ : 1'h0;
+  assign _034_[4] = rst ? 1'h0 : _195_;
+  assign _196_ = _091_ ? 1'h1 : 1'h0;
+  assign _197_ = write ? _196_ : 1'h0;
+  assign _034_[3] = rst ? 1'h0 : _197_;
+  assign _198_ = _089_ ? 1'h1 : 1'h0;
+  assign _199_ = write ? _198_ : 1'h0;
+  assign _034_[2] = rst ? 1'h0 : _199_;
+  assign _200_ = _086_ ? 1'h1 : 1'h0;
+  assign _201_ = write ? _200_ : 1'h0;
+  assign _034_[1] = rst ? 1'h0 : _201_;
+  assign _202_ = _083_ ? 1'h1 : 1'h0;
+  assign _203_ = write ? _202_ : 1'h0;
+  assign _034_[0] = rst ? 1'h0 : _203_;
+  assign _204_ = _097_ ? 1'h1 : 1'h0;
+  assign _205_ = write ? _204_ : 1'h0;
+  assign _034_[6] = rst ? 1'h0 : _205_;
+  assign _033_ = rst ? 1'h0 : _079_;
+  function [31:0] _474_;
     input [31:0] a;
     input [127:0] b;
     input [3:0] s;
     (* parallel_case *)
     casez (s)
       4'b???1:
-        _470_ = b[31:0];
+        _474_ = b[31:0];
       4'b??1?:
-        _470_ = b[63:32];
+        _474_ = b[63:32];
       4'b?1??:
-        _470_ = b[95:64];
+        _474_ = b[95:64];
       4'b1???:
-        _470_ = b[127:96];
+        _474_ = b[127:96];
       default:
-        _470_ = a;
+        _474_ = a;
     endcase
   endfunction
-  assign \o__payload.value  = _470_(32'd0, { state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state, _061_, _072_, 32'h00000000 }, { _090_, _092_, _094_, _096_ });
-  assign _096_ = target == 3'h7;
-  assign _094_ = target == 3'h6;
-  assign _092_ = target == 3'h5;
-  assign _090_ = target == 3'h4;
-  assign _203_ = _029_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
-  assign _204_ = _028_ ? (* full_case = 32'd1 *) 1'h0 : _203_;
-  assign o__valid = fsm_state ? (* full_case = 32'd1 *) _204_ : 1'h0;
-  function [0:0] _478_;
+  assign word = _474_(32'd0, { state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state[15], state, _041_, _052_, 32'h00000000 }, { _092_, _094_, _096_, _098_ });
+  assign _098_ = target == 3'h7;
+  assign _096_ = target == 3'h6;
+  assign _094_ = target == 3'h5;
+  assign _092_ = target == 3'h4;
+  assign o__valid = _076_ ? 1'h1 : 1'h0;
+  assign _076_ = fsm_state == 2'h2;
+  function [0:0] _481_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
@@ -2003,124 +2007,125 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _478_ = b[0:0];
+        _481_ = b[0:0];
       2'b1?:
-        _478_ = b[1:1];
+        _481_ = b[1:1];
       default:
-        _478_ = a;
+        _481_ = a;
     endcase
   endfunction
-  assign _205_ = _478_(1'h1, { _022_, idle }, { _209_, _207_ });
-  assign _209_ = | (* full_case = 32'd1 *) _208_;
-  assign i__ready = fsm_state ? 1'h0 : _205_;
-  assign _210_ = _032_ ? 1'h1 : 1'h0;
-  function [0:0] _482_;
+  assign _206_ = _481_(1'h1, { _022_, idle }, { _210_, _208_ });
+  assign _210_ = | (* full_case = 32'd1 *) _209_;
+  assign i__ready = _073_ ? _206_ : 1'h0;
+  assign _211_ = _032_ ? 1'h1 : 1'h0;
+  function [0:0] _485_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _482_ = b[0:0];
+        _485_ = b[0:0];
       2'b1?:
-        _482_ = b[1:1];
+        _485_ = b[1:1];
       default:
-        _482_ = a;
+        _485_ = a;
     endcase
   endfunction
-  assign _211_ = _482_(1'h0, { _000_, _210_ }, { _209_, _207_ });
-  assign _207_ = | _206_;
-  assign _208_[0] = i__payload[47:44] == 4'h4;
-  assign _208_[1] = i__payload[47:44] == 4'h5;
-  assign _208_[2] = i__payload[47:44] == 4'h6;
-  assign _208_[3] = i__payload[47:44] == 4'h7;
-  assign commands__valid = fsm_state ? 1'h0 : _211_;
-  assign _140_ = ~ fsm_state;
-  assign _212_ = _032_ ? 48'h400000000000 : i__payload;
-  assign _213_ = _207_ ? _212_ : i__payload;
-  assign _206_[0] = i__payload[47:44] == 4'h1;
-  assign _206_[1] = i__payload[47:44] == 4'h2;
-  assign _206_[2] = i__payload[47:44] == 4'h3;
-  assign commands__payload = fsm_state ? i__payload : _213_;
-  function [31:0] _496_;
+  assign _212_ = _485_(1'h0, { _000_, _211_ }, { _210_, _208_ });
+  assign _208_ = | _207_;
+  assign _209_[0] = i__payload[47:44] == 4'h4;
+  assign _209_[1] = i__payload[47:44] == 4'h5;
+  assign _209_[2] = i__payload[47:44] == 4'h6;
+  assign _209_[3] = i__payload[47:44] == 4'h7;
+  assign commands__valid = _073_ ? _212_ : 1'h0;
+  assign _073_ = ! fsm_state;
+  assign _213_ = _032_ ? 48'h400000000000 : i__payload;
+  assign _214_ = _208_ ? _213_ : i__payload;
+  assign _207_[0] = i__payload[47:44] == 4'h1;
+  assign _207_[1] = i__payload[47:44] == 4'h2;
+  assign _207_[2] = i__payload[47:44] == 4'h3;
+  assign commands__payload = _073_ ? _214_ : i__payload;
+  function [31:0] _499_;
     input [31:0] a;
     input [351:0] b;
     input [10:0] s;
     (* parallel_case *)
     casez (s)
       11'b??????????1:
-        _496_ = b[31:0];
+        _499_ = b[31:0];
       11'b?????????1?:
-        _496_ = b[63:32];
+        _499_ = b[63:32];
       11'b????????1??:
-        _496_ = b[95:64];
+        _499_ = b[95:64];
       11'b???????1???:
-        _496_ = b[127:96];
+        _499_ = b[127:96];
       11'b??????1????:
-        _496_ = b[159:128];
+        _499_ = b[159:128];
       11'b?????1?????:
-        _496_ = b[191:160];
+        _499_ = b[191:160];
       11'b????1??????:
-        _496_ = b[223:192];
+        _499_ = b[223:192];
       11'b???1???????:
-        _496_ = b[255:224];
+        _499_ = b[255:224];
       11'b??1????????:
-        _496_ = b[287:256];
+        _499_ = b[287:256];
       11'b?1?????????:
-        _496_ = b[319:288];
+        _499_ = b[319:288];
       11'b1??????????:
-        _496_ = b[351:320];
+        _499_ = b[351:320];
       default:
-        _496_ = a;
+        _499_ = a;
     endcase
   endfunction
-  assign _072_ = _496_(32'd0, 352'h94a0e09900000002000000060000000100000010000000100000000800000003000001000000000200000008, { _224_, _223_, _222_, _221_, _220_, _219_, _218_, _217_, _216_, _215_, _214_ });
-  assign _214_ = address == 8'h0a;
-  assign _215_ = address == 8'h09;
-  assign _219_ = address == 8'h05;
-  assign _220_ = address == 8'h04;
-  assign _221_ = address == 8'h03;
-  assign _222_ = address == 8'h02;
-  assign _223_ = address == 8'h01;
-  assign _224_ = ! address;
-  function [31:0] _505_;
+  assign _052_ = _499_(32'd0, 352'h94a0e09900000002000000060000000100000010000000100000000800000003000001000000000200000008, { _225_, _224_, _223_, _222_, _221_, _220_, _219_, _218_, _217_, _216_, _215_ });
+  assign _215_ = address == 8'h0a;
+  assign _216_ = address == 8'h09;
+  assign _220_ = address == 8'h05;
+  assign _221_ = address == 8'h04;
+  assign _222_ = address == 8'h03;
+  assign _223_ = address == 8'h02;
+  assign _224_ = address == 8'h01;
+  assign _225_ = ! address;
+  function [31:0] _508_;
     input [31:0] a;
     input [319:0] b;
     input [9:0] s;
     (* parallel_case *)
     casez (s)
       10'b?????????1:
-        _505_ = b[31:0];
+        _508_ = b[31:0];
       10'b????????1?:
-        _505_ = b[63:32];
+        _508_ = b[63:32];
       10'b???????1??:
-        _505_ = b[95:64];
+        _508_ = b[95:64];
       10'b??????1???:
-        _505_ = b[127:96];
+        _508_ = b[127:96];
       10'b?????1????:
-        _505_ = b[159:128];
+        _508_ = b[159:128];
       10'b????1?????:
-        _505_ = b[191:160];
+        _508_ = b[191:160];
       10'b???1??????:
-        _505_ = b[223:192];
+        _508_ = b[223:192];
       10'b??1???????:
-        _505_ = b[255:224];
+        _508_ = b[255:224];
       10'b?1????????:
-        _505_ = b[287:256];
+        _508_ = b[287:256];
       10'b1?????????:
-        _505_ = b[319:288];
+        _508_ = b[319:288];
       default:
-        _505_ = a;
+        _508_ = a;
     endcase
   endfunction
-  assign _061_ = _505_(32'd0, { counters[31:0], counters[63:32], counters[95:64], counters[127:96], counters[159:128], counters[191:160], counters[223:192], counters[255:224], counters[287:256], counters[319:288] }, { _224_, _223_, _222_, _221_, _220_, _219_, _218_, _217_, _216_, _215_ });
-  assign _216_ = address == 8'h08;
-  assign _217_ = address == 8'h07;
-  assign _218_ = address == 8'h06;
+  assign _041_ = _508_(32'd0, { counters[31:0], counters[63:32], counters[95:64], counters[127:96], counters[159:128], counters[191:160], counters[223:192], counters[255:224], counters[287:256], counters[319:288] }, { _225_, _224_, _223_, _222_, _221_, _220_, _219_, _218_, _217_, _216_ });
+  assign _217_ = address == 8'h08;
+  assign _218_ = address == 8'h07;
+  assign _219_ = address == 8'h06;
+  assign _075_[47:44] = reply[47:44];
   assign state_unit = address[3:0];
   assign clear_counters = complete[5];
-  assign \port$1264$1  = complete[3:1];
-  assign o__payload = { \o__payload.code , 4'h0, address, \o__payload.value  };
+  assign \port$1269$1  = complete[3:1];
+  assign o__payload = { 4'h4, reply[43:0] };
   assign registers = { register_28, register_27, register_26, register_25, register_24, register_23, register_22, register_21, register_20, register_19, register_18, register_17, register_16, register_15, register_14, register_13, register_12, register_11, register_10, register_9, register_8, register_7, register_6, register_5, register_4, register_3, register_2, register_1, register_0 };
   assign write_readout__payload = { stored[6:0], gathered[79:64] };
   assign write_parameters__payload = { stored[3:0], gathered[79:0] };
@@ -2429,7 +2434,7 @@ module \egru.lanes.slice_0 (rst, \row$6 , operation, found, \read$9 , clk);
   assign _30_[95:0] = { _23_[23:0], _12_[23:0], _06_[23:0], _00_[23:0] };
 endmodule
 
-module \egru.merge (i__2__valid, i__0__ready, i__1__ready, i__2__ready, i__1__payload, i__0__valid, i__0__payload, i__1__valid, i__2__payload, o__valid, o__payload, o__ready);
+module \egru.merge (i__2__valid, i__0__ready, i__1__ready, i__2__ready, i__1__payload, i__0__payload, i__0__valid, i__1__valid, i__2__payload, o__valid, o__payload, o__ready);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -2479,7 +2484,7 @@ module \egru.merge (i__2__valid, i__0__ready, i__1__ready, i__2__ready, i__1__pa
   assign i__0__ready = o__ready;
 endmodule
 
-module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__payload, registers, write__valid, i__payload, \o__payload$47 , \o__valid$51 , clk);
+module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__payload, registers, write__valid, i__payload, \o__valid$53 , \o__payload$48 , clk);
   wire _000_;
   wire _001_;
   wire [31:0] _002_;
@@ -2488,9 +2493,9 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__pa
   wire [31:0] _004_;
   (* unused_bits = "32" *)
   wire [32:0] _005_;
-  wire [31:0] _006_;
   (* unused_bits = "3" *)
-  wire [3:0] _007_;
+  wire [3:0] _006_;
+  wire _007_;
   wire _008_;
   wire _009_;
   wire _010_;
@@ -2506,27 +2511,27 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__pa
   wire _020_;
   wire _021_;
   wire _022_;
-  wire [25:0] _023_;
+  wire _023_;
   wire [25:0] _024_;
-  wire _025_;
-  (* unused_bits = "4" *)
-  wire [4:0] _026_;
+  wire [25:0] _025_;
+  wire _026_;
   wire _027_;
-  wire [1:0] _028_;
-  wire [2:0] _029_;
-  wire [2:0] _030_;
+  wire [31:0] _028_;
+  wire [31:0] _029_;
+  (* unused_bits = "4" *)
+  wire [4:0] _030_;
   wire _031_;
-  wire _032_;
-  wire [3:0] _033_;
-  wire _034_;
-  wire [4:0] _035_;
+  wire [1:0] _032_;
+  wire [2:0] _033_;
+  wire [2:0] _034_;
+  wire _035_;
   wire _036_;
-  wire _037_;
+  wire [3:0] _037_;
   wire _038_;
   wire _039_;
-  wire _040_;
-  wire [3:0] _041_;
-  wire [3:0] _042_;
+  wire [35:0] _040_;
+  wire [4:0] _041_;
+  wire [31:0] _042_;
   wire [3:0] _043_;
   wire _044_;
   wire _045_;
@@ -2535,8 +2540,16 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__pa
   wire _048_;
   wire _049_;
   wire _050_;
-  wire _051_;
-  wire _052_;
+  wire [3:0] _051_;
+  wire [3:0] _052_;
+  wire _053_;
+  wire _054_;
+  wire _055_;
+  wire _056_;
+  wire _057_;
+  wire _058_;
+  wire _059_;
+  wire _060_;
   wire [2:0] \$signature__addr ;
   wire [63:0] \$signature__data ;
   wire accept;
@@ -2558,19 +2571,19 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__pa
   wire \i__valid$24 ;
   reg [3:0] index = 4'h0;
   wire [2:0] last_word;
+  wire more;
   reg [2:0] new__addr = 3'h0;
   wire [63:0] new__data;
   wire [15:0] o__payload;
   wire [40:0] \o__payload$35 ;
-  output [35:0] \o__payload$47 ;
-  wire [35:0] \o__payload$47 ;
-  wire [31:0] \o__payload$47.sum ;
+  output [35:0] \o__payload$48 ;
+  reg [35:0] \o__payload$48  = 36'h000000000;
   wire \o__ready$34 ;
-  input \o__ready$58 ;
-  wire \o__ready$58 ;
+  input \o__ready$60 ;
+  wire \o__ready$60 ;
   wire \o__valid$33 ;
-  output \o__valid$51 ;
-  wire \o__valid$51 ;
+  output \o__valid$53 ;
+  reg \o__valid$53  = 1'h0;
   reg [17:0] operand = 18'h00000;
   reg overwrite_0 = 1'h0;
   reg overwrite_1 = 1'h0;
@@ -2610,114 +2623,78 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__pa
       sums[new__addr] <= new__data;
   end
   assign \$signature__data  = sums[\$signature__addr ];
-  assign _014_ = \o__payload$35 [39:38] == 2'h2;
-  assign _015_ = \o__valid$33  & _014_;
-  assign _025_ = ! active;
-  assign _016_ = index == registers[5:2];
-  assign _026_ = index + 1'h1;
+  assign _020_ = _009_ | _018_;
+  assign \i__payload$28.fetch  = _000_ & _020_;
+  assign _021_ = o__payload[1:0] == 2'h2;
+  assign _022_ = o__payload[1:0] == 2'h3;
+  assign _023_ = _021_ | _022_;
+  assign _024_ = $signed(row[7:0]) * $signed(operand);
+  assign _025_ = $signed(row[15:8]) * $signed(operand);
+  assign _013_ = \o__payload$35 [39:38] == 2'h2;
+  assign _014_ = \o__valid$33  & _013_;
+  assign _026_ = ! active;
+  assign _027_ = _015_ | \o__ready$60 ;
+  assign _028_ = \$signature__data  >> { 1'h0, index[0], 5'h00 };
+  assign _029_ = \o__payload$35 [40] ? 32'd0 : _028_;
+  assign _030_ = index + more;
+  assign _015_ = ~ \o__valid$53 ;
+  assign _016_ = ~ more;
+  assign _017_ = _015_ & _016_;
   always @(posedge clk)
-    fresh <= _027_;
+    fresh <= _031_;
   always @(posedge clk)
-    active <= _028_;
+    active <= _032_;
   always @(posedge clk)
     row <= \o__payload$35 [16:1];
   always @(posedge clk)
     operand <= \o__payload$35 [37:20];
   always @(posedge clk)
-    word_0 <= _029_;
+    word_0 <= _033_;
   always @(posedge clk)
-    new__addr <= _030_;
+    new__addr <= _034_;
   always @(posedge clk)
-    overwrite_0 <= _031_;
+    overwrite_0 <= _035_;
   always @(posedge clk)
-    overwrite_1 <= _032_;
+    overwrite_1 <= _036_;
   always @(posedge clk)
-    products <= { _024_[25], _024_[25], _024_[25], _024_[25], _024_[25], _024_[25], _024_, _023_[25], _023_[25], _023_[25], _023_[25], _023_[25], _023_[25], _023_ };
+    products <= { _025_[25], _025_[25], _025_[25], _025_[25], _025_[25], _025_[25], _025_, _024_[25], _024_[25], _024_[25], _024_[25], _024_[25], _024_[25], _024_ };
   always @(posedge clk)
-    index <= _033_;
+    index <= _037_;
   always @(posedge clk)
-    fsm_state <= _034_;
-  assign \i__payload$28.index  = _008_ ? { 1'h0, o__payload[7:4] } : _035_;
-  assign \i__payload$28.value  = _008_ ? { 10'h000, o__payload[15:8] } : registers[26:9];
+    fsm_state <= _038_;
+  always @(posedge clk)
+    \o__valid$53  <= _039_;
+  always @(posedge clk)
+    \o__payload$48  <= _040_;
+  assign \i__payload$28.index  = _009_ ? { 1'h0, o__payload[7:4] } : _041_;
+  assign \i__payload$28.value  = _009_ ? { 10'h000, o__payload[15:8] } : registers[26:9];
   assign accept = _001_ & \o__payload$35 [0];
   assign _002_ = overwrite_1 ? 32'd0 : \$signature__data [31:0];
   assign { _003_[32], new__data[31:0] } = $signed(_002_) + $signed(products[31:0]);
   assign _004_ = overwrite_1 ? 32'd0 : \$signature__data [63:32];
   assign { _005_[32], new__data[63:32] } = $signed(_004_) + $signed(products[63:32]);
   assign \$signature__addr  = sending ? index[3:1] : new__addr;
-  assign _006_ = \$signature__data  >> { 1'h0, index[0], 5'h00 };
-  assign \o__payload$47.sum  = \o__payload$35 [40] ? 32'd0 : _006_;
-  assign { _007_[3], last_word } = registers[8:6] - 1'h1;
+  assign more = index != registers[5:2];
+  assign { _006_[3], last_word } = registers[8:6] - 1'h1;
   assign _001_ = \o__valid$33  & \o__ready$34 ;
-  assign _009_ = | \o__payload$35 [39:38];
-  assign _010_ = _001_ & _009_;
-  assign _011_ = ~ \o__payload$35 [0];
-  assign _012_ = \o__payload$35 [19:17] == last_word;
-  assign _013_ = _011_ | _012_;
-  assign retired = _010_ & _013_;
-  assign _018_ = \i__valid$24  & \i__ready$27 ;
+  assign _007_ = | \o__payload$35 [39:38];
+  assign _008_ = _001_ & _007_;
+  assign _010_ = ~ \o__payload$35 [0];
+  assign _011_ = \o__payload$35 [19:17] == last_word;
+  assign _012_ = _010_ | _011_;
+  assign retired = _008_ & _012_;
+  assign _019_ = \i__valid$24  & \i__ready$27 ;
   assign _000_ = o__payload[3:2] == registers[1:0];
-  assign _008_ = ! o__payload[1:0];
-  assign _017_ = o__payload[1:0] == 1'h1;
-  assign _019_ = _008_ | _017_;
-  assign \i__payload$28.fetch  = _000_ & _019_;
-  assign _020_ = o__payload[1:0] == 2'h2;
-  assign _021_ = o__payload[1:0] == 2'h3;
-  assign _022_ = _020_ | _021_;
-  assign _023_ = $signed(row[7:0]) * $signed(operand);
-  assign _024_ = $signed(row[15:8]) * $signed(operand);
-  assign _036_ = _016_ ? 1'h0 : fsm_state;
-  function [0:0] _099_;
-    input [0:0] a;
-    input [1:0] b;
-    input [1:0] s;
-    (* full_case = 32'd1 *)
-    (* parallel_case *)
-    casez (s)
-      2'b?1:
-        _099_ = b[0:0];
-      2'b1?:
-        _099_ = b[1:1];
-      default:
-        _099_ = a;
-    endcase
-  endfunction
-  assign _037_ = _099_(fsm_state, { _039_, _036_ }, { _040_, fsm_state });
-  assign _038_ = _025_ ? 1'h1 : fsm_state;
-  assign _039_ = _015_ ? _038_ : fsm_state;
-  assign _034_ = rst ? 1'h0 : _037_;
-  assign _041_ = \o__ready$58  ? _026_[3:0] : index;
-  assign _042_ = _016_ ? (* full_case = 32'd1 *) index : _041_;
-  function [3:0] _105_;
-    input [3:0] a;
-    input [7:0] b;
-    input [1:0] s;
-    (* full_case = 32'd1 *)
-    (* parallel_case *)
-    casez (s)
-      2'b?1:
-        _105_ = b[3:0];
-      2'b1?:
-        _105_ = b[7:4];
-      default:
-        _105_ = a;
-    endcase
-  endfunction
-  assign _043_ = _105_(index, { 4'h0, _042_ }, { _040_, fsm_state });
-  assign _033_ = rst ? 4'h0 : _043_;
-  assign _032_ = rst ? 1'h0 : overwrite_0;
-  assign _031_ = rst ? 1'h0 : \o__payload$35 [40];
-  assign _030_ = rst ? 3'h0 : word_0;
-  assign _029_ = rst ? 3'h0 : \o__payload$35 [19:17];
-  assign _028_ = rst ? 2'h0 : { active[0], accept };
-  assign _044_ = _022_ ? 1'h1 : fresh;
-  assign _045_ = \i__payload$28.fetch  ? 1'h0 : _044_;
-  assign _046_ = _018_ ? _045_ : fresh;
-  assign _027_ = rst ? 1'h1 : _046_;
-  assign _047_ = _016_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
-  assign \o__valid$51  = fsm_state ? (* full_case = 32'd1 *) _047_ : 1'h0;
-  assign sending = fsm_state ? (* full_case = 32'd1 *) 1'h1 : 1'h0;
-  assign _048_ = _016_ ? 1'h1 : 1'h0;
+  assign _009_ = ! o__payload[1:0];
+  assign _018_ = o__payload[1:0] == 1'h1;
+  assign _042_ = _027_ ? _029_ : \o__payload$48 [35:4];
+  assign _040_[35:4] = fsm_state ? (* full_case = 32'd1 *) _042_ : \o__payload$48 [35:4];
+  assign _043_ = _027_ ? index : \o__payload$48 [3:0];
+  assign _040_[3:0] = fsm_state ? (* full_case = 32'd1 *) _043_ : \o__payload$48 [3:0];
+  assign _044_ = _027_ ? more : \o__valid$53 ;
+  assign _045_ = fsm_state ? (* full_case = 32'd1 *) _044_ : \o__valid$53 ;
+  assign _039_ = rst ? 1'h0 : _045_;
+  assign _046_ = _017_ ? 1'h0 : fsm_state;
   function [0:0] _120_;
     input [0:0] a;
     input [1:0] b;
@@ -2733,29 +2710,77 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__pa
         _120_ = a;
     endcase
   endfunction
-  assign \o__ready$34  = _120_(1'h0, { _049_, _048_ }, { _040_, fsm_state });
-  assign _049_ = _015_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
-  assign _040_ = ~ (* full_case = 32'd1 *) fsm_state;
-  function [4:0] _123_;
+  assign _047_ = _120_(fsm_state, { _049_, _046_ }, { _050_, fsm_state });
+  assign _048_ = _026_ ? 1'h1 : fsm_state;
+  assign _049_ = _014_ ? _048_ : fsm_state;
+  assign _038_ = rst ? 1'h0 : _047_;
+  assign _051_ = _027_ ? _030_[3:0] : index;
+  function [3:0] _125_;
+    input [3:0] a;
+    input [7:0] b;
+    input [1:0] s;
+    (* full_case = 32'd1 *)
+    (* parallel_case *)
+    casez (s)
+      2'b?1:
+        _125_ = b[3:0];
+      2'b1?:
+        _125_ = b[7:4];
+      default:
+        _125_ = a;
+    endcase
+  endfunction
+  assign _052_ = _125_(index, { 4'h0, _051_ }, { _050_, fsm_state });
+  assign _037_ = rst ? 4'h0 : _052_;
+  assign _036_ = rst ? 1'h0 : overwrite_0;
+  assign _035_ = rst ? 1'h0 : \o__payload$35 [40];
+  assign _034_ = rst ? 3'h0 : word_0;
+  assign _033_ = rst ? 3'h0 : \o__payload$35 [19:17];
+  assign _032_ = rst ? 2'h0 : { active[0], accept };
+  assign _053_ = _023_ ? 1'h1 : fresh;
+  assign _054_ = \i__payload$28.fetch  ? 1'h0 : _053_;
+  assign _055_ = _019_ ? _054_ : fresh;
+  assign _031_ = rst ? 1'h1 : _055_;
+  assign sending = fsm_state ? (* full_case = 32'd1 *) 1'h1 : 1'h0;
+  assign _056_ = _017_ ? 1'h1 : 1'h0;
+  function [0:0] _138_;
+    input [0:0] a;
+    input [1:0] b;
+    input [1:0] s;
+    (* full_case = 32'd1 *)
+    (* parallel_case *)
+    casez (s)
+      2'b?1:
+        _138_ = b[0:0];
+      2'b1?:
+        _138_ = b[1:1];
+      default:
+        _138_ = a;
+    endcase
+  endfunction
+  assign \o__ready$34  = _138_(1'h0, { _057_, _056_ }, { _050_, fsm_state });
+  assign _057_ = _014_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
+  assign _050_ = ~ (* full_case = 32'd1 *) fsm_state;
+  function [4:0] _141_;
     input [4:0] a;
     input [14:0] b;
     input [2:0] s;
     (* parallel_case *)
     casez (s)
       3'b??1:
-        _123_ = b[4:0];
+        _141_ = b[4:0];
       3'b?1?:
-        _123_ = b[9:5];
+        _141_ = b[9:5];
       3'b1??:
-        _123_ = b[14:10];
+        _141_ = b[14:10];
       default:
-        _123_ = a;
+        _141_ = a;
     endcase
   endfunction
-  assign _035_ = _123_(5'h00, { registers[32:28], registers[73:69], registers[114:110] }, { _052_, _051_, _050_ });
-  assign _050_ = registers[1:0] == 2'h2;
-  assign _051_ = registers[1:0] == 2'h1;
-  assign _052_ = ! registers[1:0];
+  assign _041_ = _141_(5'h00, { registers[32:28], registers[73:69], registers[114:110] }, { _060_, _059_, _058_ });
+  assign _058_ = registers[1:0] == 2'h2;
+  assign _059_ = registers[1:0] == 2'h1;
+  assign _060_ = ! registers[1:0];
   \egru.readout.fetch  fetch (
     .clk(clk),
     .i__payload({ fresh, o__payload[1:0], 4'h0, \i__payload$28.value , registers[8:6], \i__payload$28.index , 7'h00, \i__payload$28.fetch  }),
@@ -2794,10 +2819,9 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$58 , write__pa
     .write__payload(write__payload),
     .write__valid(write__valid)
   );
-  assign _007_[2:0] = last_word;
+  assign _006_[2:0] = last_word;
   assign _005_[31:0] = new__data[63:32];
   assign _003_[31:0] = new__data[31:0];
-  assign \o__payload$47  = { \o__payload$47.sum , index };
 endmodule
 
 module \egru.readout.fetch (rst, i__ready, request__valid, o__valid, row__ready, request__ready, i__payload, o__ready, i__valid, o__payload, request__payload, row__payload, row__valid, clk);
@@ -3509,7 +3533,7 @@ module \egru.report (o__valid, i__ready, step, o__ready, registers, i__payload, 
   assign o__payload = { \o__payload.code , \o__payload.index , \o__payload.value  };
 endmodule
 
-module \egru.sequencer (rst, taken, replay__ready, \port$541$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, begun, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1379$0 
+module \egru.sequencer (rst, taken, replay__ready, \port$538$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, begun, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1386$0 
 , events__valid, clk);
   wire _000_;
   wire _001_;
@@ -3639,10 +3663,10 @@ module \egru.sequencer (rst, taken, replay__ready, \port$541$0 , o__ready, i__pa
   wire offered;
   output open__valid;
   wire open__valid;
-  input \port$1379$0 ;
-  wire \port$1379$0 ;
-  input [11:0] \port$541$0 ;
-  wire [11:0] \port$541$0 ;
+  input \port$1386$0 ;
+  wire \port$1386$0 ;
+  input [11:0] \port$538$0 ;
+  wire [11:0] \port$538$0 ;
   (* unused_bits = "0 1 2 3 4 9 10 11 12 13 14 15 16" *)
   wire [40:0] registers;
   input [150:0] \registers$2 ;
@@ -3684,7 +3708,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$541$0 , o__ready, i__pa
   assign _023_ = _022_ & first;
   assign _022_ = i__valid & accepted;
   assign _024_ = events__valid & accepted;
-  assign _025_ = _024_ & \port$1379$0 ;
+  assign _025_ = _024_ & \port$1386$0 ;
   assign _026_ = | layer;
   assign _027_ = replayed & _026_;
   assign _028_ = ~ bank;
@@ -3722,7 +3746,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$541$0 , o__ready, i__pa
   assign _006_ = i__payload[47:44] != 3'h6;
   assign _007_ = i__valid & _006_;
   assign _009_ = layer - 1'h1;
-  assign _010_ = ~ \port$1379$0 ;
+  assign _010_ = ~ \port$1386$0 ;
   assign _011_ = events__valid & _010_;
   assign _015_ = | kind;
   assign _017_ = _014_ & _015_;
@@ -3937,7 +3961,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$541$0 , o__ready, i__pa
         _190_ = a;
     endcase
   endfunction
-  assign value = _190_(9'h000, { i__payload[8:0], 1'h0, \port$541$0 [11:4] }, { _012_, _055_ });
+  assign value = _190_(9'h000, { i__payload[8:0], 1'h0, \port$538$0 [11:4] }, { _012_, _055_ });
   assign source = _055_ ? replayed : 1'h0;
   assign in_step = _012_ ? any_input : 1'h1;
   function [3:0] _193_;
@@ -3954,7 +3978,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$541$0 , o__ready, i__pa
         _193_ = a;
     endcase
   endfunction
-  assign \work.index  = _193_(4'h0, { i__payload[35:32], \port$541$0 [3:0] }, { _012_, _055_ });
+  assign \work.index  = _193_(4'h0, { i__payload[35:32], \port$538$0 [3:0] }, { _012_, _055_ });
   assign _055_ = fsm_state == 3'h3;
   assign _012_ = ! fsm_state;
   function [40:0] _196_;

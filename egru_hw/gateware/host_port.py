@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -88,6 +88,9 @@ class HostPort(wiring.Component):
         m.d.comb += ready.eq(self.idle & ~stalled)
         remaining = Signal.like(address)  # no wider, or a damaged READ could take hours
         wait = Signal(range(READ_LATENCY + 1))
+        word = Signal(signed(VALUE_BITS))
+        reply = register(PACKET)  # replies of all kinds meet behind it, far away
+        m.d.comb += [self.o.payload.eq(reply), self.o.payload.code.eq(Reply.DATA)]
         with m.FSM():
             with m.State("COMMAND"):
                 m.d.sync += [remaining.eq(command.value), wait.eq(0)]
@@ -117,24 +120,28 @@ class HostPort(wiring.Component):
                 with m.Elif(wait != READ_LATENCY):
                     m.d.sync += wait.eq(wait + 1)
                 with m.Else():
-                    m.d.comb += [self.o.valid.eq(1), self.o.payload.code.eq(Reply.DATA)]
-                    with m.If(self.o.ready):
-                        m.d.sync += [
-                            address.eq(address + 1),
-                            remaining.eq(remaining - 1),
-                            wait.eq(0),
-                        ]
+                    m.d.sync += [reply.index.eq(address), reply.value.eq(word)]
+                    m.next = "REPLY"
+            with m.State("REPLY"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.d.sync += [
+                        address.eq(address + 1),
+                        remaining.eq(remaining - 1),
+                        wait.eq(0),
+                    ]
+                    m.next = "READ"
 
-        m.d.comb += [self.state_unit.eq(address), self.o.payload.index.eq(address)]
+        m.d.comb += self.state_unit.eq(address)
         with m.Switch(target):
             with m.Case(Target.STATE):
-                m.d.comb += self.o.payload.value.eq(self.state)
+                m.d.comb += word.eq(self.state)
             with m.Case(Target.COUNTERS):
-                m.d.comb += self.o.payload.value.eq(Array(self.counters)[address])
+                m.d.comb += word.eq(Array(self.counters)[address])
             with m.Case(Target.IDENTITY):
-                m.d.comb += self.o.payload.value.eq(Array(config_words(self.config))[address])
+                m.d.comb += word.eq(Array(config_words(self.config))[address])
             with m.Case(Target.MODEL):
-                m.d.comb += self.o.payload.value.eq(Mux(changed, 0, self.image.digest))
+                m.d.comb += word.eq(Mux(changed, 0, self.image.digest))
         return m
 
     def _writes(

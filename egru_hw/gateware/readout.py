@@ -126,11 +126,13 @@ class Readout(wiring.Component):
             m.d.comb += new.data[lane].eq(Mux(overwrite[1], 0, old.data[lane]) + products[lane])
 
         index = Signal(self.output_bits)
+        more = Signal()
+        output = register(self.o.payload.shape())
         lane_bits = (config.readout_lanes - 1).bit_length()
         m.d.comb += [
             old.addr.eq(Mux(sending, index[lane_bits:], word[1])),
-            self.o.payload.index.eq(index),
-            self.o.payload.sum.eq(Mux(fetched.tag.fresh, 0, old.data[index[:lane_bits]])),
+            more.eq(index != registers.outputs),
+            self.o.payload.eq(output),
         ]
         last_word = Signal(self.pitch_bits)  # as wide as WeightFetch's, or a pitch of 0 has none
         m.d.comb += [
@@ -152,11 +154,14 @@ class Readout(wiring.Component):
                     m.d.comb += fetch.o.ready.eq(1)
             with m.State("SEND"):
                 m.d.comb += sending.eq(1)
-                with m.If(index == registers.outputs):
+                with m.If(~self.o.valid | self.o.ready):
+                    m.d.sync += [
+                        self.o.valid.eq(more),
+                        output.index.eq(index),
+                        output.sum.eq(Mux(fetched.tag.fresh, 0, old.data[index[:lane_bits]])),
+                        index.eq(index + more),
+                    ]
+                with m.If(~self.o.valid & ~more):
                     m.d.comb += fetch.o.ready.eq(1)
                     m.next = "SUM"
-                with m.Else():
-                    m.d.comb += self.o.valid.eq(1)
-                    with m.If(self.o.ready):
-                        m.d.sync += index.eq(index + 1)
         return m
