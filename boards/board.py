@@ -31,7 +31,7 @@ class Board:
         clock: resource of the crystal, which runs at ``clock_mhz``.
         frequency: default clock of the accelerator in MHz.
         uart: resource of the serial port.
-        lights: number of LEDs, ``led`` 0 to at most 3, for heartbeat, step, overrun and loss.
+        lights: number of LEDs, ``led`` 0 to at most 3: see :class:`boards.top.BoardTop`.
         high: pins to drive high, as (resource, signal).
     """
 

@@ -1,4 +1,4 @@
-"""The top level on an ECP5: the accelerator between serial port, clock and LEDs."""
+"""The top level on an ECP5: a board's design with its clock and pins."""
 
 from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, Signal
 from amaranth.lib import io
@@ -6,12 +6,11 @@ from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.board import Board
 from boards.ecp5.pll import PLL, dividers
+from boards.top import BoardTop
 from egru_hw.contract.config import Config
 from egru_hw.contract.image import Image
-from egru_hw.gateware.accelerator import Accelerator
-from egru_hw.gateware.streams import connect
-from egru_hw.link import framing
-from egru_hw.link.uart import PacketUART, divisor_for
+from egru_hw.link.frames import BAUD
+from egru_hw.link.uart import divisor_for
 
 
 def check_clock(board: Board, mhz: float) -> None:
@@ -19,15 +18,11 @@ def check_clock(board: Board, mhz: float) -> None:
     if not mhz > 0:
         raise ValueError(f"the clock must be a positive number of MHz, not {mhz!r}")
     dividers(board.clock_mhz, mhz)
-    divisor_for(mhz * 1e6, framing.BAUD)
+    divisor_for(mhz * 1e6, BAUD)
 
 
 class Top(Elaboratable):
-    """The accelerator between the board's serial port, clock and LEDs.
-
-    LED 0 blinks while the clock runs. LED 1 is on during a step. LED 2 turns on when the host
-    overruns the receiver (see :mod:`egru_hw.link.uart`), LED 3 when a damaged packet arrives; both
-    stay on until power-down.
+    """``BoardTop`` between the board's serial port, clock and LEDs.
 
     Args:
         board: the board, which names the resources.
@@ -59,18 +54,12 @@ class Top(Elaboratable):
         m.d.comb += ClockSignal().eq(pll.output)
         m.submodules.reset = ResetSynchronizer(~pll.locked)
 
-        m.submodules.accelerator = accelerator = Accelerator(self.config, self.image)
-        m.submodules.uart = uart = PacketUART(divisor_for(self.mhz * 1e6, framing.BAUD))
-        connect(m, uart.o, accelerator.i)
-        connect(m, accelerator.o, uart.i)
-
+        m.submodules.design = design = BoardTop(
+            self.config, self.image, divisor_for(self.mhz * 1e6, BAUD)
+        )
         port = platform.request(board.uart, dir="-")
-        m.d.comb += [uart.rx.eq(pin("i", port.rx)), pin("o", port.tx).eq(uart.tx)]
-
-        beat = Signal(26)
-        m.d.sync += beat.eq(beat + 1)
-        lights = (beat[-1], accelerator.busy, uart.overrun, uart.lost)
-        for number, light in enumerate(lights[: board.lights]):
+        m.d.comb += [design.rx.eq(pin("i", port.rx)), pin("o", port.tx).eq(design.tx)]
+        for number, light in enumerate(design.lights[: board.lights]):
             m.d.comb += pin("o", platform.request("led", number, dir="-")).eq(light)
         for resource, signal in board.high:
             m.d.comb += pin("o", getattr(platform.request(resource, dir="-"), signal)).eq(1)

@@ -21,6 +21,14 @@ SLOTS = 16
 MAX_BYTES = 253
 """Length of a frame before its encoding. With more, COBS would have to split long blocks."""
 
+NONCE_BYTES = 4
+"""Payload of HELLO."""
+
+IDENTITY_BYTES = 4
+"""The last bytes of WELCOME's payload, behind the nonce and a byte with the protocol's version."""
+
+WELCOME_BYTES = NONCE_BYTES + 1 + IDENTITY_BYTES
+
 CRC = catalog.CRC32_ISO_HDLC(data_width=8)
 """As the hardware computes it. ``zlib.crc32`` is the same function."""
 
