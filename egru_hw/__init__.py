@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from egru_hw.contract.image import Image, build_image
     from egru_hw.gateware.accelerator import Accelerator
     from egru_hw.gateware.weight_store import WeightStore
-    from egru_hw.host.driver import HardwareResult, Transport, TransportError, run
+    from egru_hw.host.driver import HardwareResult, run
+    from egru_hw.host.transport import Transport, TransportError
 
 __all__ = [
     "PRESETS",
@@ -34,8 +35,8 @@ _HOMES = {
     "Config": "egru_hw.contract.config",
     "HardwareResult": "egru_hw.host.driver",
     "Image": "egru_hw.contract.image",
-    "Transport": "egru_hw.host.driver",
-    "TransportError": "egru_hw.host.driver",
+    "Transport": "egru_hw.host.transport",
+    "TransportError": "egru_hw.host.transport",
     "WeightStore": "egru_hw.gateware.weight_store",
     "build_image": "egru_hw.contract.image",
     "preset": "egru_hw.contract.config",

@@ -1,6 +1,7 @@
 """Simulation as a library function, for tests, ``egru sim`` and other tools."""
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -104,7 +105,8 @@ def run(
     transport = import_module(BACKENDS[backend]).transport(config, stimulus, Path(build), progress)
     golden = model.run(raw)
     begin = time.monotonic()
-    hardware = driver.run(transport, config, model, raw)
+    with closing(transport):
+        hardware = driver.run(transport, config, model, raw)
     seconds = time.monotonic() - begin
     return Simulation(
         golden=golden,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Protocol
 
 import numpy as np
 
@@ -19,24 +18,9 @@ from egru_hw.contract.protocol import (
     unpack,
     word_bits,
 )
+from egru_hw.host.transport import Transport, TransportError
 from golden.integer import IntegerEGRU
 from golden.integer.numerics import EVENT
-
-
-class Transport(Protocol):
-    """A connection to an accelerator."""
-
-    def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
-        """Send ``packets`` (uint64) in order; return all replies (uint64) in order.
-
-        Returns after ``replies`` replies other than EVENT; raises ``TransportError`` if they
-        do not arrive.
-        """
-        ...
-
-
-class TransportError(RuntimeError):
-    """The accelerator does not reply, or sends an unexpected reply."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +69,9 @@ def run(
 
     data_replies = 1 + count * read_units + len(Counter)
     expected = data_replies + count * (steps + len(reads) * model.outputs)
-    codes, indices, values = unpack(transport.exchange(np.concatenate(packets), expected))
+    transport.reset()
+    transport.send(np.concatenate(packets))
+    codes, indices, values = unpack(transport.receive(expected))
 
     data = values[codes == Reply.DATA]
     outputs = values[codes == Reply.OUTPUT]

@@ -1,7 +1,7 @@
 """Simulators, one module each, imported when chosen.
 
 A module defines ``transport(config, stimulus, build, progress)``, which returns an
-:class:`egru_hw.host.driver.Transport`.
+:class:`egru_hw.host.transport.Transport`.
 """
 
 from collections.abc import Callable

@@ -1,30 +1,34 @@
 """The generated Verilog under Verilator as a transport, driven by ``harness.cpp``."""
 
-import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from egru_hw.contract.config import Config
 from egru_hw.contract.protocol import PACKET, Reply
-from egru_hw.gateware.verilog import TOP
-from egru_hw.host.driver import TransportError
+from egru_hw.gateware.verilog import emit
+from egru_hw.host.transport import NoAnswer
 from golden import output
 from sim.backends import Progress
-from sim.backends.compiled import VERILATOR_OPTIONS, compiled
-from sim.backends.verilator_install import verilator_environment
+from sim.backends.compiled import executable
+from sim.backends.harness import Harness, Request
 from sim.stimulus import PATIENCE, WAVES_LIMIT, Stimulus, silence
 
-HARNESS, EXECUTABLE = "harness.cpp", "harness"
+HARNESS = Path(__file__).with_name("harness.cpp")
+DEFINITIONS = {
+    "CODE_OFFSET": PACKET["code"].offset,
+    "EVENT_CODE": Reply.EVENT.value,
+    **{request.name: request.value for request in Request},
+}
 WAVES = {".vcd": "--trace-vcd", ".fst": "--trace-fst"}
 """Verilator's option by the suffix of the file of waveforms."""
 
 
 class VerilatorTransport:
-    """Each exchange simulates from power-up. Compiled simulations are kept in ``build``."""
+    """One simulation from the first :meth:`reset` on, compiled then unless ``build`` holds it.
+
+    The clock runs only within :meth:`receive`.
+    """
 
     def __init__(
         self, config: Config, stimulus: Stimulus, build: Path, progress: Progress | None = None
@@ -34,79 +38,51 @@ class VerilatorTransport:
         self.progress = progress or (lambda phase, share: None)
         if stimulus.waves and stimulus.waves.suffix not in WAVES:
             raise ValueError(f"{stimulus.waves}: waveforms are written as {' or '.join(WAVES)}")
+        self._harness: Harness | None = None
 
-    def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
-        environment = os.environ | verilator_environment()
-        flags = f"-DCODE_OFFSET={PACKET['code'].offset} -DEVENT_CODE={Reply.EVENT.value}"
-        options = ["-MAKEFLAGS", "OPT_FAST=-O3", "-CFLAGS"]
-        if waves := self.stimulus.waves:
-            options = [WAVES[waves.suffix], *options]
-        options.append(flags)
+    def reset(self) -> None:
+        if not self._harness:
+            self._harness = self._start()
+        self._harness.request(Request.RESET, 0)
 
-        def compile_in(folder: Path, log: Path) -> None:
-            (folder / HARNESS).write_text(source)
-            command = [
-                "verilator",
-                "--cc",
-                "--exe",
-                "--build",
-                "--Mdir",
-                ".",
-                "--prefix",
-                f"V{TOP}",
-            ]
-            command += [
-                "-j",
-                "0",
-                "-o",
-                EXECUTABLE,
-                *VERILATOR_OPTIONS,
-                *options,
-                f"{TOP}.v",
-                HARNESS,
-            ]
-            with log.open("w") as output:
-                subprocess.run(
-                    command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output,
-                    stderr=subprocess.STDOUT, check=True,
-                )  # fmt: skip
+    def send(self, packets: np.ndarray) -> None:
+        self._running.request(Request.SEND, len(packets), packets)
 
-        source = Path(__file__).with_name(HARNESS).read_text()
-        key = (*options, source, shutil.which("verilator", path=environment["PATH"]))
-        model = compiled(self.config, self.build, key, compile_in, self.progress)
+    def receive(self, count: int) -> np.ndarray:
+        self._running.request(Request.RECEIVE, count)
+        outstanding, replies = self._running.answer(2).tolist()
+        received = self._running.answer(replies)
+        if outstanding:
+            raise NoAnswer(silence(outstanding, count))
+        return received
+
+    def close(self) -> None:
+        if self._harness:
+            self._harness.close()
+            self._harness = None
+
+    @property
+    def _running(self) -> Harness:
+        assert self._harness, "reset() begins a session"
+        return self._harness
+
+    def _start(self) -> Harness:
+        waves = self.stimulus.waves
+        program = executable(
+            lambda: emit(self.config),
+            (self.config.to_json(),),
+            self.build,
+            HARNESS,
+            DEFINITIONS,
+            self.progress,
+            (WAVES[waves.suffix],) if waves else (),
+        )
+        command: list[object] = [program, self.stimulus.stall, self.stimulus.seed, PATIENCE]
         if waves:
             waves.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="run-", dir=self.build) as folder:
-            return self._simulate(model / EXECUTABLE, Path(folder), packets, replies)
-
-    def _simulate(
-        self, harness: Path, folder: Path, packets: np.ndarray, replies: int
-    ) -> np.ndarray:
-        packets.astype(np.uint64).tofile(folder / "packets")
-        stimulus = self.stimulus
-        command: list[object] = [harness, folder / "packets", folder / "replies", replies]
-        command += [stimulus.stall, stimulus.seed, PATIENCE]
-        if stimulus.waves:
-            command += [output.target(stimulus.waves), WAVES_LIMIT]
-        self.progress("simulating", 0.0)
-        line = ""
-        with (
-            open(folder / "errors", "w+") as errors,
-            subprocess.Popen(
-                [*map(str, command)], stdout=subprocess.PIPE, stderr=errors, text=True
-            ) as process,
-        ):
-            assert process.stdout
-            for line in process.stdout:
-                if "." in line:
-                    self.progress("simulating", float(line))
-        if status := process.returncode:
-            why = (folder / "errors").read_text().strip() or f"status {status}"
-            raise TransportError(f"the simulation broke off: {why}")
-        if outstanding := int(line):
-            raise TransportError(silence(outstanding, replies))
-        self.progress("simulating", 1.0)
-        return np.fromfile(folder / "replies", np.uint64)
+            command += [output.target(waves), WAVES_LIMIT]
+        self.progress("simulating", None)
+        return Harness([*map(str, command)])
 
 
 def transport(

@@ -1,12 +1,24 @@
 """A small simulation, and what it were with one wrong number."""
 
+from contextlib import closing
 from dataclasses import replace
+
+import numpy as np
 
 import sim
 from egru_hw.contract.config import preset
+from egru_hw.host.transport import Transport
 from sim import compare
 from tests.helpers.models import random_inputs, random_model
 from tests.helpers.streams import generator
+
+
+def exchange(transport: Transport, packets: np.ndarray, replies: int) -> np.ndarray:
+    """All replies to ``packets``, of which so many are no EVENT, in a session of their own."""
+    with closing(transport):
+        transport.reset()
+        transport.send(packets)
+        return transport.receive(replies)
 
 
 def simulate_tiny(**options):

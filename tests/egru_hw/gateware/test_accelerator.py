@@ -20,6 +20,7 @@ from sim.backends.cocotb_runner import CocotbTransport
 from sim.backends.verilator import VerilatorTransport
 from sim.stimulus import Stimulus
 from tests.helpers.models import random_inputs, random_model
+from tests.helpers.simulation import exchange
 from tests.helpers.streams import generator
 
 BUILD = Path("build/sim")
@@ -150,7 +151,7 @@ def test_the_harness_sees_the_packets_that_the_reference_bench_sees(stall):
         ]
     )
     harness, bench = (
-        transport(TINY, Stimulus(stall=stall, seed=5), BUILD).exchange(packets, 20 + 2 * 3)
+        exchange(transport(TINY, Stimulus(stall=stall, seed=5), BUILD), packets, 20 + 2 * 3)
         for transport in (VerilatorTransport, CocotbTransport)
     )
     assert len(harness) > 20 + 2 * 3
@@ -176,7 +177,7 @@ def test_reset_in_the_middle_of_a_step_starts_from_rest(stall):
     )
     transport = VerilatorTransport(TINY, Stimulus(stall=stall, seed=7), BUILD)
     steps = cut + len(whole)
-    codes, units, values = unpack(transport.exchange(packets, steps + model.outputs))
+    codes, units, values = unpack(exchange(transport, packets, steps + model.outputs))
     told = (codes == Reply.EVENT) | (codes == Reply.STEP)
     events = driver.decode_events(codes[told], units[told], values[told], steps, 12)
 
@@ -193,7 +194,7 @@ def test_a_model_built_into_the_memories_runs_without_loading():
     image = build_image(model, TINY, report_events=True)
     packets = np.concatenate([driver.sequence_packets(inputs), pack(Command.READOUT).reshape(1)])
     transport = AmaranthTransport(TINY, Stimulus(), image)
-    codes, _, values = unpack(transport.exchange(packets, len(inputs) + model.outputs))
+    codes, _, values = unpack(exchange(transport, packets, len(inputs) + model.outputs))
     assert (values[codes == Reply.OUTPUT] == model.run(inputs[None]).outputs[0]).all()
 
 
@@ -211,4 +212,4 @@ def test_an_accelerator_that_falls_silent_is_reported(monkeypatch):
     transport = VerilatorTransport(TINY, Stimulus(), BUILD)
     read = np.array([pack(Command.SELECT, Target.IDENTITY), pack(Command.READ, 0, 1)])
     with pytest.raises(driver.TransportError, match="1 of 2 replies are missing"):
-        transport.exchange(read, 2)
+        exchange(transport, read, 2)

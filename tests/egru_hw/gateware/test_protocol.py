@@ -1,5 +1,6 @@
 """Whatever packets a host sends, the accelerator goes on in time, and the next session is exact."""
 
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,6 +19,7 @@ from sim.backends.verilator import VerilatorTransport
 from sim.comparison import compare
 from sim.stimulus import Stimulus
 from tests.helpers.models import random_inputs, random_model
+from tests.helpers.simulation import exchange
 from tests.helpers.streams import generator
 
 BUILD = Path("build/sim")
@@ -39,22 +41,25 @@ MODELS = {"tiny": (7, 5), "odd": (9,)}
 
 
 class Used:
-    """A simulation in which another host has left off after ``before``.
+    """A transport to an accelerator that another host has left after ``before``.
 
     Fails if the accelerator takes longer than it may for any command.
     """
 
     def __init__(self, config: Config, before: np.ndarray, stimulus: Stimulus):
-        self.config, self.before, self.stimulus = config, before, stimulus
-
-    def exchange(self, packets: np.ndarray, replies: int) -> np.ndarray:
-        transport = VerilatorTransport(self.config, self.stimulus, BUILD)
-        earlier = answers(self.config, self.before)
+        self.before, self.earlier = before, answers(config, before)
+        self.transport = VerilatorTransport(config, stimulus, BUILD)
+        self.close, self.receive = self.transport.close, self.transport.receive
         # Each command lets another one in, or is answered, so that no longer silence is allowed.
-        with patch("sim.backends.verilator.PATIENCE", longest_command(self.config)):
-            received = transport.exchange(np.append(self.before, packets), earlier + replies)
-        (ends,) = np.nonzero(unpack(received)[0] != Reply.EVENT)
-        return received[ends[earlier - 1] + 1 if earlier else 0 :]
+        with patch("sim.backends.verilator.PATIENCE", longest_command(config)):
+            self.transport.reset()
+
+    def reset(self) -> None:
+        self.transport.send(self.before)
+
+    def send(self, packets: np.ndarray) -> None:
+        self.transport.send(packets)
+        self.transport.receive(self.earlier)
 
 
 def answers(config: Config, packets: np.ndarray) -> int:
@@ -93,7 +98,8 @@ def load(name: str) -> np.ndarray:
 def check_after(before: np.ndarray, name: str = "tiny", stimulus: Stimulus | None = None) -> None:
     model, inputs = session(name)
     config = CONFIGS[name]
-    result = driver.run(Used(config, before, stimulus or Stimulus()), config, model, inputs)
+    with closing(Used(config, before, stimulus or Stimulus())) as transport:
+        result = driver.run(transport, config, model, inputs)
     comparison = compare(model.run(inputs), result)
     assert comparison.mismatches == 0, str(comparison.first)
 
@@ -178,7 +184,7 @@ def test_no_step_takes_longer_than_stated(seed, name):
             packets += [pack(Command.WRITE, 0, values)]
         packets += [clear, pack(Command.STEP).reshape(1), read]
     transport = VerilatorTransport(config, Stimulus(), BUILD)
-    codes, _, values = unpack(transport.exchange(np.concatenate(packets), 2 * steps))
+    codes, _, values = unpack(exchange(transport, np.concatenate(packets), 2 * steps))
     cycles = values[codes == Reply.DATA]
     assert len(cycles) == steps
     print(f"{cycles.max()} cycles")

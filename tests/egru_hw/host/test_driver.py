@@ -10,7 +10,7 @@ from tests.helpers.streams import generator
 
 
 class Unreachable:
-    def exchange(self, packets, replies):
+    def reset(self):
         raise AssertionError("something was sent")
 
 

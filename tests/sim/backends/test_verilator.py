@@ -43,20 +43,24 @@ def test_waveforms_may_be_fst(tmp_path):
     assert (tmp_path / "egru.fst").stat().st_size > 1000
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda command: ["sh", "-c", "kill -9 $$"], "status -9"),
-        (lambda command: [*command[:2], "/dev/full", *command[3:]], "/dev/full: No space left on "),
-        (lambda command: [command[0], "none", *command[2:]], "none.*No such file"),
-    ],
-)
-def test_a_simulation_that_breaks_off_is_one_sentence(monkeypatch, change, reason):
+def harness_replaced_by(*command: str):
     started = subprocess.Popen
 
-    def popen(command, **options):
-        return started(change(command) if "harness" in command[0] else command, **options)
+    def popen(args, **options):
+        return started(command if "harness" in args[0] else args, **options)
 
-    monkeypatch.setattr(subprocess, "Popen", popen)
-    with pytest.raises(TransportError, match=f"^the simulation broke off: {reason}"):
+    return popen
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (("sh", "-c", "kill -9 $$"), "status -9"),
+        (("sh", "-c", "echo no memory >&2; exit 1"), "no memory"),
+        (("sh", "-c", "exit 0"), "status 0"),
+    ],
+)
+def test_a_simulation_that_breaks_off_is_one_sentence(monkeypatch, command, reason):
+    monkeypatch.setattr(subprocess, "Popen", harness_replaced_by(*command))
+    with pytest.raises(TransportError, match=f"^the simulation broke off: {reason}$"):
         simulate_tiny(backend="verilator")
