@@ -59,8 +59,8 @@ class Task(ABC):
     Attributes:
         name: name on the command line; for a task outside this package FILE.py:CLASS, which is
             set when it is loaded.
-        readout: name of a read-out kind: "mean" if each sequence has a target, "steps" if each
-            step has one; others in :mod:`golden.readouts`.
+        readout: name of a read-out kind: "mean" or "last" if each sequence has a target, "steps"
+            if each step has one.
         stream: each split is one long sequence, which is read in windows with the network's
             state carried from one to the next.
     """

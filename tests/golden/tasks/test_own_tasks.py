@@ -187,7 +187,7 @@ def test_invalid_sequences_rejected(split, attributes, sentence):
 @pytest.mark.parametrize(
     ("attributes", "sentence"),
     [
-        ({"readout": "last"}, "bare: readout must be 'mean' or 'steps', not 'last'"),
+        ({"readout": "sum"}, "bare: readout must be 'mean' or 'steps' or 'last', not 'sum'"),
         ({"input_size": 0}, "input_size of bare must be a positive integer, not 0"),
         ({"classes": "ten"}, "classes of bare must be a positive integer, not 'ten'"),
     ],
