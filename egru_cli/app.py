@@ -14,7 +14,7 @@ SUBCOMMANDS = {
     "train": "Train, quantise and evaluate a network on a task.",
     "tune": "Fine-tune a model with quantisation-aware training.",
     "eval": "Evaluate a model on its task's test set.",
-    "predict": "Classify your own sequences.",
+    "predict": "Predict classes or values for your own sequences.",
     "sim": "Simulate the accelerator and check it bit for bit against the integer model.",
     "verilog": "Write the accelerator as Verilog.",
     "bitstream": "Build a bitstream that contains a model.",

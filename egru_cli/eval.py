@@ -20,7 +20,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     threads: Threads = 1,
 ) -> None:
-    """Evaluate MODEL on its task's test set: loss, accuracy and activity.
+    """Evaluate MODEL on its task's test set: loss, accuracy or R², and activity.
 
     If the file contains an integer model, it is evaluated as well as the float network.
     """
@@ -35,4 +35,4 @@ def main(
     if as_json:
         print(json.dumps({"model": str(model), "task": task.name, **results}, indent=2))
     else:
-        print(f"{model}, {task.name}\n{in_words(results)}")
+        print(f"{model}, {task.name}\n{in_words(results, task.objective)}")

@@ -12,6 +12,7 @@ from egru_cli.console import console, results
 from egru_cli.progress import progress
 from egru_cli.sequences import read
 from golden.model_file import ModelFile, load
+from golden.objective import VALUES
 from golden.prediction import Prediction
 
 
@@ -23,7 +24,7 @@ def main(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Sequences to classify: .npy, .npz (the only array, or the one named inputs) or "
+            help="Sequences: .npy, .npz (the only array, or the one named inputs) or "
             ".csv (one sequence, one line per step).",
         ),
     ],
@@ -35,15 +36,16 @@ def main(
         ),
     ] = "integer",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print classes and all probabilities as JSON.")
+        bool,
+        typer.Option("--json", help="Print classes and all probabilities, or values, as JSON."),
     ] = False,
 ) -> None:
-    """Classify the sequences in FILE with MODEL.
+    """Run the sequences in FILE through MODEL.
 
     An array has the shape (N, T, C) for N sequences of T steps with C features, or (T, C) for one
-    sequence, or (T,) if C is also 1. Prints the most probable class of each sequence, or of each
-    step if MODEL was trained to classify steps, and its probability. Exits with status 1 if the
-    simulated accelerator differs from the integer model.
+    sequence, or (T,) if C is also 1. Prints the most probable class of each sequence and its
+    probability, or the predicted values; of each step, if MODEL was trained so. Exits with status 1
+    if the simulated accelerator differs from the integer model.
     """
     loaded = load(model)
     if "input_size" not in loaded.network_config:
@@ -51,14 +53,8 @@ def main(
     inputs = read(file, loaded.network_config["input_size"])
     prediction = _simulate(loaded, inputs) if on == "rtl" else loaded.predict(inputs, on)
     if as_json:
-        facts = {
-            "model": model,
-            "file": str(file),
-            "on": on,
-            "classes": prediction.classes.tolist(),
-            "probabilities": prediction.probabilities.tolist(),
-        }
-        print(json.dumps(facts, indent=2))
+        facts = {"model": model, "file": str(file), "on": on}
+        print(json.dumps(facts | _arrays(prediction), indent=2))
     else:
         results.print(_table(prediction))
 
@@ -73,17 +69,36 @@ def _simulate(file: ModelFile, inputs: np.ndarray) -> Prediction:
     if first := simulation.comparison.first:
         console.print(f"mismatch: first {first}")
         raise typer.Exit(1)
-    logits = integer.logits(simulation.hardware.outputs, inputs.shape[1])
-    return Prediction.from_logits(logits)
+    outputs = integer.logits(simulation.hardware.outputs, inputs.shape[1])
+    return Prediction(outputs, file.objective)
+
+
+def _arrays(prediction: Prediction) -> dict[str, list]:
+    """What was predicted, by name."""
+    if prediction.objective is VALUES:
+        return {"values": prediction.outputs.tolist()}
+    return {
+        "classes": prediction.classes.tolist(),
+        "probabilities": prediction.probabilities.tolist(),
+    }
 
 
 def _table(prediction: Prediction) -> Table:
-    """A row for each class that was predicted."""
+    """A row for each class that was predicted, or for the values of a sequence or step."""
+    shape = prediction.outputs.shape
     table = Table()
-    places = ("sequence", "step")[: prediction.classes.ndim]
-    for title in (*places, "class", "probability"):
+    if prediction.objective is VALUES:
+        titles = [f"value {output}" for output in range(shape[-1])]
+    else:
+        titles = ["class", "probability"]
+        classes, probabilities = prediction.classes, prediction.probabilities
+    for title in (*("sequence", "step")[: len(shape) - 1], *titles):
         table.add_column(title, justify="right")
-    for place, chosen in np.ndenumerate(prediction.classes):
-        probability = prediction.probabilities[(*place, chosen)]
-        table.add_row(*map(str, place), str(chosen), f"{probability:.1%}")
+    for place in np.ndindex(shape[:-1]):
+        if prediction.objective is VALUES:
+            cells = [f"{value:.6g}" for value in prediction.outputs[place]]
+        else:
+            chosen = classes[place]
+            cells = [str(chosen), f"{probabilities[(*place, chosen)]:.1%}"]
+        table.add_row(*map(str, place), *cells)
     return table

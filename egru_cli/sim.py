@@ -10,7 +10,6 @@ from egru_cli.console import console, results
 from egru_cli.progress import progress
 from golden import output
 from golden.model_file import ModelFile, load
-from golden.prediction import accuracy
 from golden.tasks import Split, Task, of_model
 from golden.tasks.checks import check_model
 from sim import report as reports
@@ -71,7 +70,7 @@ def main(
     recording = out / f"egru.{'fst' if can_write_fst() else 'vcd'}" if waves else None
     report_path, raster = out / "report.json", out / "raster.png"
     output.check(report_path, raster)
-    inputs, labels = _choose(task, sequences, seed)
+    inputs, targets = _choose(task, sequences, seed)
     with progress() as show:
         simulation = run(
             integer,
@@ -89,9 +88,9 @@ def main(
         "seed": seed,
         "stall": stall,
         **reports.summary(simulation),
-        "accuracy": _accuracies(file, simulation, labels),
+        file.objective.metric: _metrics(file, simulation, targets),
     }
-    reports.print_table(report, results)
+    reports.print_table(report, file.objective, results)
     reports.write_json(report, report_path)
     first = simulation.comparison.first
     reports.plot_raster(simulation, first.sequence if first else 0, raster)
@@ -109,7 +108,9 @@ def _choose(task: Task, count: int, seed: int) -> Split:
     inputs, targets = task.test()
     if task.stream:
         steps = inputs.shape[1] // STREAM_STEPS * STREAM_STEPS
-        inputs, targets = (a[0, :steps].reshape(-1, STREAM_STEPS) for a in (inputs, targets))
+        inputs, targets = (
+            a[0, :steps].reshape(-1, STREAM_STEPS, *a.shape[2:]) for a in (inputs, targets)
+        )
     if count > len(inputs):
         raise ValueError(f"--sequences {count}: {task.name} has {len(inputs)} test sequences")
     chosen = np.random.default_rng(seed).permutation(len(inputs))[:count]
@@ -119,15 +120,17 @@ def _choose(task: Task, count: int, seed: int) -> Split:
     return Split(inputs, targets)
 
 
-def _accuracies(file: ModelFile, simulation: Simulation, targets: np.ndarray) -> dict[str, float]:
-    """Accuracy of the integer model and the RTL on the simulated sequences.
+def _metrics(file: ModelFile, simulation: Simulation, targets: np.ndarray) -> dict[str, float]:
+    """Accuracy or R² of the integer model and the RTL on the simulated sequences.
 
-    The float network needs PyTorch, so its accuracy is the one recorded in training.
+    The float network needs PyTorch, so its metric is the one recorded in training.
     """
-    accuracies = {}
-    recorded = file.config.get("results", {}).get("accuracy")
+    found, objective, model = {}, file.objective, file.twin()
+    recorded = file.config.get("results", {}).get(objective.metric)
     if isinstance(recorded, list):  # as egru train writes it
-        accuracies["float (whole test set)"] = recorded[0]
-    accuracies["integer"] = accuracy(simulation.golden.outputs, targets)
-    accuracies["RTL"] = accuracy(simulation.hardware.outputs, targets)
-    return accuracies
+        found["float (whole test set)"] = recorded[0]
+    steps = simulation.golden.events[0].shape[1]
+    for name, result in (("integer", simulation.golden), ("RTL", simulation.hardware)):
+        sums = objective.sums(model.logits(result.outputs, steps), targets)
+        found[name] = objective.measure(np.array(sums))
+    return found

@@ -1,16 +1,17 @@
-"""How well a model does on a task: loss, accuracy and activity, float and integer alike."""
+"""How well a model does on a task: loss, metric and activity, float and integer alike."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log
 from typing import Any, TypeGuard
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from golden.integer import IntegerEGRU
 from golden.network.network import Network
 from golden.network.word_network import AnyNetwork
+from golden.objective import CLASSES, Objective
 from golden.quantization.quantized_network import QuantizedNetwork
 from golden.tasks import Split, Task
 
@@ -23,14 +24,14 @@ class Score:
     """Means over a split.
 
     Attributes:
-        loss: cross-entropy in nats per scored target.
-        accuracy: share of scored targets that have the largest logit.
+        loss: per scored target: cross-entropy in nats, or squared error.
+        metric: accuracy, the share of scored targets that have the largest logit; or R².
         activity: per layer, the share of units and steps with an event.
         targets: how many were scored.
     """
 
     loss: float
-    accuracy: float
+    metric: float
     activity: tuple[float, ...]
     targets: int
 
@@ -52,8 +53,7 @@ def fold(split: Split, streams: int) -> Split:
             f"a stream of {split.inputs.shape[1]} symbols cannot be cut into {streams}: "
             f"use a smaller --batch-size, a larger --limit or more data"
         )
-    inputs, targets = (a[0, : streams * length].reshape(streams, length) for a in split)
-    return Split(inputs, targets)
+    return Split(*(a[0, : streams * length].reshape(streams, length, *a.shape[2:]) for a in split))
 
 
 def windows(split: Split, steps: int) -> Iterator[Split]:
@@ -72,8 +72,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """The scores of both models on the test set, as stored in reports and model files.
 
-    ``loss`` and ``accuracy`` are lists [float, integer], or [float] without an integer model;
-    ``activity`` is such a list for each layer; see :class:`Score`.
+    ``loss`` and the task's metric, such as ``accuracy``, are lists [float, integer], or [float]
+    without an integer model; ``activity`` is such a list for each layer; see :class:`Score`.
 
     Args:
         limit: steps of a stream that are read; all of them if omitted.
@@ -82,64 +82,68 @@ def evaluate(
         DataError: the data are missing.
     """
     split = first(task.test(), limit) if task.stream else task.test()
-    scores = [score_network(network, split, task.stream)]
+    scores = [score_network(network, split, task.stream, task.objective)]
     if integer is not None:
         scores.append(score_integer(integer, task, split))
     return {
         "loss": [score.loss for score in scores],
-        "accuracy": [score.accuracy for score in scores],
+        task.objective.metric: [score.metric for score in scores],
         "activity": [list(layer) for layer in zip(*(s.activity for s in scores), strict=True)],
         "test_sequences": len(split.targets),
         "test_targets": scores[0].targets,
     }
 
 
-def in_words(results: dict[str, Any]) -> str:
+def in_words(results: dict[str, Any], objective: Objective) -> str:
     """The results of :func:`evaluate` in lines of text."""
 
     def both(values: list[float], form: str) -> str:
         kinds = ("in float", "in integers")
         return ", ".join(f"{v:{form}} {kind}" for v, kind in zip(values, kinds, strict=False))
 
-    loss = results["loss"]
+    loss, metric = results["loss"], both(results[objective.metric], objective.form)
     lines = [
-        f"accuracy: {both(results['accuracy'], '.2%')}, of {results['test_targets']}",
-        f"loss: {both(loss, '.4f')} (nats; {loss[0] / log(2):.4f} bits; "
-        f"perplexity {torch.tensor(loss[0]).double().exp():.4g})",
+        f"{objective.title}: {metric}, of {results['test_targets']}",
+        f"loss: {both(loss, '.4f')} ({objective.explain(loss[0])})",
     ]
     for index, activity in enumerate(results["activity"]):
         lines.append(f"activity of layer {index}: {both(activity, '.2%')}")
     return "\n".join(lines)
 
 
-def score_network(network: AnyNetwork | QuantizedNetwork, split: Split, stream: bool) -> Score:
+def score_network(
+    network: AnyNetwork | QuantizedNetwork,
+    split: Split,
+    stream: bool,
+    objective: Objective = CLASSES,
+) -> Score:
     """The network's score; with ``stream`` its state is carried through each sequence.
 
     The network is left in its mode, training or not.
     """
-    training, total, state = network.training, _Total(), None
+    training, total, state = network.training, _Total(objective), None
     network.eval()
     device = next(network.parameters()).device
     with torch.no_grad():
         for part in windows(split, WINDOW) if stream else _groups(split):
             inputs = torch.from_numpy(part.inputs).to(device)
-            logits, events, state = network.run(inputs, state if stream else None)
+            outputs, events, state = network.run(inputs, state if stream else None)
             fired = [[y.count_nonzero().item(), y.numel()] for y in events]
-            total.add(logits.double().cpu().numpy(), part.targets, np.array(fired))
+            total.add(outputs.double().cpu(), part.targets, np.array(fired))
     network.train(training)
     return total.score()
 
 
 def score_integer(integer: IntegerEGRU, task: Task, split: Split) -> Score:
     """The integer model's score on a split of a task."""
-    total, state = _Total(), None
+    total, state = _Total(task.objective), None
     for part in windows(split, WINDOW) if task.stream else _groups(split):
         raw = integer.quantize_inputs(real_inputs(task, part))
         result = integer.run(raw, state if task.stream else None)
         state = result.state
         fired = [[np.count_nonzero(y), y.size] for y in result.events]
-        logits = integer.logits(result.outputs, part.inputs.shape[1])
-        total.add(logits, part.targets, np.array(fired))
+        outputs = integer.logits(result.outputs, part.inputs.shape[1])
+        total.add(torch.from_numpy(outputs), part.targets, np.array(fired))
     return total.score()
 
 
@@ -156,26 +160,22 @@ def _groups(split: Split) -> Iterator[Split]:
 
 
 class _Total:
-    def __init__(self) -> None:
-        self.loss = self.right = self.targets = 0.0
-        self.fired = np.zeros((1, 2))
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.loss = self.targets = 0.0
+        self.sums, self.fired = np.zeros(1), np.zeros((1, 2))
 
-    def add(self, logits: np.ndarray, targets: np.ndarray, fired: np.ndarray) -> None:
-        """Add ``logits`` (..., K), ``targets`` (...), and per layer [events, unit-steps]."""
-        scored = targets >= 0
-        logits, targets = logits[scored], targets[scored]
-        largest = logits.max(1, keepdims=True)
-        log_sum = np.log(np.exp(logits - largest).sum(1)) + largest[:, 0]
-        self.loss += (log_sum - logits[np.arange(len(targets)), targets]).sum()
-        self.right += (logits.argmax(1) == targets).sum()
-        self.targets += len(targets)
+    def add(self, outputs: Tensor, targets: np.ndarray, fired: np.ndarray) -> None:
+        """Add float64 ``outputs`` (..., K), ``targets``, and per layer [events, unit-steps]."""
+        scored = int(self.objective.scored(targets).sum())
+        if scored:
+            loss = self.objective.loss(outputs, torch.from_numpy(targets))
+            self.loss += float(loss) * scored
+        self.sums = self.sums + np.array(self.objective.sums(outputs.numpy(), targets))
+        self.targets += scored
         self.fired = self.fired + fired
 
     def score(self) -> Score:
         activity = tuple((self.fired[:, 0] / self.fired[:, 1]).tolist())
-        return Score(
-            float(self.loss / self.targets),
-            float(self.right / self.targets),
-            activity,
-            int(self.targets),
-        )
+        metric = self.objective.measure(self.sums)
+        return Score(self.loss / self.targets, metric, activity, int(self.targets))

@@ -21,6 +21,7 @@ from golden import output
 from golden.cells import CELLS
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import VALUE_BITS, Format
+from golden.objective import OBJECTIVES, Objective
 from golden.prediction import Prediction
 from golden.readouts import readout_kind
 
@@ -45,7 +46,8 @@ class ModelFile:
     Attributes:
         path: where it was read.
         integer: the integer model, or None.
-        config: what was given to :func:`save`: task, training, results.
+        config: what was given to :func:`save`: task, training, results; its ``targets`` are
+            "values" if the outputs are not logits of classes.
         network_config: arguments of the :class:`golden.network.network.Network`, or, with an
             ``embedding_size``, of the :class:`golden.network.word_network.WordNetwork`.
         parameters: its parameters by name, float32.
@@ -56,6 +58,11 @@ class ModelFile:
     config: dict[str, Any]
     network_config: dict[str, Any]
     parameters: dict[str, np.ndarray]
+
+    @property
+    def objective(self) -> Objective:
+        """What the outputs are: logits of classes, or values."""
+        return OBJECTIVES[self.config.get("targets", "classes")]
 
     def twin(self) -> IntegerEGRU:
         """The integer model.
@@ -71,7 +78,7 @@ class ModelFile:
         return self.integer
 
     def predict(self, inputs, kind: Literal["integer", "float"] = "integer") -> Prediction:
-        """Classes and probabilities of sequences of real numbers.
+        """Classes and probabilities, or values, for sequences of real numbers.
 
         Args:
             inputs: (N, T, C), or (T, C) for a single sequence, which is returned with N = 1.
@@ -97,13 +104,13 @@ class ModelFile:
         if kind == "integer":
             model = self.twin()
             outputs = model.run(model.quantize_inputs(x)).outputs
-            return Prediction.from_logits(model.logits(outputs, x.shape[1]))
+            return Prediction(model.logits(outputs, x.shape[1]), self.objective)
         network = self.network()
         import torch
 
         with torch.no_grad():
-            logits = network(torch.as_tensor(x, dtype=torch.float32))
-        return Prediction.from_logits(logits.double().numpy())
+            outputs = network(torch.as_tensor(x, dtype=torch.float32))
+        return Prediction(outputs.double().numpy(), self.objective)
 
     def network(self) -> "Network | WordNetwork":
         """The float network. ``ModuleNotFoundError`` names the extra if PyTorch is missing."""
@@ -341,6 +348,8 @@ def _check_config(config: Any) -> None:
     for name, kind in kinds.items():
         if not isinstance(value := config.get(name, kind()), kind):
             raise TypeError(f"{name}: {value!r} where a {kind.__name__} was expected")
+    if config.get("targets", "classes") not in OBJECTIVES:
+        raise TypeError(f"targets: {config['targets']!r} where classes or values were expected")
     if "data" in config.get("options", {}):
         raise TypeError("the options contain the data path")
 

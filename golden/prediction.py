@@ -1,8 +1,10 @@
-"""Classes from logits: predictions and their accuracy. Needs only NumPy."""
+"""Predictions from outputs: classes or real values. Needs only NumPy."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from golden.objective import CLASSES, Objective
 
 
 @dataclass(frozen=True, eq=False)
@@ -10,21 +12,34 @@ class Prediction:
     """Predictions for N sequences, or for each of their T steps.
 
     Attributes:
-        classes: (N,) or (N, T), the most probable class.
-        probabilities: (N, K) or (N, T, K), the softmax of the logits.
+        outputs: (N, K) or (N, T, K), logits or predicted values.
+        objective: what they are trained for.
     """
 
-    classes: np.ndarray
-    probabilities: np.ndarray
+    outputs: np.ndarray
+    objective: Objective = CLASSES
 
-    @classmethod
-    def from_logits(cls, logits: np.ndarray) -> "Prediction":
-        """From logits (..., K)."""
-        odds = np.exp(logits - logits.max(-1, keepdims=True))
-        return cls(logits.argmax(-1), odds / odds.sum(-1, keepdims=True))
+    @property
+    def classes(self) -> np.ndarray:
+        """(N,) or (N, T), the most probable class.
 
+        Raises:
+            ValueError: the outputs are values.
+        """
+        self._check()
+        return self.outputs.argmax(-1)
 
-def accuracy(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Share of targets (...) with the largest logit (..., K). Targets of -1 do not count."""
-    scored = targets >= 0
-    return float((logits[scored].argmax(-1) == targets[scored]).mean())
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(N, K) or (N, T, K), the softmax of the logits.
+
+        Raises:
+            ValueError: the outputs are values.
+        """
+        self._check()
+        odds = np.exp(self.outputs - self.outputs.max(-1, keepdims=True))
+        return odds / odds.sum(-1, keepdims=True)
+
+    def _check(self) -> None:
+        if self.objective is not CLASSES:
+            raise ValueError("the model predicts real values, not classes: use outputs")

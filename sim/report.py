@@ -16,6 +16,7 @@ from rich.table import Table
 from egru_hw.contract.config import GATE_COUNT
 from egru_hw.contract.protocol import Counter
 from golden import output
+from golden.objective import Objective
 from sim.simulation import Simulation
 
 
@@ -68,7 +69,7 @@ def dense_macs(simulation: Simulation) -> int:
     )
 
 
-def print_table(report: dict[str, Any], console: Console) -> None:
+def print_table(report: dict[str, Any], objective: Objective, console: Console) -> None:
     """The short table."""
     table = Table(title=f"{report['model']} on {report['preset']}", title_justify="left")
     table.add_column("quantity")
@@ -85,8 +86,8 @@ def print_table(report: dict[str, Any], console: Console) -> None:
         ("cycles / bound", f"{report['cycles_over_bound']:.3f}"),
         ("lane utilisation", f"{report['lane_utilisation']:.1%}"),
     ]
-    for name, accuracy in report.get("accuracy", {}).items():
-        rows.append((f"accuracy, {name}", f"{accuracy:.1%}"))
+    for name, metric in report[objective.metric].items():
+        rows.append((f"{objective.title}, {name}", f"{metric:{objective.form}}"))
     rows.append(("mismatches", f"{report['mismatches']} of {report['compared']}"))
     for row in rows:
         table.add_row(*row)

@@ -127,6 +127,7 @@ EXPERIMENTS = (
         seeds={"egru": 3, "gru": 3, "lstm": 3},
         cheap=True,
         tuned=3,
+        rtl=True,
         published="EGRU 100 % of the bits (2 units, continuous time; the paper's first version)",
     ),
     Experiment(

@@ -37,7 +37,7 @@ def draw(experiments: Sequence[Experiment], records: dict[str, Record], path: Pa
                     label = "EGRU, other targets of activity"
                 handles[label] = axis.scatter(
                     record.costs.macs + record.costs.acs,
-                    100 * record.scores["float"].accuracy,
+                    100 * record.scores["float"].metric,
                     marker=marker,
                     edgecolors=colour,
                     facecolors=colour if run.target is None else "none",

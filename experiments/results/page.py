@@ -115,7 +115,7 @@ class Group:
 
     def value(self, score: Score) -> float:
         """The quantity that the experiment compares."""
-        return score.loss if self.experiment.score == "loss" else score.accuracy
+        return score.loss if self.experiment.score == "loss" else score.metric
 
     def shown(self, scores: list[Score]) -> str:
         form = nats if self.experiment.score == "loss" else percent
@@ -231,7 +231,7 @@ def _quantities(layers: int) -> list[Quantity]:
         ]
 
     return [
-        ("accuracy", lambda r: r.scores["float"].accuracy, percent),
+        ("accuracy", lambda r: r.scores["float"].metric, percent),
         ("loss, nats", lambda r: r.scores["float"].loss, nats),
         ("parameters", lambda r: r.costs.parameters, whole),
         ("footprint, bytes", lambda r: r.costs.footprint, whole),
@@ -262,7 +262,7 @@ def _bits(group: Group) -> str:
         rows.append(
             [
                 name,
-                spread((s.accuracy for s in scores), percent),
+                spread((s.metric for s in scores), percent),
                 spread((s.loss for s in scores), nats),
                 spread((mean(s.activity) for s in scores), percent),
                 whole(size),
@@ -281,8 +281,8 @@ def _activities(group: Group) -> str:
         [
             percent(record.recipe["target_activity"]),
             percent(mean(record.costs.activity)),
-            percent(record.scores["float"].accuracy),
-            percent(record.scores["INT8"].accuracy),
+            percent(record.scores["float"].metric),
+            percent(record.scores["INT8"].metric),
             percent((record.costs.macs + record.costs.acs) / record.costs.dense),
         ]
         for record in sorted(found, key=lambda record: record.recipe["target_activity"])

@@ -175,7 +175,7 @@ class Workplace:
         if kind == "loss":
             lost = scores["INT8"].loss - scores["float"].loss
         else:
-            lost = scores["float"].accuracy - scores["INT8"].accuracy
+            lost = scores["float"].metric - scores["INT8"].metric
         four = self.run.first and math.isfinite(TOLERANCE[4][kind])
         return (8,) * (lost > TOLERANCE[8][kind]) + (4,) * four
 
@@ -256,8 +256,8 @@ class Workplace:
 def _score(results: dict[str, Any], index: int) -> Score:
     """A score in a training's report: index 0 for the float network, 1 for the integer model."""
     activity = tuple(layer[index] for layer in results["activity"])
-    loss, accuracy = results["loss"][index], results["accuracy"][index]
-    return Score(loss, accuracy, activity, results["test_targets"])
+    loss, metric = results["loss"][index], results["accuracy"][index]
+    return Score(loss, metric, activity, results["test_targets"])
 
 
 def _twin(files: Files) -> IntegerEGRU:

@@ -109,7 +109,7 @@ def _work(works: list[Workplace], jobs: int) -> int:
         try:
             found = work.make() if not work.done() else record.load(work.record)[work.run.name]
             found.save(record.FOLDER / f"{work.run.experiment.name}.json")
-            result = f"done: {found.scores['float'].accuracy:.2%}"
+            result = f"done: {found.scores['float'].metric:.2%}"
         except (RunError, ValueError, OSError) as error:
             failure = 1
             result = f"error: {error}"

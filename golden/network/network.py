@@ -15,7 +15,7 @@ LayerEvents = tuple[Tensor, ...]
 
 class Network(nn.Module):
     """Recurrent layers, then a linear map of the last layer's events: of their mean over the
-    steps of a sequence, or step by step.
+    steps of a sequence, of those of each step, or of the last step's.
 
     Args:
         input_size: features per step, or symbols, C.
@@ -23,7 +23,7 @@ class Network(nn.Module):
         outputs: classes or regression targets, K.
         num_layers: stacked layers.
         cell: name of a cell in :mod:`golden.cells`, such as "egru", "gru" or "lstm".
-        readout: name of a read-out kind in :mod:`golden.readouts`, such as "mean" or "steps".
+        readout: name of a read-out kind in :mod:`golden.readouts`, such as "mean".
         options: further options of the cell, except ``batch_first`` (always on) and ``trace``.
 
     The attribute named after the cell has the layers. Only EGRUs have integer models.
@@ -60,11 +60,11 @@ class Network(nn.Module):
         )
 
     def forward(self, x: Tensor, state: State | None = None) -> Tensor:
-        """Logits of sequences (N, T, C), or of symbols (N, T): (N, K), or (N, T, K)."""
+        """Outputs for sequences (N, T, C), or for symbols (N, T): (N, K), or (N, T, K)."""
         return self.run(x, state)[0]
 
     def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, LayerEvents, Any]:
-        """``(logits, events, state)``: events (N, T, H) of each EGRU layer, or the outputs of
+        """``(outputs, events, state)``: events (N, T, H) of each EGRU layer, or the outputs of
         another cell's last layer, and the final state."""
         layers = getattr(self, self.cell.name)
         events, state = self.cell.run(layers, self.values(x), state)

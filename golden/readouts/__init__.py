@@ -12,6 +12,7 @@ __all__ = ["READOUTS", "ReadoutKind", "readout_kind"]
 NAMES = [
     "mean",
     "steps",
+    "last",
 ]
 READOUTS: dict[str, ReadoutKind] = {
     name: import_module(f"golden.readouts.{name}").KIND for name in NAMES

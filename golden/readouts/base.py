@@ -14,8 +14,8 @@ class ReadoutKind(ABC):
 
     Attributes:
         name: as in recipes, tasks and model files.
-        per_step: whether each step has logits and a target, (N, T, K) and (N, T); otherwise each
-            sequence has, (N, K) and (N,).
+        per_step: whether each step has outputs and targets, (N, T, K); otherwise each sequence
+            has, (N, K).
     """
 
     name: ClassVar[str]

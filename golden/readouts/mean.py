@@ -6,7 +6,7 @@ from golden.readouts.base import ReadoutKind
 
 
 class Mean(ReadoutKind):
-    """Logits of a sequence: the linear map of the mean of its events."""
+    """Outputs of a sequence: the linear map of the mean of its events."""
 
     name = "mean"
     per_step = False

@@ -6,7 +6,7 @@ from golden.readouts.base import ReadoutKind
 
 
 class EveryStep(ReadoutKind):
-    """Logits of every step: the linear map of its events."""
+    """Outputs of every step: the linear map of its events."""
 
     name = "steps"
     per_step = True

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from golden.objective import CLASSES, VALUES, Objective
 from golden.recipe import Recipe
 
 
@@ -21,8 +22,8 @@ class Split(NamedTuple):
     Attributes:
         inputs: (N, T, C) float32, or symbols 0 to C - 1 (N, T) int64, which the network reads
             one-hot or through an embedding.
-        targets: one class per sequence (N,) int64, or per step (N, T) int64. Targets of -1 are
-            not scored.
+        targets: one class per sequence (N,) int64, or per step (N, T) int64, where -1 is not
+            scored; or K real values, (N, K) or (N, T, K) float32, where NaN is not scored.
     """
 
     inputs: np.ndarray
@@ -37,7 +38,8 @@ class Split(NamedTuple):
 class Task(ABC):
     """What a network is trained on and evaluated on.
 
-    A subclass defines at least ``input_size``, ``classes``, :meth:`everything` and :meth:`test`.
+    A subclass defines at least ``input_size``, :meth:`everything`, :meth:`test`, and either
+    ``classes``, the number of classes, or ``values``, the number of real values to predict.
     If it is a frozen dataclass, its fields are options of the task; all of them need defaults.
     For example, in a file of your own::
 
@@ -59,8 +61,8 @@ class Task(ABC):
     Attributes:
         name: name on the command line; for a task outside this package FILE.py:CLASS, which is
             set when it is loaded.
-        readout: name of a read-out kind: "mean" if each sequence has a target, "steps" if each
-            step has one; others in :mod:`golden.readouts`.
+        readout: name of a read-out kind: "mean" or "last" if each sequence has a target, "steps"
+            if each step has one.
         stream: each split is one long sequence, which is read in windows with the network's
             state carried from one to the next.
     """
@@ -96,9 +98,26 @@ class Task(ABC):
         """Features per step, or number of symbols, C."""
 
     @property
-    @abstractmethod
-    def classes(self) -> int:
-        """Number of classes, K."""
+    def classes(self) -> int | None:
+        """Number of classes, K, if the targets are classes."""
+        return None
+
+    @property
+    def values(self) -> int | None:
+        """Number of real values per target, K, if the targets are real values."""
+        return None
+
+    @property
+    def objective(self) -> Objective:
+        """What targets are: classes or values."""
+        return CLASSES if self.values is None else VALUES
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of a network for this task, K."""
+        outputs = self.classes if self.values is None else self.values
+        assert outputs is not None  # see golden.tasks.checks
+        return outputs
 
     @abstractmethod
     def everything(self) -> Split:

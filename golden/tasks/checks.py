@@ -22,7 +22,13 @@ def check(task: Task, validation: bool = False) -> None:
         axes = 2 if readout_kind(task.readout).per_step else 1
     except ValueError as error:
         raise ValueError(f"{task.name}: {error}") from None
-    for name in ("input_size", "classes"):
+    if (task.classes is None) == (task.values is None):
+        raise ValueError(
+            f"{task.name} must define either classes, the number of classes, or values, the number "
+            f"of real values per target"
+        )
+    targets = "classes" if task.values is None else "values"
+    for name in ("input_size", targets):
         if not isinstance(value := getattr(task, name), int) or value < 1:
             raise ValueError(f"{name} of {task.name} must be a positive integer, not {value!r}")
     task.check()
@@ -33,7 +39,8 @@ def check(task: Task, validation: bool = False) -> None:
         if not isinstance(split, Split) or not all(isinstance(a, np.ndarray) for a in split):
             raise ValueError(f"{where} must return a Split of two NumPy arrays")
         _check_inputs(f"{where}.inputs", split.inputs, task.input_size)
-        _check_targets(f"{where}.targets", split, axes, task.classes)
+        shape = split.inputs.shape[:axes]
+        task.objective.check(f"{where}.targets", split.targets, shape, task.outputs)
         if task.stream and len(split.inputs) != 1:
             raise ValueError(f"{where} must have one sequence, a stream, not {len(split.inputs)}")
 
@@ -55,21 +62,6 @@ def _check_inputs(where: str, inputs: np.ndarray, size: int) -> None:
         raise ValueError(f"{where} must be finite: it has values that are NaN or infinite")
 
 
-def _check_targets(where: str, split: Split, axes: int, classes: int) -> None:
-    targets, shape = split.targets, split.inputs.shape[:axes]
-    if targets.dtype != np.int64 or targets.shape != shape:
-        raise ValueError(
-            f"{where} must be int64 of shape {shape}, not {targets.dtype} of shape {targets.shape}"
-        )
-    if not -1 <= targets.min() <= targets.max() < classes:
-        raise ValueError(
-            f"{where} must be classes 0 to {classes - 1}, or -1 where none is scored, "
-            f"not {targets.min()} to {targets.max()}"
-        )
-    if targets.max() < 0:
-        raise ValueError(f"{where} must not all be -1: none is scored")
-
-
 def check_model(task: Task, config: dict[str, Any], network_config: dict[str, Any]) -> None:
     """Check that a task's data are of the kind that a model was trained on.
 
@@ -78,7 +70,7 @@ def check_model(task: Task, config: dict[str, Any], network_config: dict[str, An
 
     Raises:
         DataError: data are missing.
-        ValueError: they have other symbols, or another number of features.
+        ValueError: they have other symbols or targets, or another number of features.
     """
     where = getattr(task, "data", None) or task.name
     if config.get("vocabulary") not in (None, task.vocabulary):
@@ -91,4 +83,15 @@ def check_model(task: Task, config: dict[str, Any], network_config: dict[str, An
         raise ValueError(
             f"{where}: the data have {task.input_size} features or symbols a step where the model "
             f"has {expected}: pass the data and the options it was trained with"
+        )
+    if config.get("targets", "classes") != task.objective.name:
+        raise ValueError(
+            f"{where}: the targets are {task.objective.name} where the model was trained on "
+            f"{config.get('targets', 'classes')}: pass the data it was trained with"
+        )
+    outputs = network_config.get("outputs", network_config.get("words"))
+    if task.outputs != outputs:
+        raise ValueError(
+            f"{where}: the data have {task.outputs} {task.objective.name} where the model has "
+            f"{outputs} outputs: pass the data and the options it was trained with"
         )

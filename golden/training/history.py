@@ -2,10 +2,11 @@
 
 import csv
 import io
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from golden import output
+from golden.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -14,34 +15,36 @@ class Epoch:
 
     Attributes:
         epoch: counted from 1.
-        loss: cross-entropy in nats per scored target.
-        accuracy: share of scored targets that have the largest logit.
+        loss: the task's, per scored target: cross-entropy in nats, or squared error.
+        metric: the task's: accuracy, or R².
         activity: share of units with an event, over all layers and steps.
-        validation_loss, validation_accuracy: None without a validation set.
+        validation_loss, validation_metric: None without a validation set.
         seconds: duration.
     """
 
     epoch: int
     loss: float
-    accuracy: float
+    metric: float
     activity: float
     validation_loss: float | None
-    validation_accuracy: float | None
+    validation_metric: float | None
     seconds: float
 
-    def __str__(self) -> str:
-        text = f"loss {self.loss:.4f}  accuracy {self.accuracy:.2%}  activity {self.activity:.2%}"
+    def in_words(self, objective: Objective) -> str:
+        metric = f"{objective.title} {self.metric:{objective.form}}"
+        text = f"loss {self.loss:.4f}  {metric}  activity {self.activity:.2%}"
         if self.validation_loss is not None:
-            text += f"  validation {self.validation_loss:.4f}, {self.validation_accuracy:.2%}"
+            text += f"  validation {self.validation_loss:.4f}, "
+            text += f"{self.validation_metric:{objective.form}}"
         return f"{text}  {self.seconds:.1f} s"
 
 
-def write_history(path: Path, history: list[Epoch]) -> None:
+def write_history(path: Path, history: list[Epoch], objective: Objective) -> None:
     """Write a CSV file. Lightning's own logger loses the epochs before a resumption."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(epoch) for epoch in history)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(f.name.replace("metric", objective.metric) for f in fields(Epoch))
+    writer.writerows(astuple(epoch) for epoch in history)
     output.write(path, text.getvalue())
 
 

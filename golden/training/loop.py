@@ -1,4 +1,4 @@
-"""The training loop: cross-entropy plus a penalty on activity above a target.
+"""The training loop: the task's loss plus a penalty on activity above a target.
 
 Training is deterministic and can be resumed. Lightning's Trainer runs the loop, in one process or
 in several under ``torchrun``.
@@ -20,7 +20,6 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
-from torch.nn import functional as F
 
 from golden.cells import find_cell
 from golden.cells.event_gru import EGRU
@@ -57,10 +56,12 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
     if recipe.embedding_size is None:
         if recipe.num_layers > 1:
             options["dropout"] = recipe.dropout
-        sizes = (task.input_size, recipe.hidden_size, task.classes)
+        sizes = (task.input_size, recipe.hidden_size, task.outputs)
         return Network(*sizes, readout=task.readout, **options)
+    if task.values is not None:
+        raise ValueError(f"--embedding-size needs a language model: {task.name} predicts values")
     options |= {"dropout": recipe.dropout, "word_dropout": recipe.word_dropout}
-    return WordNetwork(task.classes, recipe.embedding_size, recipe.hidden_size, **options)
+    return WordNetwork(task.outputs, recipe.embedding_size, recipe.hidden_size, **options)
 
 
 def train(
@@ -185,7 +186,8 @@ class _Run(lightning.LightningModule):
         """What two trainings must have in common for one to resume from the other's checkpoint."""
         return {
             "task": {"name": self.task.name, "options": options(self.task)},
-            "sizes": [self.task.input_size, self.task.classes],
+            "sizes": [self.task.input_size, self.task.outputs],
+            "targets": self.task.objective.name,
             "vocabulary": self.task.vocabulary,
             "recipe": asdict(self.recipe),
             "origin": self.origin,
@@ -226,7 +228,7 @@ class _Run(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.start, self.state = time.monotonic(), None
-        self.totals = torch.zeros(4, dtype=torch.float64)
+        self.totals: Tensor | float = 0.0
         recipe = self.recipe
         # Units of other cells are active in every step; no penalty can change that.
         self.price = recipe.activity_price if find_cell(recipe.cell).emits_events else 0.0
@@ -234,11 +236,11 @@ class _Run(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         inputs, targets, share = batch
-        logits, events, state = self.network.run(inputs, self.state)
+        outputs, events, state = self.network.run(inputs, self.state)
         if self.task.stream:
             self.state = detach(state)
-        logits, targets = logits.flatten(0, -2), targets.flatten()
-        loss = F.cross_entropy(logits, targets, ignore_index=-1)
+        objective = self.task.objective
+        loss = objective.loss(outputs, targets)
         total = loss
         if self.price:
             activity = _activity(events)
@@ -249,39 +251,43 @@ class _Run(lightning.LightningModule):
             if whole > self.target_activity:
                 total = total + self.price * (activity - self.target_activity)
         with torch.no_grad():
-            scored = (targets >= 0).sum()
-            right = (logits.argmax(1) == targets).sum()
+            scored = objective.scored(targets).sum()
             fired = torch.stack([(y != 0).float().mean() for y in events]).mean()
-            if share > 0:
-                self.totals += torch.stack([loss * scored, right, fired * scored, scored])
+            sums = objective.sums(outputs, targets)
+            totals = torch.stack([loss * scored, fired * scored, scored, *sums])
+            self.totals = self.totals + totals.double() * (share > 0)
         return total * share
 
     def on_train_epoch_end(self) -> None:
         totals = self.trainer.strategy.reduce(self.totals, reduce_op="sum")
-        loss, accuracy, activity = (totals[:3] / totals[3]).tolist()
+        loss, activity = (totals[:2] / totals[2]).tolist()
+        objective = self.task.objective
+        metric = objective.measure(totals[3:].cpu().numpy())
         self._check("its loss", loss)
         for name, parameter in self.network.named_parameters():
             self._check(name, parameter.detach().abs().max().item())
-        values = {"loss": loss, "accuracy": accuracy, "activity": activity}
+        values = {"loss": loss, objective.metric: metric, "activity": activity}
         score = None
         if self.validation:  # computed by every process, so that all stop at the same epoch
-            score = score_network(self.network, self.validation, self.task.stream)
+            score = score_network(self.network, self.validation, self.task.stream, objective)
             self._check("its validation loss", score.loss)
-            values |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
+            values["validation_loss"] = score.loss
+            values[f"validation_{objective.metric}"] = score.metric
         self.log_dict(values, prog_bar=True)
         epoch = Epoch(
             self.current_epoch + 1,
             loss,
-            accuracy,
+            metric,
             activity,
             score.loss if score else None,
-            score.accuracy if score else None,
+            score.metric if score else None,
             time.monotonic() - self.start,
         )
         self.history.append(epoch)
         if self.trainer.is_global_zero:
-            write_history(self.files.history, self.history)
-            self.log_epoch("epoch %d/%d  %s", epoch.epoch, self.recipe.epochs, epoch)
+            write_history(self.files.history, self.history, objective)
+            text = epoch.in_words(objective)
+            self.log_epoch("epoch %d/%d  %s", epoch.epoch, self.recipe.epochs, text)
         if self.trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
             self.interrupted = True
             self.trainer.should_stop = True

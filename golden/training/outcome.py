@@ -69,11 +69,12 @@ def conclude(
         raise diverged(
             recipe["learning_rate"], "by the last epoch", "the loss on the test set", loss
         )
-    logger.info("test set:\n%s", in_words(results))
+    logger.info("test set:\n%s", in_words(results, task.objective))
     facts = {
         "task": task.name,
         "options": options(task),
         "vocabulary": task.vocabulary,
+        "targets": task.objective.name,
         **training,
         "results": results,
     }

@@ -390,7 +390,7 @@ def test_a_fine_tuning_that_fails_is_recorded_and_the_rest_stays(elsewhere, monk
     assert work.done()
     assert record.failures == {"INT4 trained": "error: too large"}
     assert record.scores.keys() == {"float", "INT8", "INT4"}
-    assert record.scores["float"].accuracy == 0.981
+    assert record.scores["float"].metric == 0.981
     assert record.costs.activity == pytest.approx(record.scores["float"].activity, abs=1e-4)
 
 

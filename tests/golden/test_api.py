@@ -9,7 +9,6 @@ import pytest
 import golden
 from golden import Prediction, load_model
 from golden.model_file import ModelFileError, find, shipped
-from golden.prediction import accuracy
 
 
 def run(code: str) -> str:
@@ -48,7 +47,7 @@ def test_shipped_models_are_found_by_name_and_files_by_path(tmp_path):
 
 
 def test_a_prediction_is_the_class_and_the_softmax_of_the_logits():
-    prediction = Prediction.from_logits(np.log([[1.0, 3.0], [2.0, 2.0]]) + 1000)
+    prediction = Prediction(np.log([[1.0, 3.0], [2.0, 2.0]]) + 1000)
     assert prediction.classes.tolist() == [1, 0]
     assert prediction.probabilities == pytest.approx(np.array([[0.25, 0.75], [0.5, 0.5]]))
 
@@ -83,8 +82,3 @@ def test_a_model_of_words_refuses_real_numbers(tmp_path):
     golden.save_model(tmp_path / "words", golden.WordNetwork(7, 4, 5), None, {})
     with pytest.raises(ModelFileError, match="holds a model of words"):
         load_model(tmp_path / "words").predict(np.zeros((1, 4, 1)), "float")
-
-
-def test_accuracy_is_of_scored_targets_only():
-    logits = np.array([[[1.0, 0], [0, 1], [3, 2]]])
-    assert accuracy(logits, np.array([[0, 0, -1]])) == 0.5

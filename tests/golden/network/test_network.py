@@ -41,7 +41,7 @@ def test_a_sequence_in_parts_with_the_state_carried_equals_the_whole(make):
     assert torch.allclose(torch.cat([first, second], 1), whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("readout", ["mean", "steps"])
+@pytest.mark.parametrize("readout", ["mean", "steps", "last"])
 def test_every_layers_events_are_there_and_the_last_ones_are_read_out(readout):
     network = Network(3, 5, 4, 2, readout=readout).eval()
     x = torch.randn(2, 9, 3)
@@ -50,7 +50,8 @@ def test_every_layers_events_are_there_and_the_last_ones_are_read_out(readout):
     assert len(events) == 2
     assert torch.equal(events[1], y)
     assert not torch.equal(events[0], y)
-    assert torch.equal(logits, network.readout(y if readout == "steps" else y.mean(1)))
+    read = {"mean": y.mean(1), "steps": y, "last": y[:, -1]}[readout]
+    assert torch.equal(logits, network.readout(read))
 
 
 def test_symbols_are_seen_one_hot():
@@ -88,7 +89,7 @@ def test_networks_come_back_from_files_without_a_twin(make, tmp_path):
         loaded.twin()
 
 
-@pytest.mark.parametrize(("option", "value"), [("cell", "rnn"), ("readout", "last")])
+@pytest.mark.parametrize(("option", "value"), [("cell", "rnn"), ("readout", "sum")])
 def test_unknown_cells_and_read_outs_rejected(option, value):
     with pytest.raises(ValueError, match=f"{option} must be"):
         Network(3, 5, 4, **{option: value})

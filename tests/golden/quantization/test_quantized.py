@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from golden import Network, QuantizeConfig, QuantizedNetwork, load_model, quantize
 from golden.integer import layer_steps
 from golden.integer.numerics import BIAS, EVENT, GATE, RECURRENT_GATE_INPUT, STATE, THRESHOLD
+from golden.readouts import READOUTS
 from golden.tasks import TASKS
 from tests.helpers.reference import Parameters, backward
 
@@ -49,7 +50,7 @@ def integers(real: torch.Tensor, form) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1), inputs=st.integers(1, 4), hidden=st.integers(1, 40),
-    layers=st.integers(1, 3), bits=st.integers(2, 8), readout=st.sampled_from(["mean", "steps"]),
+    layers=st.integers(1, 3), bits=st.integers(2, 8), readout=st.sampled_from([*READOUTS]),
     dtype=st.sampled_from([torch.float32, torch.float64]), cut=st.integers(1, 11),
 )  # fmt: skip
 def test_events_states_and_logits_are_the_integer_models(

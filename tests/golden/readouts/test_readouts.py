@@ -1,4 +1,4 @@
-"""Read-out kinds: another one is a class and an entry, from the float network to the hardware."""
+"""Read-out kinds, from the float network to the hardware."""
 
 from dataclasses import replace
 
@@ -9,40 +9,17 @@ import torch
 import sim
 from egru_hw.contract.config import preset
 from golden import Network, QuantizedNetwork, quantize
-from golden.readouts import READOUTS, ReadoutKind, readout_kind
+from golden.readouts import READOUTS, readout_kind
 from tests.helpers.models import random_inputs, random_model
 from tests.helpers.streams import generator
 
-
-class Last(ReadoutKind):
-    """Logits of a sequence: the linear map of its last step's events."""
-
-    name = "last"
-    per_step = False
-
-    def pool(self, events):
-        return events[:, -1]
-
-    def reads(self, steps):
-        return (steps - 1, steps) if steps > 1 else (1,)
-
-    def outputs(self, sums):
-        return sums[:, -1]
-
-    def divisor(self, steps):
-        return 1
+KINDS = [*READOUTS]
 
 
-KINDS = [*READOUTS, "last"]
-
-
-@pytest.fixture(autouse=True)
-def last(monkeypatch):
-    monkeypatch.setitem(READOUTS, "last", Last())
-
-
-def model_of(rng, kind: str):
-    model = random_model(rng, 2, (5, 4), 3, threshold=2000)
+def model_of(rng, kind: str, **knobs):
+    model = random_model(
+        rng, 2, **({"hidden_sizes": (5, 4), "outputs": 3, "threshold": 2000} | knobs)
+    )
     return replace(model, readout=replace(model.readout, kind=READOUTS[kind]))
 
 
@@ -59,6 +36,42 @@ def test_hardware_equals_the_integer_model_with_every_kind(kind, stall):
     shape = (3, 6, 3) if model.readout_kind.per_step else (3, 3)
     assert simulation.hardware.outputs.shape == shape
     assert simulation.hardware.outputs.any()
+
+
+CORNERS = {
+    "one unit": {"hidden_sizes": (1,), "outputs": 1},
+    "no events": {"drive": "silent", "threshold": None},
+    "an event of every unit in every step": {"drive": "firing", "threshold": None},
+    "saturation": {"drive": "saturating", "hidden_sizes": (4,), "density": 0.5},
+}
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("corner", CORNERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_hardware_equals_the_integer_model_at_the_corners_under_stalls(kind, corner, steps):
+    rng = generator(5)
+    model = model_of(rng, kind, **CORNERS[corner])
+    inputs = random_inputs(rng, 2, steps, 2)
+    simulation = sim.run(
+        model, inputs, config=preset("tiny"), backend="amaranth", stall=0.4, seed=steps
+    )
+    assert simulation.comparison.mismatches == 0
+    events = simulation.golden.events
+    assert any(y.any() for y in events) == (corner != "no events")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_outputs_are_the_linear_map_of_what_each_kind_reads(steps):
+    """Independently of reads and spans: weights times events, step by step."""
+    rng = generator(6)
+    for kind in KINDS:
+        model = model_of(rng, kind)
+        result = model.run(random_inputs(rng, 4, steps, 2))
+        readout, events = model.readout, result.events[-1]
+        of_steps = events @ readout.weight.T + readout.bias * readout.bias_operand
+        expected = {"mean": of_steps.sum(1), "steps": of_steps, "last": of_steps[:, -1]}[kind]
+        assert np.array_equal(result.outputs, expected), kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,7 +106,7 @@ def test_float_quantised_and_integer_networks_take_every_kind(kind):
 
 
 def test_a_kind_that_is_not_there_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"readout must be 'mean' or 'steps'.*, not 'sum'"):
+    with pytest.raises(ValueError, match=r"must be 'mean' or 'steps' or 'last', not 'sum'"):
         readout_kind("sum")
 
 

@@ -116,7 +116,7 @@ def test_the_task_of_a_model_is_looked_for_here_and_then_beside_the_model(folder
         ("my_task.py:NoTask", "NoTask in my_task.py is not a task: derive it from golden.tasks"),
         ("my_task.py:Task", "Task in my_task.py is not a task"),
         ("my_task.py:Incomplete", "Incomplete in my_task.py is not complete: it does not define "
-         "classes, everything, test"),
+         "everything, test"),
         ("my_task.py:Mistyped", "the field recipe of my_task.py:Mistyped is of type Recipe, but"),
         ("notes.txt:Parity", "notes.txt is not a Python file: its name must end in .py"),
         ("typo.py:Parity", "typo.py fails in line 2 with SyntaxError: "),
@@ -157,6 +157,7 @@ class Bare(Task):
 
 
 FLOATS, CLASSES = np.zeros((4, 5, 2), np.float32), np.zeros(4, np.int64)
+REAL, VALUES = np.ones((4, 2), np.float32), {"classes": None, "values": 2}
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,10 @@ FLOATS, CLASSES = np.zeros((4, 5, 2), np.float32), np.zeros(4, np.int64)
         (Split(FLOATS, CLASSES[1:]), {}, "targets must be int64 of shape (4,), not int64 of shape"),
         (Split(FLOATS, CLASSES), {"readout": "steps"}, "targets must be int64 of shape (4, 5)"),
         (Split(FLOATS, CLASSES + 3), {}, "must be classes 0 to 2, or -1 where none is scored, not"),
+        (Split(FLOATS, CLASSES), VALUES, "targets must be float32 of shape (4, 2), not int64 of"),
+        (Split(FLOATS, REAL[:, :1]), VALUES, "must be float32 of shape (4, 2), not float32 of"),
+        (Split(FLOATS, REAL * np.float32(np.inf)), VALUES, "targets must be finite, or NaN where"),
+        (Split(FLOATS, REAL * np.float32(np.nan)), VALUES, "targets must not all be NaN: none is"),
         (Split(FLOATS, CLASSES), {"stream": True}, "must have one sequence, a stream, not 4"),
     ],
 )
@@ -187,8 +192,14 @@ def test_invalid_sequences_rejected(split, attributes, sentence):
 @pytest.mark.parametrize(
     ("attributes", "sentence"),
     [
-        ({"readout": "last"}, "bare: readout must be 'mean' or 'steps', not 'last'"),
+        ({"readout": "sum"}, "bare: readout must be 'mean' or 'steps' or 'last', not 'sum'"),
         ({"input_size": 0}, "input_size of bare must be a positive integer, not 0"),
+        (
+            {"classes": None},
+            "bare must define either classes, the number of classes, or values, .*",
+        ),
+        ({"values": 2}, "bare must define either classes, the number of classes, or values, .*"),
+        ({"classes": None, "values": 0}, "values of bare must be a positive integer, not 0"),
         ({"classes": "ten"}, "classes of bare must be a positive integer, not 'ten'"),
     ],
 )

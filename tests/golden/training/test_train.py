@@ -15,6 +15,7 @@ import torch
 from egru_cli.app import subcommand
 from golden import load_model
 from golden.evaluation import fold, in_words, score_network
+from golden.objective import CLASSES
 from golden.recipe import Recipe
 from golden.tasks import TASKS, Split, Task
 from golden.training import Files, Interrupted, build, train
@@ -228,7 +229,7 @@ def test_infinite_options_rejected(tmp_path, option):
 
 def test_an_enormous_loss_is_printed():
     results = {"loss": [1000.0], "accuracy": [0.1], "activity": [[0.1]], "test_targets": 5}
-    assert "perplexity inf" in in_words(results)
+    assert "perplexity inf" in in_words(results, CLASSES)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 1 byte")])
@@ -341,9 +342,9 @@ def test_a_limit_bounds_what_is_read_of_every_stream(tmp_path, monkeypatch):
     text, out, read = tmp_path / "text.txt", tmp_path / "a.safetensors", []
     text.write_text("abc bca. " * 1000)
 
-    def score(network, split, stream):
+    def score(network, split, stream, objective):
         read.append(split.targets.size)
-        return score_network(network, split, stream)
+        return score_network(network, split, stream, objective)
 
     monkeypatch.setattr("golden.training.loop.score_network", score)
     words = ("--limit", 50, "--patience", 1, "--epochs", 1, "--batch-size", 2, "--hidden-size", 3)
