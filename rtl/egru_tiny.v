@@ -207,7 +207,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__valid(events__valid),
     .open__payload(open__payload),
     .open__valid(open__valid),
-    .\port$1386$0 (\events__payload.end ),
+    .\port$1389$0 (\events__payload.end ),
     .read__data(\events__payload.event ),
     .replay__payload(replay__payload),
     .replay__ready(replay__ready),
@@ -246,7 +246,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__payload(i__0__payload),
     .o__ready(i__0__ready),
     .o__valid(i__0__valid),
-    .\port$1269$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
+    .\port$1272$1 ({ \write__valid$160 , \write__valid$154 , write__valid }),
     .registers(registers),
     .rst(rst),
     .state(state),
@@ -286,7 +286,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .i__payload(\i__payload$105 ),
     .i__ready(\i__ready$102 ),
     .i__valid(\i__valid$103 ),
-    .\o__payload$48 (\o__payload$124 ),
+    .\o__payload$47 (\o__payload$124 ),
     .\o__ready$60 (i__1__ready),
     .\o__valid$53 (i__1__valid),
     .registers(registers),
@@ -330,7 +330,7 @@ module egru(i__valid, o__ready, clk, rst, i__ready, o__payload, o__valid, busy, 
     .o__ready(\i__ready$48 ),
     .o__valid(\i__valid$49 ),
     .open__valid(open__valid),
-    .\port$1386$0 (\events__payload.end ),
+    .\port$1389$0 (\events__payload.end ),
     .\port$538$0 (\events__payload.event ),
     .\registers$2 (registers),
     .replay__payload(replay__payload),
@@ -747,7 +747,7 @@ module \egru.counters$209 (rst, running, input_event, recurrent_event, \port$29$
   assign values = { stall_output, stall_weights, stall_update, stall_input, \macs$20 , rows, recurrent_events, input_events, steps, cycles };
 endmodule
 
-module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1386$0 , o__valid, close__valid, close__payload, clk);
+module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__payload, base, replay__valid, replay__payload, o__ready, open__valid, open__payload, \port$1389$0 , o__valid, close__valid, close__payload, clk);
   wire [3:0] _000_;
   (* unused_bits = "4 5" *)
   wire [5:0] _001_;
@@ -858,8 +858,8 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   reg pending_0 = 1'h0;
   reg pending_1 = 1'h0;
   reg pending_2 = 1'h0;
-  output \port$1386$0 ;
-  reg \port$1386$0  = 1'h0;
+  output \port$1389$0 ;
+  reg \port$1389$0  = 1'h0;
   reg [4:0] position = 5'h00;
   wire [3:0] read__addr;
   output [11:0] read__data;
@@ -924,7 +924,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _011_ = active & _006_;
   assign _012_ = position + 1'h1;
   always @(posedge clk)
-    \port$1386$0  <= _013_;
+    \port$1389$0  <= _013_;
   always @(posedge clk)
     count_0 <= _014_;
   always @(posedge clk)
@@ -994,7 +994,7 @@ module \egru.events (rst, i__valid, replay__ready, waiting, read__data, i__paylo
   assign _054_ = ! open__payload;
   assign _070_ = open__valid ? _069_ : _068_;
   assign _014_ = rst ? 5'h00 : _070_;
-  assign _071_ = advance ? _009_ : \port$1386$0 ;
+  assign _071_ = advance ? _009_ : \port$1389$0 ;
   assign _013_ = rst ? 1'h0 : _071_;
   function [0:0] _156_;
     input [0:0] a;
@@ -1297,7 +1297,7 @@ module \egru.fetch.pending (rst, w_en, r_en, w_rdy, r_rdy, r_data, w_port__data,
   assign _04_ = rst ? 3'h0 : _15_;
 endmodule
 
-module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, o__payload, commands__valid, i__ready, o__valid, \port$1269$1 , clear_counters, state_unit, begun, commands__ready, state, counters
+module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload, write_weights__payload, write_parameters__payload, write_readout__payload, registers, o__payload, commands__valid, i__ready, o__valid, \port$1272$1 , clear_counters, state_unit, begun, commands__ready, state, counters
 , clk);
   wire _000_;
   wire _001_;
@@ -1563,8 +1563,8 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   output o__valid;
   wire o__valid;
   wire pending;
-  output [2:0] \port$1269$1 ;
-  wire [2:0] \port$1269$1 ;
+  output [2:0] \port$1272$1 ;
+  wire [2:0] \port$1272$1 ;
   reg [1:0] register_0 = 2'h0;
   reg [3:0] register_1 = 4'h0;
   reg [7:0] register_10 = 8'h00;
@@ -2124,7 +2124,7 @@ module \egru.host (rst, idle, o__ready, i__valid, i__payload, commands__payload,
   assign _075_[47:44] = reply[47:44];
   assign state_unit = address[3:0];
   assign clear_counters = complete[5];
-  assign \port$1269$1  = complete[3:1];
+  assign \port$1272$1  = complete[3:1];
   assign o__payload = { 4'h4, reply[43:0] };
   assign registers = { register_28, register_27, register_26, register_25, register_24, register_23, register_22, register_21, register_20, register_19, register_18, register_17, register_16, register_15, register_14, register_13, register_12, register_11, register_10, register_9, register_8, register_7, register_6, register_5, register_4, register_3, register_2, register_1, register_0 };
   assign write_readout__payload = { stored[6:0], gathered[79:64] };
@@ -2484,7 +2484,7 @@ module \egru.merge (i__2__valid, i__0__ready, i__1__ready, i__2__ready, i__1__pa
   assign i__0__ready = o__ready;
 endmodule
 
-module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__payload, registers, write__valid, i__payload, \o__valid$53 , \o__payload$48 , clk);
+module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__payload, registers, write__valid, i__payload, \o__valid$53 , \o__payload$47 , clk);
   wire _000_;
   wire _001_;
   wire [31:0] _002_;
@@ -2512,48 +2512,61 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
   wire _021_;
   wire _022_;
   wire _023_;
-  wire [25:0] _024_;
-  wire [25:0] _025_;
-  wire _026_;
-  wire _027_;
-  wire [31:0] _028_;
-  wire [31:0] _029_;
+  wire _024_;
+  wire _025_;
+  wire [25:0] _026_;
+  wire [25:0] _027_;
+  wire _028_;
+  wire _029_;
   (* unused_bits = "4" *)
   wire [4:0] _030_;
-  wire _031_;
-  wire [1:0] _032_;
-  wire [2:0] _033_;
-  wire [2:0] _034_;
-  wire _035_;
+  wire [31:0] _031_;
+  wire [31:0] _032_;
+  wire _033_;
+  wire [1:0] _034_;
+  wire [2:0] _035_;
   wire _036_;
-  wire [3:0] _037_;
-  wire _038_;
-  wire _039_;
-  wire [35:0] _040_;
-  wire [4:0] _041_;
-  wire [31:0] _042_;
-  wire [3:0] _043_;
-  wire _044_;
-  wire _045_;
-  wire _046_;
-  wire _047_;
+  wire _037_;
+  wire [2:0] _038_;
+  wire [3:0] _039_;
+  wire _040_;
+  wire _041_;
+  wire [3:0] _042_;
+  wire _043_;
+  wire [35:0] _044_;
+  wire [4:0] _045_;
+  wire [31:0] _046_;
+  wire [3:0] _047_;
   wire _048_;
   wire _049_;
-  wire _050_;
+  wire [3:0] _050_;
   wire [3:0] _051_;
-  wire [3:0] _052_;
+  wire _052_;
   wire _053_;
   wire _054_;
   wire _055_;
   wire _056_;
   wire _057_;
   wire _058_;
-  wire _059_;
-  wire _060_;
-  wire [2:0] \$signature__addr ;
+  wire [3:0] _059_;
+  wire [3:0] _060_;
+  wire [2:0] _061_;
+  wire [2:0] _062_;
+  wire _063_;
+  wire _064_;
+  wire _065_;
+  wire _066_;
+  wire _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire \$signal ;
+  reg [3:0] \$signal$46  = 4'h0;
+  reg [2:0] \$signature__addr  = 3'h0;
   wire [63:0] \$signature__data ;
   wire accept;
   reg [1:0] active = 2'h0;
+  reg any_placed = 1'h0;
   input clk;
   wire clk;
   reg fresh = 1'h1;
@@ -2569,15 +2582,12 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
   input i__valid;
   wire i__valid;
   wire \i__valid$24 ;
-  reg [3:0] index = 4'h0;
   wire [2:0] last_word;
-  wire more;
-  reg [2:0] new__addr = 3'h0;
   wire [63:0] new__data;
   wire [15:0] o__payload;
   wire [40:0] \o__payload$35 ;
-  output [35:0] \o__payload$48 ;
-  reg [35:0] \o__payload$48  = 36'h000000000;
+  output [35:0] \o__payload$47 ;
+  reg [35:0] \o__payload$47  = 36'h000000000;
   wire \o__ready$34 ;
   input \o__ready$60 ;
   wire \o__ready$60 ;
@@ -2587,6 +2597,7 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
   reg [17:0] operand = 18'h00000;
   reg overwrite_0 = 1'h0;
   reg overwrite_1 = 1'h0;
+  reg [3:0] placed = 4'h0;
   reg [63:0] products = 64'h0000000000000000;
   input [150:0] registers;
   wire [150:0] registers;
@@ -2601,8 +2612,7 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
   wire row__valid;
   input rst;
   wire rst;
-  wire sending;
-  reg [2:0] word_0 = 3'h0;
+  reg [2:0] word = 3'h0;
   input [22:0] write__payload;
   wire [22:0] write__payload;
   input write__valid;
@@ -2620,61 +2630,70 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
   end
   always @(posedge clk) begin
     if (active[1])
-      sums[new__addr] <= new__data;
+      sums[\$signature__addr ] <= new__data;
   end
   assign \$signature__data  = sums[\$signature__addr ];
-  assign _020_ = _009_ | _018_;
-  assign \i__payload$28.fetch  = _000_ & _020_;
-  assign _021_ = o__payload[1:0] == 2'h2;
-  assign _022_ = o__payload[1:0] == 2'h3;
-  assign _023_ = _021_ | _022_;
-  assign _024_ = $signed(row[7:0]) * $signed(operand);
-  assign _025_ = $signed(row[15:8]) * $signed(operand);
+  assign _021_ = \i__valid$24  & \i__ready$27 ;
+  assign _000_ = o__payload[3:2] == registers[1:0];
+  assign _009_ = ! o__payload[1:0];
+  assign _020_ = o__payload[1:0] == 1'h1;
+  assign _022_ = _009_ | _020_;
+  assign \i__payload$28.fetch  = _000_ & _022_;
+  assign _023_ = o__payload[1:0] == 2'h2;
+  assign _024_ = o__payload[1:0] == 2'h3;
+  assign _025_ = _023_ | _024_;
+  assign _026_ = $signed(row[7:0]) * $signed(operand);
+  assign _027_ = $signed(row[15:8]) * $signed(operand);
   assign _013_ = \o__payload$35 [39:38] == 2'h2;
   assign _014_ = \o__valid$33  & _013_;
-  assign _026_ = ! active;
-  assign _027_ = _015_ | \o__ready$60 ;
-  assign _028_ = \$signature__data  >> { 1'h0, index[0], 5'h00 };
-  assign _029_ = \o__payload$35 [40] ? 32'd0 : _028_;
-  assign _030_ = index + more;
-  assign _015_ = ~ \o__valid$53 ;
-  assign _016_ = ~ more;
+  assign _028_ = ! active;
+  assign _029_ = _018_ | \o__ready$60 ;
+  assign _030_ = \$signal$46  + \$signal ;
+  assign _031_ = \$signature__data  >> { 1'h0, placed[0], 5'h00 };
+  assign _032_ = \o__payload$35 [40] ? 32'd0 : _031_;
+  assign _015_ = ~ \$signal ;
+  assign _016_ = ~ any_placed;
   assign _017_ = _015_ & _016_;
+  assign _018_ = ~ \o__valid$53 ;
+  assign _019_ = _017_ & _018_;
   always @(posedge clk)
-    fresh <= _031_;
+    fresh <= _033_;
   always @(posedge clk)
-    active <= _032_;
+    active <= _034_;
   always @(posedge clk)
     row <= \o__payload$35 [16:1];
   always @(posedge clk)
     operand <= \o__payload$35 [37:20];
   always @(posedge clk)
-    word_0 <= _033_;
+    word <= _035_;
   always @(posedge clk)
-    new__addr <= _034_;
+    overwrite_0 <= _036_;
   always @(posedge clk)
-    overwrite_0 <= _035_;
+    overwrite_1 <= _037_;
   always @(posedge clk)
-    overwrite_1 <= _036_;
+    products <= { _027_[25], _027_[25], _027_[25], _027_[25], _027_[25], _027_[25], _027_, _026_[25], _026_[25], _026_[25], _026_[25], _026_[25], _026_[25], _026_ };
   always @(posedge clk)
-    products <= { _025_[25], _025_[25], _025_[25], _025_[25], _025_[25], _025_[25], _025_, _024_[25], _024_[25], _024_[25], _024_[25], _024_[25], _024_[25], _024_ };
+    \$signature__addr  <= _038_;
   always @(posedge clk)
-    index <= _037_;
+    \$signal$46  <= _039_;
   always @(posedge clk)
-    fsm_state <= _038_;
+    fsm_state <= _040_;
   always @(posedge clk)
-    \o__valid$53  <= _039_;
+    any_placed <= _041_;
   always @(posedge clk)
-    \o__payload$48  <= _040_;
-  assign \i__payload$28.index  = _009_ ? { 1'h0, o__payload[7:4] } : _041_;
+    placed <= _042_;
+  always @(posedge clk)
+    \o__valid$53  <= _043_;
+  always @(posedge clk)
+    \o__payload$47  <= _044_;
+  assign \i__payload$28.index  = _009_ ? { 1'h0, o__payload[7:4] } : _045_;
   assign \i__payload$28.value  = _009_ ? { 10'h000, o__payload[15:8] } : registers[26:9];
   assign accept = _001_ & \o__payload$35 [0];
   assign _002_ = overwrite_1 ? 32'd0 : \$signature__data [31:0];
   assign { _003_[32], new__data[31:0] } = $signed(_002_) + $signed(products[31:0]);
   assign _004_ = overwrite_1 ? 32'd0 : \$signature__data [63:32];
   assign { _005_[32], new__data[63:32] } = $signed(_004_) + $signed(products[63:32]);
-  assign \$signature__addr  = sending ? index[3:1] : new__addr;
-  assign more = index != registers[5:2];
+  assign \$signal  = \$signal$46  != registers[5:2];
   assign { _006_[3], last_word } = registers[8:6] - 1'h1;
   assign _001_ = \o__valid$33  & \o__ready$34 ;
   assign _007_ = | \o__payload$35 [39:38];
@@ -2683,19 +2702,21 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
   assign _011_ = \o__payload$35 [19:17] == last_word;
   assign _012_ = _010_ | _011_;
   assign retired = _008_ & _012_;
-  assign _019_ = \i__valid$24  & \i__ready$27 ;
-  assign _000_ = o__payload[3:2] == registers[1:0];
-  assign _009_ = ! o__payload[1:0];
-  assign _018_ = o__payload[1:0] == 1'h1;
-  assign _042_ = _027_ ? _029_ : \o__payload$48 [35:4];
-  assign _040_[35:4] = fsm_state ? (* full_case = 32'd1 *) _042_ : \o__payload$48 [35:4];
-  assign _043_ = _027_ ? index : \o__payload$48 [3:0];
-  assign _040_[3:0] = fsm_state ? (* full_case = 32'd1 *) _043_ : \o__payload$48 [3:0];
-  assign _044_ = _027_ ? more : \o__valid$53 ;
-  assign _045_ = fsm_state ? (* full_case = 32'd1 *) _044_ : \o__valid$53 ;
-  assign _039_ = rst ? 1'h0 : _045_;
-  assign _046_ = _017_ ? 1'h0 : fsm_state;
-  function [0:0] _120_;
+  assign _046_ = _029_ ? _032_ : \o__payload$47 [35:4];
+  assign _044_[35:4] = fsm_state ? (* full_case = 32'd1 *) _046_ : \o__payload$47 [35:4];
+  assign _047_ = _029_ ? placed : \o__payload$47 [3:0];
+  assign _044_[3:0] = fsm_state ? (* full_case = 32'd1 *) _047_ : \o__payload$47 [3:0];
+  assign _048_ = _029_ ? any_placed : \o__valid$53 ;
+  assign _049_ = fsm_state ? (* full_case = 32'd1 *) _048_ : \o__valid$53 ;
+  assign _043_ = rst ? 1'h0 : _049_;
+  assign _050_ = _029_ ? \$signal$46  : placed;
+  assign _051_ = fsm_state ? (* full_case = 32'd1 *) _050_ : placed;
+  assign _042_ = rst ? 4'h0 : _051_;
+  assign _052_ = _029_ ? \$signal  : any_placed;
+  assign _053_ = fsm_state ? (* full_case = 32'd1 *) _052_ : any_placed;
+  assign _041_ = rst ? 1'h0 : _053_;
+  assign _054_ = _019_ ? 1'h0 : fsm_state;
+  function [0:0] _139_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
@@ -2703,19 +2724,19 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _120_ = b[0:0];
+        _139_ = b[0:0];
       2'b1?:
-        _120_ = b[1:1];
+        _139_ = b[1:1];
       default:
-        _120_ = a;
+        _139_ = a;
     endcase
   endfunction
-  assign _047_ = _120_(fsm_state, { _049_, _046_ }, { _050_, fsm_state });
-  assign _048_ = _026_ ? 1'h1 : fsm_state;
-  assign _049_ = _014_ ? _048_ : fsm_state;
-  assign _038_ = rst ? 1'h0 : _047_;
-  assign _051_ = _027_ ? _030_[3:0] : index;
-  function [3:0] _125_;
+  assign _055_ = _139_(fsm_state, { _057_, _054_ }, { _058_, fsm_state });
+  assign _056_ = _028_ ? 1'h1 : fsm_state;
+  assign _057_ = _014_ ? _056_ : fsm_state;
+  assign _040_ = rst ? 1'h0 : _055_;
+  assign _059_ = _029_ ? _030_[3:0] : \$signal$46 ;
+  function [3:0] _144_;
     input [3:0] a;
     input [7:0] b;
     input [1:0] s;
@@ -2723,27 +2744,43 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _125_ = b[3:0];
+        _144_ = b[3:0];
       2'b1?:
-        _125_ = b[7:4];
+        _144_ = b[7:4];
       default:
-        _125_ = a;
+        _144_ = a;
     endcase
   endfunction
-  assign _052_ = _125_(index, { 4'h0, _051_ }, { _050_, fsm_state });
-  assign _037_ = rst ? 4'h0 : _052_;
-  assign _036_ = rst ? 1'h0 : overwrite_0;
-  assign _035_ = rst ? 1'h0 : \o__payload$35 [40];
-  assign _034_ = rst ? 3'h0 : word_0;
-  assign _033_ = rst ? 3'h0 : \o__payload$35 [19:17];
-  assign _032_ = rst ? 2'h0 : { active[0], accept };
-  assign _053_ = _023_ ? 1'h1 : fresh;
-  assign _054_ = \i__payload$28.fetch  ? 1'h0 : _053_;
-  assign _055_ = _019_ ? _054_ : fresh;
-  assign _031_ = rst ? 1'h1 : _055_;
-  assign sending = fsm_state ? (* full_case = 32'd1 *) 1'h1 : 1'h0;
-  assign _056_ = _017_ ? 1'h1 : 1'h0;
-  function [0:0] _138_;
+  assign _060_ = _144_(\$signal$46 , { 4'h0, _059_ }, { _058_, fsm_state });
+  assign _039_ = rst ? 4'h0 : _060_;
+  assign _061_ = _029_ ? \$signal$46 [3:1] : \$signature__addr ;
+  function [2:0] _147_;
+    input [2:0] a;
+    input [5:0] b;
+    input [1:0] s;
+    (* full_case = 32'd1 *)
+    (* parallel_case *)
+    casez (s)
+      2'b?1:
+        _147_ = b[2:0];
+      2'b1?:
+        _147_ = b[5:3];
+      default:
+        _147_ = a;
+    endcase
+  endfunction
+  assign _062_ = _147_(\$signature__addr , { word, _061_ }, { _058_, fsm_state });
+  assign _038_ = rst ? 3'h0 : _062_;
+  assign _037_ = rst ? 1'h0 : overwrite_0;
+  assign _036_ = rst ? 1'h0 : \o__payload$35 [40];
+  assign _035_ = rst ? 3'h0 : \o__payload$35 [19:17];
+  assign _034_ = rst ? 2'h0 : { active[0], accept };
+  assign _063_ = _025_ ? 1'h1 : fresh;
+  assign _064_ = \i__payload$28.fetch  ? 1'h0 : _063_;
+  assign _065_ = _021_ ? _064_ : fresh;
+  assign _033_ = rst ? 1'h1 : _065_;
+  assign _066_ = _019_ ? 1'h1 : 1'h0;
+  function [0:0] _158_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
@@ -2751,36 +2788,36 @@ module \egru.readout (rst, retired, i__ready, i__valid, \o__ready$60 , write__pa
     (* parallel_case *)
     casez (s)
       2'b?1:
-        _138_ = b[0:0];
+        _158_ = b[0:0];
       2'b1?:
-        _138_ = b[1:1];
+        _158_ = b[1:1];
       default:
-        _138_ = a;
+        _158_ = a;
     endcase
   endfunction
-  assign \o__ready$34  = _138_(1'h0, { _057_, _056_ }, { _050_, fsm_state });
-  assign _057_ = _014_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
-  assign _050_ = ~ (* full_case = 32'd1 *) fsm_state;
-  function [4:0] _141_;
+  assign \o__ready$34  = _158_(1'h0, { _067_, _066_ }, { _058_, fsm_state });
+  assign _067_ = _014_ ? (* full_case = 32'd1 *) 1'h0 : 1'h1;
+  assign _058_ = ~ (* full_case = 32'd1 *) fsm_state;
+  function [4:0] _161_;
     input [4:0] a;
     input [14:0] b;
     input [2:0] s;
     (* parallel_case *)
     casez (s)
       3'b??1:
-        _141_ = b[4:0];
+        _161_ = b[4:0];
       3'b?1?:
-        _141_ = b[9:5];
+        _161_ = b[9:5];
       3'b1??:
-        _141_ = b[14:10];
+        _161_ = b[14:10];
       default:
-        _141_ = a;
+        _161_ = a;
     endcase
   endfunction
-  assign _041_ = _141_(5'h00, { registers[32:28], registers[73:69], registers[114:110] }, { _060_, _059_, _058_ });
-  assign _058_ = registers[1:0] == 2'h2;
-  assign _059_ = registers[1:0] == 2'h1;
-  assign _060_ = ! registers[1:0];
+  assign _045_ = _161_(5'h00, { registers[32:28], registers[73:69], registers[114:110] }, { _070_, _069_, _068_ });
+  assign _068_ = registers[1:0] == 2'h2;
+  assign _069_ = registers[1:0] == 2'h1;
+  assign _070_ = ! registers[1:0];
   \egru.readout.fetch  fetch (
     .clk(clk),
     .i__payload({ fresh, o__payload[1:0], 4'h0, \i__payload$28.value , registers[8:6], \i__payload$28.index , 7'h00, \i__payload$28.fetch  }),
@@ -3533,7 +3570,7 @@ module \egru.report (o__valid, i__ready, step, o__ready, registers, i__payload, 
   assign o__payload = { \o__payload.code , \o__payload.index , \o__payload.value  };
 endmodule
 
-module \egru.sequencer (rst, taken, replay__ready, \port$538$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, begun, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1386$0 
+module \egru.sequencer (rst, taken, replay__ready, \port$538$0 , o__ready, i__payload, \registers$2 , i__valid, in_step, begun, waits_for_host, i__ready, replay__valid, replay__payload, events__ready, open__valid, marked, o__valid, o__payload, layer, \port$1389$0 
 , events__valid, clk);
   wire _000_;
   wire _001_;
@@ -3663,8 +3700,8 @@ module \egru.sequencer (rst, taken, replay__ready, \port$538$0 , o__ready, i__pa
   wire offered;
   output open__valid;
   wire open__valid;
-  input \port$1386$0 ;
-  wire \port$1386$0 ;
+  input \port$1389$0 ;
+  wire \port$1389$0 ;
   input [11:0] \port$538$0 ;
   wire [11:0] \port$538$0 ;
   (* unused_bits = "0 1 2 3 4 9 10 11 12 13 14 15 16" *)
@@ -3708,7 +3745,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$538$0 , o__ready, i__pa
   assign _023_ = _022_ & first;
   assign _022_ = i__valid & accepted;
   assign _024_ = events__valid & accepted;
-  assign _025_ = _024_ & \port$1386$0 ;
+  assign _025_ = _024_ & \port$1389$0 ;
   assign _026_ = | layer;
   assign _027_ = replayed & _026_;
   assign _028_ = ~ bank;
@@ -3746,7 +3783,7 @@ module \egru.sequencer (rst, taken, replay__ready, \port$538$0 , o__ready, i__pa
   assign _006_ = i__payload[47:44] != 3'h6;
   assign _007_ = i__valid & _006_;
   assign _009_ = layer - 1'h1;
-  assign _010_ = ~ \port$1386$0 ;
+  assign _010_ = ~ \port$1389$0 ;
   assign _011_ = events__valid & _010_;
   assign _015_ = | kind;
   assign _017_ = _014_ & _015_;

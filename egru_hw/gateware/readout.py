@@ -103,14 +103,15 @@ class Readout(wiring.Component):
         row = register(data.ArrayLayout(signed(config.weight_bits), config.readout_lanes))
         operand = register(shape(numerics.OPERAND))
         products = register(data.ArrayLayout(self.accumulator, config.readout_lanes))
-        word = [Signal(self.pitch_bits, name=f"word_{n}") for n in range(2)]
+        word = Signal(self.pitch_bits)
+        place = Signal(self.pitch_bits)  # of the sums that are added to, or sent
         overwrite = [Signal(name=f"overwrite_{n}") for n in range(2)]
         m.d.comb += accept.eq(fetch.o.valid & fetch.o.ready & fetched.fetch)
         m.d.sync += [
             active.eq(Cat(accept, active)),
             row.eq(fetched.row),
             operand.eq(fetched.operand),
-            Cat(word).eq(Cat(fetched.word, word[0])),
+            word.eq(fetched.word),
             Cat(overwrite).eq(Cat(fetched.tag.fresh, overwrite[0])),
         ]
         m.submodules.sums = sums = memory.Memory(
@@ -119,21 +120,16 @@ class Readout(wiring.Component):
             init=[],
         )
         old, new = sums.read_port(domain="comb"), sums.write_port()
-        sending = Signal()
-        m.d.comb += [new.addr.eq(word[1]), new.en.eq(active[1])]
+        m.d.comb += [old.addr.eq(place), new.addr.eq(place), new.en.eq(active[1])]
         for lane in range(config.readout_lanes):
             m.d.sync += products[lane].eq(row[lane] * operand)
             m.d.comb += new.data[lane].eq(Mux(overwrite[1], 0, old.data[lane]) + products[lane])
 
-        index = Signal(self.output_bits)
-        more = Signal()
+        index, placed = Signal(self.output_bits), Signal(self.output_bits)
+        more, any_placed = Signal(), Signal()
         output = register(self.o.payload.shape())
         lane_bits = (config.readout_lanes - 1).bit_length()
-        m.d.comb += [
-            old.addr.eq(Mux(sending, index[lane_bits:], word[1])),
-            more.eq(index != registers.outputs),
-            self.o.payload.eq(output),
-        ]
+        m.d.comb += [more.eq(index != registers.outputs), self.o.payload.eq(output)]
         last_word = Signal(self.pitch_bits)  # as wide as WeightFetch's, or a pitch of 0 has none
         m.d.comb += [
             last_word.eq(registers.readout_pitch - 1),
@@ -146,22 +142,25 @@ class Readout(wiring.Component):
         ]
         with m.FSM():
             with m.State("SUM"):
-                m.d.sync += index.eq(0)
+                m.d.sync += [place.eq(word), index.eq(0)]
                 with m.If(fetch.o.valid & (fetched.tag.kind == Kind.READOUT)):
                     with m.If(active == 0):
                         m.next = "SEND"
                 with m.Else():
                     m.d.comb += fetch.o.ready.eq(1)
             with m.State("SEND"):
-                m.d.comb += sending.eq(1)
+                # Three steps: which output, where its sum is, and the sum.
                 with m.If(~self.o.valid | self.o.ready):
                     m.d.sync += [
-                        self.o.valid.eq(more),
-                        output.index.eq(index),
-                        output.sum.eq(Mux(fetched.tag.fresh, 0, old.data[index[:lane_bits]])),
                         index.eq(index + more),
+                        any_placed.eq(more),
+                        placed.eq(index),
+                        place.eq(index[lane_bits:]),
+                        self.o.valid.eq(any_placed),
+                        output.index.eq(placed),
+                        output.sum.eq(Mux(fetched.tag.fresh, 0, old.data[placed[:lane_bits]])),
                     ]
-                with m.If(~self.o.valid & ~more):
+                with m.If(~more & ~any_placed & ~self.o.valid):
                     m.d.comb += fetch.o.ready.eq(1)
                     m.next = "SUM"
         return m
