@@ -1,4 +1,4 @@
-"""An accelerator for event-based GRUs in Amaranth, and its host driver.
+"""An accelerator for event-based GRUs in Amaranth, and the host's side of it.
 
 Names are imported when they are first used, so that a host needs no hardware description.
 """
@@ -12,35 +12,43 @@ if TYPE_CHECKING:
     from egru_hw.contract.image import Image, build_image
     from egru_hw.gateware.accelerator import Accelerator
     from egru_hw.gateware.weight_store import WeightStore
-    from egru_hw.host.driver import HardwareResult, run
+    from egru_hw.host.device import Device, DeviceInfo
+    from egru_hw.host.replies import HardwareResult
+    from egru_hw.host.stream import StepResult, Stream
     from egru_hw.host.transport import Transport, TransportError
 
 __all__ = [
     "PRESETS",
     "Accelerator",
     "Config",
+    "Device",
+    "DeviceInfo",
     "HardwareResult",
     "Image",
+    "StepResult",
+    "Stream",
     "Transport",
     "TransportError",
     "WeightStore",
     "build_image",
     "preset",
-    "run",
 ]
 
 _HOMES = {
     "PRESETS": "egru_hw.contract.config",
     "Accelerator": "egru_hw.gateware.accelerator",
     "Config": "egru_hw.contract.config",
-    "HardwareResult": "egru_hw.host.driver",
+    "Device": "egru_hw.host.device",
+    "DeviceInfo": "egru_hw.host.device",
+    "HardwareResult": "egru_hw.host.replies",
     "Image": "egru_hw.contract.image",
+    "StepResult": "egru_hw.host.stream",
+    "Stream": "egru_hw.host.stream",
     "Transport": "egru_hw.host.transport",
     "TransportError": "egru_hw.host.transport",
     "WeightStore": "egru_hw.gateware.weight_store",
     "build_image": "egru_hw.contract.image",
     "preset": "egru_hw.contract.config",
-    "run": "egru_hw.host.driver",
 }
 
 __version__ = lazy.VERSION

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egru_hw.host.driver import HardwareResult
+from egru_hw.host.replies import HardwareResult
 from golden.integer import IntegerResult
 from golden.integer.numerics import EVENT, STATE, Format
 

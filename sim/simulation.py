@@ -11,7 +11,8 @@ import numpy as np
 
 from egru_hw.contract.config import Config, preset
 from egru_hw.contract.protocol import Counter
-from egru_hw.host import driver
+from egru_hw.host.device import Device
+from egru_hw.host.replies import HardwareResult
 from golden import output
 from golden.integer import IntegerEGRU, IntegerResult
 from sim.backends import BACKENDS, Progress
@@ -37,7 +38,7 @@ class Simulation:
     """
 
     golden: IntegerResult
-    hardware: driver.HardwareResult
+    hardware: HardwareResult
     comparison: Comparison
     config: Config
     input_size: int
@@ -106,7 +107,9 @@ def run(
     golden = model.run(raw)
     begin = time.monotonic()
     with closing(transport):
-        hardware = driver.run(transport, config, model, raw)
+        device = Device(transport, config)
+        device.load(model)
+        hardware = device.run(raw)
     seconds = time.monotonic() - begin
     return Simulation(
         golden=golden,

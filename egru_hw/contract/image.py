@@ -37,10 +37,10 @@ class Image:
         return cls({target: [] for target in LOADABLE})
 
 
-def build_image(model: IntegerEGRU, config: Config, report_events: bool = False) -> Image:
+def build_image(model: IntegerEGRU, config: Config, report_events: bool = True) -> Image:
     """Lay ``model`` out for hardware of ``config``.
 
-    ``report_events`` sets the register that makes the accelerator report every event.
+    ``report_events`` is whether the accelerator reports every event.
     ``ValueError`` names what does not fit, and by how much.
     """
     _check_fit(model, config)

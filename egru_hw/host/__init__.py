@@ -1,1 +1,1 @@
-"""The host driver."""
+"""The host's side: a device, and what connects it."""

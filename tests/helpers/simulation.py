@@ -6,8 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 import sim
-from egru_hw.contract.config import preset
+from egru_hw.contract.config import Config, preset
+from egru_hw.host.device import Device
+from egru_hw.host.replies import HardwareResult
 from egru_hw.host.transport import Transport
+from golden.integer import IntegerEGRU
 from sim import compare
 from tests.helpers.models import random_inputs, random_model
 from tests.helpers.streams import generator
@@ -19,6 +22,15 @@ def exchange(transport: Transport, packets: np.ndarray, replies: int) -> np.ndar
         transport.reset()
         transport.send(packets)
         return transport.receive(replies)
+
+
+def run(
+    transport: Transport, config: Config, model: IntegerEGRU, inputs: np.ndarray
+) -> HardwareResult:
+    """Load a model and run it in a session."""
+    device = Device(transport, config)
+    device.load(model)
+    return device.run(inputs)
 
 
 def simulate_tiny(**options):

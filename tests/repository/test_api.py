@@ -16,8 +16,9 @@ API = {
         "QuantizedNetwork", "WordNetwork", "load_model", "quantize", "save_model",
     },
     "egru_hw": {
-        "Accelerator", "Config", "HardwareResult", "Image", "PRESETS", "Transport",
-        "TransportError", "WeightStore", "build_image", "preset", "run",
+        "Accelerator", "Config", "Device", "DeviceInfo", "HardwareResult", "Image", "PRESETS",
+        "StepResult", "Stream", "Transport", "TransportError", "WeightStore", "build_image",
+        "preset",
     },
     "sim": {"Comparison", "Difference", "Simulation", "compare", "run"},
     "boards": {"BOARDS", "Board", "Build", "BuildError", "build", "find"},

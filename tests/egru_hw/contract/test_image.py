@@ -9,7 +9,7 @@ from egru_hw.contract.config import preset
 from egru_hw.contract.image import Image, build_image
 from egru_hw.contract.protocol import PARAMETERS, VALUE_BITS, Command, Target, unpack, word_bits
 from egru_hw.contract.registers import register_addresses
-from egru_hw.host import driver
+from egru_hw.host import commands
 from golden.integer import SUMS
 from tests.helpers.models import random_model
 from tests.helpers.streams import generator
@@ -68,7 +68,7 @@ def test_every_unit_has_its_biases_and_threshold_and_padding_never_fires(config)
 def test_the_stream_that_loads_an_image_carries_each_word_whole():
     rng = generator(3)
     image = build_image(random_model(rng, 3, (7,), 3), SMALL_85F)
-    codes, indices, values = unpack(driver.load_packets(image, SMALL_85F))
+    codes, indices, values = unpack(commands.load(image, SMALL_85F))
     loaded: dict[Target, list[int]] = {}
     for code, index, value in zip(codes, indices, values, strict=True):
         if code == Command.SELECT:

@@ -10,7 +10,10 @@ import sim
 from egru_hw.contract.config import Config, preset
 from egru_hw.contract.image import build_image
 from egru_hw.contract.protocol import Command, Counter, Reply, Target, pack, unpack
-from egru_hw.host import driver
+from egru_hw.host import commands
+from egru_hw.host.device import Device
+from egru_hw.host.replies import Replies
+from egru_hw.host.transport import TransportError
 from golden.integer.numerics import THRESHOLD_ONE
 from golden.model_file import load
 from golden.tasks import TASKS
@@ -146,8 +149,8 @@ def test_the_harness_sees_the_packets_that_the_reference_bench_sees(stall):
     model = random_model(rng, 4, (7, 5), 3)
     packets = np.concatenate(
         [
-            driver.load_packets(build_image(model, TINY, report_events=True), TINY),
-            driver.sequence_packets(random_inputs(rng, 1, 20, 4)[0], reads=[7, 20]),
+            commands.load(build_image(model, TINY, report_events=True), TINY),
+            commands.sequence(random_inputs(rng, 1, 20, 4)[0], reads=[7, 20]),
         ]
     )
     harness, bench = (
@@ -166,25 +169,25 @@ def test_reset_in_the_middle_of_a_step_starts_from_rest(stall):
     cut = 4
     packets = np.concatenate(
         [
-            driver.load_packets(build_image(model, TINY, report_events=True), TINY),
+            commands.load(build_image(model, TINY, report_events=True), TINY),
             pack(Command.RESET).reshape(1),
-            driver.sequence_packets(begun[:cut]),
-            driver.sequence_packets(begun[cut:])[:2],  # some events of a step, no STEP
+            commands.sequence(begun[:cut]),
+            commands.sequence(begun[cut:])[:2],  # some events of a step, no STEP
             pack(Command.RESET).reshape(1),
-            driver.sequence_packets(whole),
+            commands.sequence(whole),
             pack(Command.READOUT).reshape(1),
         ]
     )
     transport = VerilatorTransport(TINY, Stimulus(stall=stall, seed=7), BUILD)
     steps = cut + len(whole)
-    codes, units, values = unpack(exchange(transport, packets, steps + model.outputs))
-    told = (codes == Reply.EVENT) | (codes == Reply.STEP)
-    events = driver.decode_events(codes[told], units[told], values[told], steps, 12)
+    counts = {Reply.STEP: steps, Reply.OUTPUT: model.outputs}
+    replies = Replies.sorted(exchange(transport, packets, steps + model.outputs), counts)
+    events = replies.events(12)
 
     expected_cut, expected = model.run(begun[None, :cut]), model.run(whole[None])
     assert (events[:cut] == np.concatenate([e[0] for e in expected_cut.events], 1)).all()
     assert (events[cut:] == np.concatenate([e[0] for e in expected.events], 1)).all()
-    assert (values[codes == Reply.OUTPUT] == expected.outputs[0]).all()
+    assert (replies.outputs == expected.outputs[0]).all()
 
 
 def test_a_model_built_into_the_memories_runs_without_loading():
@@ -192,24 +195,22 @@ def test_a_model_built_into_the_memories_runs_without_loading():
     model = random_model(rng, 2, (5,), 3)
     inputs = random_inputs(rng, 1, 6, 2)[0]
     image = build_image(model, TINY, report_events=True)
-    packets = np.concatenate([driver.sequence_packets(inputs), pack(Command.READOUT).reshape(1)])
+    packets = np.concatenate([commands.sequence(inputs), pack(Command.READOUT).reshape(1)])
     transport = AmaranthTransport(TINY, Stimulus(), image)
     codes, _, values = unpack(exchange(transport, packets, len(inputs) + model.outputs))
     assert (values[codes == Reply.OUTPUT] == model.run(inputs[None]).outputs[0]).all()
 
 
 def test_the_hardware_says_which_configuration_it_was_built_for():
-    rng = generator(9)
-    model = random_model(rng, 2, (5,))
     transport = AmaranthTransport(TINY, Stimulus())
-    other, inputs = replace(TINY, max_inputs=TINY.max_inputs - 1), random_inputs(rng, 1, 2, 2)
-    with pytest.raises(driver.TransportError, match="another configuration"):
-        driver.run(transport, other, model, inputs)
+    other = replace(TINY, max_inputs=TINY.max_inputs - 1)
+    with pytest.raises(TransportError, match="another configuration"):
+        Device(transport, other)
 
 
 def test_an_accelerator_that_falls_silent_is_reported(monkeypatch):
     monkeypatch.setattr("sim.backends.verilator.PATIENCE", 500)
     transport = VerilatorTransport(TINY, Stimulus(), BUILD)
     read = np.array([pack(Command.SELECT, Target.IDENTITY), pack(Command.READ, 0, 1)])
-    with pytest.raises(driver.TransportError, match="1 of 2 replies are missing"):
+    with pytest.raises(TransportError, match="1 of 2 replies are missing"):
         exchange(transport, read, 2)

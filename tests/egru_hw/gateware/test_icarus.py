@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 
 from egru_hw.contract.config import Config, preset
-from egru_hw.host import driver
 from sim.backends.cocotb_runner import CocotbTransport
 from sim.comparison import compare
 from sim.stimulus import Stimulus
 from tests.helpers.models import random_inputs, random_model
+from tests.helpers.simulation import run
 from tests.helpers.streams import generator
 
 pytestmark = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus is not installed")
@@ -40,6 +40,6 @@ def test_verilog_equals_the_integer_model_with_unknown_values_propagated(
     inputs = random_inputs(rng, 3, 8, 3)
     transport = CocotbTransport(config, Stimulus(stall=stall, seed=1), tmp_path, simulator="icarus")
     with closing(transport):
-        hardware = driver.run(transport, config, model, inputs)
+        hardware = run(transport, config, model, inputs)
     assert compare(model.run(inputs), hardware).mismatches == 0
     assert any(events.any() for events in hardware.events)

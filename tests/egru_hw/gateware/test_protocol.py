@@ -14,12 +14,12 @@ from egru_hw.contract.image import build_image
 from egru_hw.contract.limits import longest_command
 from egru_hw.contract.protocol import Command, Counter, Reply, Target, address_bits, pack, unpack
 from egru_hw.contract.registers import global_registers, register_addresses
-from egru_hw.host import driver
+from egru_hw.host import commands
 from sim.backends.verilator import VerilatorTransport
 from sim.comparison import compare
 from sim.stimulus import Stimulus
 from tests.helpers.models import random_inputs, random_model
-from tests.helpers.simulation import exchange
+from tests.helpers.simulation import exchange, run
 from tests.helpers.streams import generator
 
 BUILD = Path("build/sim")
@@ -60,6 +60,7 @@ class Used:
     def send(self, packets: np.ndarray) -> None:
         self.transport.send(packets)
         self.transport.receive(self.earlier)
+        self.earlier = 0
 
 
 def answers(config: Config, packets: np.ndarray) -> int:
@@ -92,14 +93,14 @@ def session(name: str, seed: int = 3):
 
 def load(name: str) -> np.ndarray:
     """The packets that load the model of :func:`session`."""
-    return driver.load_packets(build_image(session(name)[0], CONFIGS[name], True), CONFIGS[name])
+    return commands.load(build_image(session(name)[0], CONFIGS[name], True), CONFIGS[name])
 
 
 def check_after(before: np.ndarray, name: str = "tiny", stimulus: Stimulus | None = None) -> None:
     model, inputs = session(name)
     config = CONFIGS[name]
     with closing(Used(config, before, stimulus or Stimulus())) as transport:
-        result = driver.run(transport, config, model, inputs)
+        result = run(transport, config, model, inputs)
     comparison = compare(model.run(inputs), result)
     assert comparison.mismatches == 0, str(comparison.first)
 
@@ -174,7 +175,7 @@ def test_no_step_takes_longer_than_stated(seed, name):
         for last in (Command.WRITE, Command.READ)
     )
     busiest = random_model(rng, 3, (config.max_units,), 1, drive="firing")
-    packets, steps = [driver.load_packets(build_image(busiest, config), config)], 30
+    packets, steps = [commands.load(build_image(busiest, config), config)], 30
     for step in range(steps):
         if step % 3 == 0:  # Mostly longest: a pitch of 0 stands for one beyond its largest value.
             values = rng.integers(0, 2**32, len(register_addresses(config)))

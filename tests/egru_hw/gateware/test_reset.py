@@ -21,10 +21,12 @@ from egru_hw.contract.protocol import (
     word_bits,
 )
 from egru_hw.gateware.accelerator import Accelerator
-from egru_hw.host import driver
+from egru_hw.host import commands
+from egru_hw.host.replies import Replies
 from golden.integer import IntegerEGRU
 from sim.comparison import compare
 from tests.helpers.models import random_inputs, random_model
+from tests.helpers.simulation import run
 from tests.helpers.streams import generator
 
 TINY = preset("tiny")
@@ -40,13 +42,13 @@ BUILT_IN, OTHER = session(1, (7, 5)), session(2, (4, 3, 6))
 IMAGE = build_image(BUILT_IN[0], TINY, report_events=True)
 
 
-class Device:
+class Used:
     """A transport to an accelerator that has BUILT_IN in its memories and keeps its state."""
 
     def __init__(self):
-        self.reset = Signal()
+        self.rst = Signal()
         self.accelerator = Accelerator(TINY, IMAGE)
-        self.simulator = Simulator(ResetInserter(self.reset)(self.accelerator))
+        self.simulator = Simulator(ResetInserter(self.rst)(self.accelerator))
         self.simulator.add_clock(1e-6)
         self.simulator.add_testbench(self._bench)
 
@@ -55,6 +57,7 @@ class Device:
         self.power_down()
         self.rng, self.stall = rng, stall
         self.powered, self.pulse = True, False
+        self.sent = np.array([], np.uint64)
         self._play([])
         self.simulator.reset()
 
@@ -70,6 +73,19 @@ class Device:
             self.simulator.advance()
             assert self.silent <= 2 * longest_command(TINY), "the accelerator is blocked"
         return np.array(self.received, np.uint64)
+
+    def reset(self) -> None:
+        self.leave_off(np.array([], np.uint64), 0)
+
+    def send(self, packets: np.ndarray) -> None:
+        self.sent = np.append(self.sent, packets)
+
+    def receive(self, count: int) -> np.ndarray:
+        packets, self.sent = self.sent, self.sent[:0]
+        return self.exchange(packets, count)
+
+    def close(self) -> None:
+        pass
 
     def leave_off(self, packets: np.ndarray, cycles: int) -> None:
         """Play ``packets`` for ``cycles``; then reset the accelerator for one cycle."""
@@ -99,7 +115,7 @@ class Device:
                 self.offering or self.rng.random() >= self.stall
             )
             ready = self.rng.random() >= self.stall
-            ctx.set(self.reset, self.pulse)
+            ctx.set(self.rst, self.pulse)
             ctx.set(accelerator.i.valid, self.offering)
             if self.offering:
                 ctx.set(accelerator.i.payload, PACKET.from_bits(self.packets[-1]))
@@ -120,7 +136,7 @@ class Device:
 
 @pytest.fixture(scope="module")
 def device():
-    device = Device()
+    device = Used()
     yield device
     device.power_down()
 
@@ -130,7 +146,7 @@ def steps(inputs: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [
             pack(Command.RESET).reshape(1),
-            driver.sequence_packets(inputs[0], reads=[inputs.shape[1]]),
+            commands.sequence(inputs[0], reads=[inputs.shape[1]]),
         ]
     )
 
@@ -146,28 +162,26 @@ def activity(rng: np.random.Generator) -> np.ndarray:
         return np.append(steps(BUILT_IN[1]), read(Target.STATE, 12))
     if chance < 0.8:
         image = build_image(OTHER[0], TINY, report_events=True)
-        return np.append(driver.load_packets(image, TINY), steps(OTHER[1]))
+        return np.append(commands.load(image, TINY), steps(OTHER[1]))
     codes = rng.choice([*Command], 200)
     values = np.where(rng.random(200) < 0.5, rng.integers(0, 4, 200), rng.integers(0, 2**32, 200))
     return pack(codes, rng.integers(0, 8, 200), values)
 
 
-def model_of(device: Device) -> int:
+def model_of(device: Used) -> int:
     (packet,) = device.exchange(read(Target.MODEL, 1), 1)
     return int(unpack(packet)[2]) & 0xFFFFFFFF
 
 
-def check(device: Device, model: IntegerEGRU, inputs: np.ndarray) -> None:
+def check(device: Used, model: IntegerEGRU, inputs: np.ndarray) -> None:
     """The device computes ``model``, without loading it."""
     count = inputs.shape[1]
-    codes, indices, values = unpack(device.exchange(steps(inputs), count + model.outputs))
-    streamed = codes != Reply.OUTPUT
-    events = driver.decode_events(
-        codes[streamed], indices[streamed], values[streamed], count, sum(model.hidden_sizes)
-    )
+    packets = device.exchange(steps(inputs), count + model.outputs)
+    replies = Replies.sorted(packets, {Reply.STEP: count, Reply.OUTPUT: model.outputs})
+    events = replies.events(sum(model.hidden_sizes))
     expected = model.run(inputs)
     assert (events == np.concatenate([layer[0] for layer in expected.events], axis=1)).all()
-    assert (values[codes == Reply.OUTPUT] == expected.outputs[0]).all()
+    assert (replies.outputs == expected.outputs[0]).all()
 
 
 @settings(max_examples=settings().max_examples // 16, deadline=None)
@@ -186,7 +200,7 @@ def test_after_a_reset_at_any_time_the_next_session_is_exact(device, seed, stall
         else:
             assert written
     model, inputs = OTHER
-    comparison = compare(model.run(inputs), driver.run(device, TINY, model, inputs))
+    comparison = compare(model.run(inputs), run(device, TINY, model, inputs))
     assert comparison.mismatches == 0, str(comparison.first)
     assert model_of(device) == 0
 
@@ -201,7 +215,7 @@ def test_after_a_reset_in_any_cycle_of_a_step_the_next_session_is_exact(device, 
 
 def test_a_reset_keeps_a_model_that_was_loaded(device):
     device.power_up(generator(1), 0.0)
-    load = driver.load_packets(build_image(OTHER[0], TINY, report_events=True), TINY)
+    load = commands.load(build_image(OTHER[0], TINY, report_events=True), TINY)
     device.leave_off(np.append(load, steps(OTHER[1])), len(load) + 60)
     check(device, *OTHER)
 

@@ -6,12 +6,13 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import memory
 
 from egru_hw.contract.config import preset
+from egru_hw.contract.protocol import Counter
 from egru_hw.gateware.weight_store import WeightStore
-from egru_hw.host import driver
 from sim.backends.amaranth_simulator import AmaranthTransport
 from sim.comparison import compare
 from sim.stimulus import Stimulus
 from tests.helpers.models import random_inputs, random_model
+from tests.helpers.simulation import run
 from tests.helpers.streams import generator
 
 
@@ -61,7 +62,7 @@ def test_a_slow_memory_changes_cycles_and_nothing_else(stall):
     inputs = random_inputs(rng, 2, 6, 3)
     stimulus = Stimulus(stall=stall, seed=2)
     found = {
-        name: driver.run(transport, config, model, inputs)
+        name: run(transport, config, model, inputs)
         for name, transport in (
             ("on chip", AmaranthTransport(config, stimulus)),
             ("slow", AmaranthTransport(config, stimulus, store=SlowStore)),
@@ -69,7 +70,7 @@ def test_a_slow_memory_changes_cycles_and_nothing_else(stall):
     }
     assert compare(model.run(inputs), found["slow"]).mismatches == 0
     assert any(events.any() for events in found["slow"].events)
-    cycles = {name: result.counters[driver.Counter.CYCLES] for name, result in found.items()}
+    cycles = {name: result.counters[Counter.CYCLES] for name, result in found.items()}
     assert cycles["slow"] > 2 * cycles["on chip"]
     for layer, expected in zip(found["slow"].events, found["on chip"].events, strict=True):
         assert np.array_equal(layer, expected)

@@ -5,10 +5,11 @@ from amaranth.hdl import Module
 
 from egru_hw.contract.config import preset
 from egru_hw.contract.image import build_image
-from egru_hw.contract.protocol import Command, Reply, pack, unpack
+from egru_hw.contract.protocol import Reply
 from egru_hw.gateware.accelerator import Accelerator
 from egru_hw.gateware.streams import connect
-from egru_hw.host import driver
+from egru_hw.host import commands
+from egru_hw.host.replies import Replies
 from egru_hw.link import framing
 from egru_hw.link.uart import PacketUART
 from tests.helpers.models import random_inputs, random_model
@@ -23,7 +24,7 @@ def test_a_built_in_model_answers_over_the_serial_line():
     model = random_model(rng, 2, (6,), 3, threshold=1000)
     inputs = random_inputs(rng, 1, 5, 2)
     expected = model.run(inputs)
-    commands = np.append(driver.sequence_packets(inputs[0]), pack(Command.READOUT))
+    packets = commands.sequence(inputs[0], reads=[inputs.shape[1]])
     fired = int(np.count_nonzero(expected.events[0]))
     replies = fired + inputs.shape[1] + model.outputs
     assert fired > 0
@@ -36,7 +37,7 @@ def test_a_built_in_model_answers_over_the_serial_line():
     received = bytearray()
 
     async def send(ctx):
-        for byte in framing.encode(commands):
+        for byte in framing.encode(packets):
             for bit in (0, *((byte >> n) & 1 for n in range(8)), 1):
                 ctx.set(uart.rx, bit)
                 await ctx.tick().repeat(DIVISOR)
@@ -55,8 +56,6 @@ def test_a_built_in_model_answers_over_the_serial_line():
     simulate(m, send, receive)
     packets, rest, lost = framing.decode(bytes(received))
     assert (rest, lost) == (b"", 0)
-    codes, units, values = unpack(packets)
-    told = codes != Reply.OUTPUT
-    events = driver.decode_events(codes[told], units[told], values[told], inputs.shape[1], 6)
-    assert (events == expected.events[0][0]).all()
-    assert (values[codes == Reply.OUTPUT] == expected.outputs[0]).all()
+    found = Replies.sorted(packets, {Reply.STEP: inputs.shape[1], Reply.OUTPUT: model.outputs})
+    assert (found.events(6) == expected.events[0][0]).all()
+    assert (found.outputs == expected.outputs[0]).all()

@@ -15,7 +15,7 @@ import pytest
 from egru_hw.contract.config import preset
 from egru_hw.contract.image import build_image
 from egru_hw.contract.protocol import Command, Counter, Target, pack, unpack
-from egru_hw.host.driver import load_packets
+from egru_hw.host.commands import load
 from egru_hw.host.transport import NoAnswer
 from sim.backends import BACKENDS
 from sim.stimulus import Stimulus
@@ -46,7 +46,7 @@ def read(target: Target, count: int) -> np.ndarray:
     return commands((Command.SELECT, target, 0), (Command.READ, 0, count))
 
 
-MODEL = load_packets(build_image(random_model(generator(1), 1, (5,)), TINY), TINY)
+MODEL = load(build_image(random_model(generator(1), 1, (5,)), TINY, report_events=False), TINY)
 STEPS = commands(*[(Command.STEP,)] * 3)
 STEPS_DONE = read(Target.COUNTERS, len(Counter))
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from egru_hw.host.driver import TransportError
+from egru_hw.host.transport import TransportError
 from sim.backends import verilator
 from sim.backends.verilator_install import can_write_fst
 from tests.helpers.simulation import simulate_tiny
