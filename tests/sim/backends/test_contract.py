@@ -122,7 +122,7 @@ def test_no_simulation_outlives_a_host_that_is_killed(backend, activity):
         assert children
         time.sleep(0.1)
         os.kill(parent.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=30)
     for child in alive:
         child.kill()
     assert not alive
