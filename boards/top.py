@@ -23,7 +23,8 @@ class BoardTop(wiring.Component):
     Args:
         config: sizes of the accelerator.
         image: contents of its memories at power-up.
-        divisor: cycles a bit on the line, see :func:`egru_hw.link.uart.divisor_for`.
+        divisor: cycles a bit: on a line from :func:`egru_hw.link.uart.divisor_for`, in simulation
+            at least 2.
     """
 
     def __init__(self, config: Config, image: Image | None, divisor: int):

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable
 from dataclasses import fields
-from inspect import signature
 from math import ceil
 from pathlib import Path
 
@@ -33,11 +32,8 @@ from egru_hw.contract.registers import (  # noqa: E402
     register_addresses,
 )
 from egru_hw.gateware.accelerator import QUEUE_DEPTH  # noqa: E402
-from egru_hw.link import framing  # noqa: E402
-from egru_hw.link.uart import PacketUART  # noqa: E402
 from golden.integer import GATES, SUM_TABLE, numerics  # noqa: E402
 
-DEPTH = signature(PacketUART).parameters["depth"].default
 PAGE = ROOT / "docs" / "interface.md"
 
 
@@ -343,13 +339,7 @@ so on, and finally STEP.
 
 ## Serial line
 
-On a board, packets travel over a serial line at {framing.BAUD:,} baud, 8 data bits, no parity, one stop bit.
-A packet is sent as {framing.BYTES_PER_PACKET} bytes that carry {framing.DIGIT_BITS} bits each, most significant first. Bit
-{framing.DIGIT_BITS} of a byte is set in the first byte of a packet and clear in all others. A receiver drops
-bytes that are not part of a complete packet.
-
-There is no flow control from the host to the accelerator. After sending a command, the host may send at most
-{DEPTH} further packets before the last reply to that command arrives.
+On a board, packets travel over a serial line that loses nothing: see [link.md](link.md).
 
 ## Presets
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from amaranth._toolchain.yosys import find_yosys
 from amaranth.back import rtlil
+from amaranth.lib.wiring import Component
 
 from egru_hw.contract.config import Config, preset
 from egru_hw.gateware.accelerator import Accelerator
@@ -37,11 +38,16 @@ SCRIPT = (
 
 
 def emit(config: Config) -> str:
-    """Verilog of the accelerator, its memories empty; the top module is ``egru``.
+    """Verilog of the accelerator, its memories empty; the top module is ``egru``."""
+    return convert(Accelerator(config))
+
+
+def convert(component: Component, name: str = TOP) -> str:
+    """Verilog of ``component``; the top module is ``name``.
 
     The text depends on the design alone, not on where or when it is emitted.
     """
-    design = merge_equal_modules(rtlil.convert(Accelerator(config), name=TOP, emit_src=False))
+    design = merge_equal_modules(rtlil.convert(component, name=name, emit_src=False))
     script = "\n".join((f"read_rtlil <<rtlil\n{design}\nrtlil", *SCRIPT))
     yosys = find_yosys(lambda version: version >= (0, 40))
     return yosys.run(["-q", "-"], script, ignore_warnings=True)

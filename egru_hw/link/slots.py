@@ -1,21 +1,33 @@
-"""Slots: a memory of SLOTS times 256 bytes, where DATA frames wait.
+"""The memory of both queues: the payloads of DATA frames, each in the slot of its number."""
 
-Frame n is in slot n modulo SLOTS. The first byte of a slot is the offset behind its payload.
-"""
-
-from amaranth.lib import data, memory
+from amaranth.hdl import Cat, Module, Value
+from amaranth.lib.memory import Memory, ReadPort, WritePort
 
 from egru_hw.contract.config import bits_for
-from egru_hw.link.frames import MAX_BYTES, SLOTS
-from egru_hw.link.uart import DATA_BITS
+from egru_hw.link.cobs import BYTE
+from egru_hw.link.frames import SLOTS
 
-NUMBER_BITS = 8  # frames are numbered modulo 256
-OFFSET_BITS = bits_for(MAX_BYTES + 1)
-ADDRESS = data.StructLayout({"offset": OFFSET_BITS, "slot": bits_for(SLOTS)})
-
-assert SLOTS & (SLOTS - 1) == 0, "a number modulo SLOTS is its low bits"
+SLOT_BITS = bits_for(SLOTS)
+SLOT_BYTES = 1 << BYTE  # the positions in a frame
 
 
-def slots() -> memory.Memory:
-    """The memory, read and written at an ADDRESS."""
-    return memory.Memory(shape=DATA_BITS, depth=1 << ADDRESS.size, init=[])
+def in_slot(number: Value, position: Value) -> Value:
+    """Address of a byte of frame ``number``."""
+    return Cat(position, number[:SLOT_BITS])
+
+
+def full(newest: Value, oldest: Value) -> Value:
+    """Whether frames ``oldest`` up to ``newest`` - 1 occupy all slots. They are never more."""
+    return (newest - oldest)[SLOT_BITS]
+
+
+def byte_memory(m: Module) -> tuple[WritePort, ReadPort]:
+    """Block RAM for the bytes of all slots: a byte is read in one cycle."""
+    m.submodules.bytes = memory = Memory(shape=BYTE, depth=SLOTS * SLOT_BYTES, init=[])
+    return memory.write_port(), memory.read_port()
+
+
+def end_memory(m: Module) -> tuple[WritePort, ReadPort]:
+    """Distributed RAM for the ends of the payloads in all slots."""
+    m.submodules.ends = memory = Memory(shape=BYTE, depth=SLOTS, init=[])
+    return memory.write_port(), memory.read_port(domain="comb")
