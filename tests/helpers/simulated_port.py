@@ -88,7 +88,7 @@ class SimulatedPort:
     def __init__(self, device: DeviceModel, latency: float = 1e-3, faults: tuple[Fault, ...] = ()):
         self.device, self.latency = device, latency
         self._time = 0.0
-        self._wires = {
+        self.wires = {
             way: Wire([f for f in faults if f.to_device is way]) for way in (True, False)
         }
         self._out: deque[tuple[float, bytes]] = deque()  # when the adapter has them
@@ -98,7 +98,6 @@ class SimulatedPort:
         self._in: deque[tuple[float, bytes]] = deque()  # when the host has them
         self._stopped_until = 0.0
         self._cut = self._gone = False
-        self.struck: list[Fault] = []
 
     def now(self) -> float:
         return self._time
@@ -145,7 +144,7 @@ class SimulatedPort:
             self._adapter = self._adapter[full:]
 
     def _carried(self, to_device: bool, data: bytes) -> bytes:
-        data, struck = self._wires[to_device].carry(data)
+        data, struck = self.wires[to_device].carry(data)
         for fault in struck:
             if fault.kind is Kind.DELAY:
                 self._stopped_until = self._time + fault.size / 1000

@@ -244,7 +244,8 @@ def test_a_lost_last_reply_is_asked_for():
     port = SimulatedPort(device_model())
     line = Line(port)
     line.reset()
-    port._wires[False].faults.append(Fault(Kind.DROP, False, port._wires[False].carried, 40))
+    wire = port.wires[False]
+    wire.faults.append(Fault(Kind.DROP, False, wire.carried, 40))
     begin = port.now()
     line.send(pack([Command.SELECT, Command.READ], Target.IDENTITY, [0, 1]))
     assert len(line.receive(1)) == 1
