@@ -16,6 +16,14 @@ class NoAnswer(TransportError):
     """Nothing, or not enough, arrived before a time-out."""
 
 
+class Stalled(TransportError):
+    """The device answers, but its accelerator does not go on."""
+
+
+class WrongDevice(TransportError):
+    """What is connected is no accelerator, or has another version of the protocol."""
+
+
 class Disconnected(TransportError):
     """The port is gone, for instance as the cable was pulled. Nothing can be sent any more."""
 
