@@ -84,7 +84,7 @@ class Outbox(wiring.Component):
             self.byte.eq(read.data),
             read_end.addr.eq(self.number[:SLOT_BITS]),
             self.length.eq(read_end.data),
-            overtaken.eq((self.number - oldest)[-1]),
+            overtaken.eq((self.number - oldest)[BYTE - 1]),
             jump.eq((again | overtaken) & self.idle),
             self.waiting.eq((self.number != newest) & ~jump),
         ]
