@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from egru_hw.contract.protocol import VERSION
+from egru_hw.gateware.shapes import register
 from egru_hw.link.cobs import BYTE, ELEMENT
 from egru_hw.link.frames import (
     CRC,
@@ -21,7 +22,7 @@ from egru_hw.link.frames import (
 class FrameTransmitter(wiring.Component):
     """Sends what there is to send, frame by frame, and padding behind the last one.
 
-    * ``o``: bytes and ends of frames, at most a byte in two cycles. The first one after a reset is
+    * ``o``: bytes and ends of frames, one in three cycles at most. The first one after a reset is
       an end, for a frame that the reset may have broken off.
     * ``open``: a session is open; it begins with a WELCOME. ``nonce``: for it.
     * ``gap``, ``waiting``, ``tell``: GAP, DATA or STATUS is to be sent, in this order; ``gapped``:
@@ -76,10 +77,19 @@ class FrameTransmitter(wiring.Component):
         welcome = Cat(self.nonce, Const(VERSION, BYTE), Const(self.identity, IDENTITY_BYTES * BYTE))
         position, element = self.position, self.o.payload
 
-        # A cycle behind each element: for the next byte from the outbox, and for the CRC.
-        taken, settled = Signal(), Signal()
-        m.d.comb += taken.eq(self.o.valid & self.o.ready)
-        m.d.sync += settled.eq(~taken)
+        # A byte passes two registers, in the block RAM and behind all sources of bytes.
+        taken = Signal()
+        source = Signal(BYTE)
+        byte = register(BYTE)
+        settled = Signal(2)
+        m.d.comb += [
+            taken.eq(self.o.valid & self.o.ready),
+            element.data.eq(byte),
+            crc.data.eq(byte),
+        ]
+        m.d.sync += [byte.eq(source), settled.eq(Cat(1, settled))]
+        with m.If(taken | self.idle):
+            m.d.sync += settled.eq(0)
 
         def begin(of: FromDevice, length):
             m.d.sync += [kind.eq(of), left.eq(length), padding.eq(PADDING)]
@@ -106,8 +116,8 @@ class FrameTransmitter(wiring.Component):
                     m.next = "END"
             with m.State("HEADER"):
                 m.d.comb += [
-                    self.o.valid.eq(settled),
-                    element.data.eq(header.word_select(position[:2], BYTE)),
+                    self.o.valid.eq(settled[-1]),
+                    source.eq(header.word_select(position[:2], BYTE)),
                     crc.valid.eq(taken),
                     self.told.eq(taken & (position == FROM_DEVICE_HEADER.index("ack"))),
                 ]
@@ -118,12 +128,12 @@ class FrameTransmitter(wiring.Component):
                         m.next = "PAYLOAD"
             with m.State("PAYLOAD"):
                 m.d.comb += [
-                    self.o.valid.eq(settled & (left != 0)),
-                    element.data.eq(self.byte),
+                    self.o.valid.eq(settled[-1] & (left != 0)),
+                    source.eq(self.byte),
                     crc.valid.eq(taken),
                 ]
                 with m.If(kind == FromDevice.WELCOME):
-                    m.d.comb += element.data.eq(welcome.word_select(position[:4], BYTE))
+                    m.d.comb += source.eq(welcome.word_select(position[:4], BYTE))
                 with m.If(taken):
                     m.d.sync += [position.eq(position + 1), left.eq(left - 1)]
                 with m.If(left == 0):
@@ -132,16 +142,15 @@ class FrameTransmitter(wiring.Component):
                     m.next = "CRC"
             with m.State("CRC"):
                 m.d.comb += [
-                    self.o.valid.eq(settled),
-                    element.data.eq(crc.crc.word_select(position[:2], BYTE)),
+                    self.o.valid.eq(settled[-1]),
+                    source.eq(crc.crc.word_select(position[:2], BYTE)),
                 ]
                 with m.If(taken):
                     m.d.sync += position.eq(position + 1)
                     with m.If(position == CRC_BYTES - 1):
                         m.next = "END"
             with m.State("END"):
-                m.d.comb += [self.o.valid.eq(settled), element.end.eq(1)]
+                m.d.comb += [self.o.valid.eq(settled[-1]), element.end.eq(1)]
                 with m.If(taken):
                     m.next = "IDLE"
-        m.d.comb += crc.data.eq(element.data)
         return m

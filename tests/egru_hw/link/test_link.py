@@ -184,6 +184,24 @@ def test_a_host_that_floods_loses_whole_frames_from_some_point_on(device, seed):
     assert device.commands == expected.tolist()
 
 
+def test_a_frame_whose_slot_becomes_free_in_its_middle_is_dropped(device):
+    rng, host = begin(device, 7)
+    host.greet()
+    device.accelerator_stall = 1
+    frames, payloads = [], []
+    for number in range(SLOTS + 1):
+        (payload,) = packing.payloads(random_packets(rng, Command, 10), Command, TO_DEVICE_PAYLOAD)
+        payloads.append(payload)
+        frames.append(encode(Frame(ToDevice.DATA, number, payload=payload)))
+    device.receive(b"".join(frames[:SLOTS]) + frames[SLOTS][:12])
+    device.run(4000)
+    device.accelerator_stall = 0
+    device.run(1000)
+    answer = [f for f in host.exchange(frames[SLOTS][12:] + frames[0]) if f][-1]
+    assert (answer.ack, answer.consumed) == (SLOTS, SLOTS)
+    assert device.commands == packing.packets(b"".join(payloads[:SLOTS]), Command).tolist()
+
+
 def data_frames(frames: list[Frame | None]) -> list[tuple[int, bytes]]:
     return [(f.number, f.payload) for f in frames if f and f.kind == FromDevice.DATA]
 
