@@ -72,6 +72,7 @@ class Session:
 
         self._heard = self._progress = now
         self._heard_since_progress = False
+        self._seen, self._busy = now, True  # whether anything was under way since then
 
     @property
     def backlog(self) -> int:
@@ -120,6 +121,9 @@ class Session:
         Raises:
             TransportError: there was no progress for too long.
         """
+        if self._busy:
+            self._statistics.seconds += now - self._seen
+        self._seen, self._busy = now, not self.finished
         if not self.finished and now - self._progress > self._timeout:
             raise self._give_up()
         if not self.open:
@@ -154,6 +158,7 @@ class Session:
         *lines, rest = (self._line + data).split(DELIMITER)
         self._line = rest[-2 * MAX_BYTES :]  # more is no frame
         for line in filter(None, lines):
+            self._busy = True
             self._statistics.received += len(line) + len(DELIMITER)
             try:
                 frame = decode_from_device(line)

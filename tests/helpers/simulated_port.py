@@ -88,9 +88,7 @@ class SimulatedPort:
     def __init__(self, device: DeviceModel, latency: float = 1e-3, faults: tuple[Fault, ...] = ()):
         self.device, self.latency = device, latency
         self._time = 0.0
-        self.wires = {
-            way: Wire([f for f in faults if f.to_device is way]) for way in (True, False)
-        }
+        self.wires = {way: Wire([f for f in faults if f.to_device is way]) for way in (True, False)}
         self._out: deque[tuple[float, bytes]] = deque()  # when the adapter has them
         self._outgoing = b""  # in the adapter, on the way out
         self._adapter = b""  # received and not passed on
