@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from egru_hw.gateware.weight_store import WeightStore
     from egru_hw.host.device import Device, DeviceInfo
     from egru_hw.host.replies import HardwareResult
+    from egru_hw.host.serial_port import connect
     from egru_hw.host.stream import StepResult, Stream
     from egru_hw.host.transport import Transport, TransportError
 
@@ -31,6 +32,7 @@ __all__ = [
     "TransportError",
     "WeightStore",
     "build_image",
+    "connect",
     "preset",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "TransportError": "egru_hw.host.transport",
     "WeightStore": "egru_hw.gateware.weight_store",
     "build_image": "egru_hw.contract.image",
+    "connect": "egru_hw.host.serial_port",
     "preset": "egru_hw.contract.config",
 }
 

@@ -17,8 +17,10 @@ from egru_hw.contract.protocol import (
 from egru_hw.contract.registers import register_addresses
 from egru_hw.host import commands
 from egru_hw.host.connection import WORD, Connection
+from egru_hw.host.line import Line
 from egru_hw.host.placement import Placement
 from egru_hw.host.replies import HardwareResult
+from egru_hw.host.statistics import Statistics
 from egru_hw.host.stream import Stream
 from egru_hw.host.transport import Transport, TransportError
 from golden.integer import IntegerEGRU
@@ -42,6 +44,7 @@ class DeviceInfo:
         config: the accelerator's sizes.
         model: the digest of the model in its bitstream; 0 if it has none, or another was loaded.
         counters: of all steps since the session began; they wrap at 32 bits.
+        line: what has crossed it; None where there is none, as in a simulation.
     """
 
     identity: int
@@ -49,6 +52,7 @@ class DeviceInfo:
     config: Config
     model: int
     counters: dict[Counter, int]
+    line: Statistics | None
 
     @property
     def presets(self) -> list[str]:
@@ -100,6 +104,12 @@ class Device:
     def model(self) -> IntegerEGRU:
         """The model that was loaded; ``RuntimeError`` if none was."""
         return self._placed.model
+
+    @property
+    def line(self) -> Statistics | None:
+        """What has crossed the line so far; None where there is none, as in a simulation."""
+        transport = self._connection.transport
+        return replace(transport.statistics) if isinstance(transport, Line) else None
 
     def load(self, model: IntegerEGRU | ModelFile) -> None:
         """Load ``model``, unless the accelerator holds it.
@@ -213,6 +223,7 @@ class Device:
             self.config,
             model,
             dict(zip(Counter, counters, strict=True)),
+            self.line,
         )
 
     @property

@@ -1,5 +1,6 @@
 """The link's end at the host, over a stream of bytes."""
 
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,7 +23,7 @@ class Port(Protocol):
     """As messages call it."""
 
     def read(self, timeout: float) -> bytes:
-        """All that has arrived; waits up to ``timeout`` seconds until that is anything."""
+        """All that has arrived; if nothing has, waits for it, ``timeout`` seconds at most."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -70,18 +71,75 @@ class Line:
 
     def _run(self, done: Callable[[], bool]) -> None:
         """Exchange data until ``done``."""
-        begin = self._port.now()
-        self._session.start_waiting(begin)
+        self._session.start_waiting(self._port.now())
         self._write()
         while not done():
-            self._read()
-            self._write()
-        self.statistics.seconds += self._port.now() - begin
+            self._step()
+
+    def _step(self) -> None:
+        self._session.input(self._port.read(self._wait()), self._port.now())
+        self._write()
+
+    def _wait(self) -> float:
+        return self._session.wait(self._port.now())
 
     def _write(self) -> None:
         if data := self._session.output(self._port.now()):
             self._port.write(data)
 
-    def _read(self) -> None:
-        data = self._port.read(self._session.wait(self._port.now()))
-        self._session.input(data, self._port.now())
+
+class BackgroundLine(Line):
+    """A line that a thread keeps full, even while the caller computes."""
+
+    def __init__(self, port: Port, timeout: float = TIMEOUT):
+        super().__init__(port, timeout)
+        self._changed = threading.Condition()  # guards the session
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._error: Exception | None = None
+
+    def reset(self) -> None:
+        self._stop()
+        super().reset()
+        self._thread = threading.Thread(target=self._pump, name=self._port.name, daemon=True)
+        self._thread.start()
+
+    def send(self, packets: np.ndarray) -> None:
+        with self._changed:
+            super().send(packets)
+
+    def receive(self, count: int) -> np.ndarray:
+        with self._changed:
+            return super().receive(count)
+
+    def close(self) -> None:
+        self._stop()
+        super().close()
+
+    def _step(self) -> None:
+        if not self._thread:
+            super()._step()
+        elif self._error:
+            raise self._error
+        else:
+            self._changed.wait()
+
+    def _pump(self) -> None:
+        """Exchange data until closed, or until an error."""
+        try:
+            while not self._closing:
+                data = self._port.read(self._wait())
+                with self._changed:
+                    self._session.input(data, self._port.now())
+                    self._write()
+                    self._changed.notify_all()
+        except Exception as error:  # for the caller
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _stop(self) -> None:
+        if self._thread:
+            self._closing = True
+            self._thread.join()
+        self._thread, self._error, self._closing = None, None, False

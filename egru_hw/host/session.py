@@ -1,5 +1,6 @@
 """The host's part of the link, without input and output: see docs/link.md."""
 
+import math
 import secrets
 from collections import deque
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from egru_hw.contract.protocol import PACKET, VERSION, Command, Reply
 from egru_hw.host.statistics import Statistics
-from egru_hw.host.transport import NoAnswer, Stalled, WrongDevice
+from egru_hw.host.transport import NoAnswer, Stalled, TransportError, WrongDevice
 from egru_hw.link import packing
 from egru_hw.link.frames import (
     DELIMITER,
@@ -71,7 +72,8 @@ class Session:
         self.wanted = 0  # of these
 
         self._heard = self._progress = now
-        self._heard_since_progress = False
+        self._answered = -math.inf  # when the last valid frame arrived
+        self._seen, self._busy = now, True  # whether anything was under way since then
 
     @property
     def backlog(self) -> int:
@@ -93,7 +95,6 @@ class Session:
     def start_waiting(self, now: float) -> None:
         """The time-outs begin."""
         self._heard = self._progress = now
-        self._heard_since_progress = False
 
     def send(self, packets: np.ndarray) -> None:
         """Queue commands."""
@@ -120,8 +121,11 @@ class Session:
         Raises:
             TransportError: there was no progress for too long.
         """
+        if self._busy:
+            self._statistics.seconds += now - self._seen
+        self._seen, self._busy = now, not self.finished
         if not self.finished and now - self._progress > self._timeout:
-            raise self._give_up()
+            raise self._give_up(now)
         if not self.open:
             if now < self._greet_at:
                 return b""
@@ -154,6 +158,7 @@ class Session:
         *lines, rest = (self._line + data).split(DELIMITER)
         self._line = rest[-2 * MAX_BYTES :]  # more is no frame
         for line in filter(None, lines):
+            self._busy = True
             self._statistics.received += len(line) + len(DELIMITER)
             try:
                 frame = decode_from_device(line)
@@ -194,11 +199,10 @@ class Session:
 
     def _take(self, frame: Frame, now: float) -> None:
         assert frame.consumed is not None
-        self._heard = now
-        self._heard_since_progress = True
+        self._heard = self._answered = now
         ack, consumed = _after(self._acked, frame.ack), _after(self._consumed, frame.consumed)
         if ack > self._acked or consumed > self._consumed:
-            self._progressed(now)
+            self._progress = now
         for _ in range(self._acked, ack):
             self._kept.popleft()
         self._acked, self._consumed = ack, consumed
@@ -219,11 +223,7 @@ class Session:
                 replies = packing.packets(frame.payload, Reply)
                 self._replies.append(replies)
                 self.available += int(np.count_nonzero(_is_no_event(replies)))
-                self._progressed(now)
-
-    def _progressed(self, now: float) -> None:
-        self._progress = now
-        self._heard_since_progress = False
+                self._progress = now
 
     def _ask(self) -> None:
         """Ask for what is missing, unless that was done."""
@@ -239,8 +239,8 @@ class Session:
         self._statistics.sent += len(data)
         return data
 
-    def _give_up(self) -> Exception:
-        if self.open and self._heard_since_progress:
+    def _give_up(self, now: float) -> TransportError:
+        if self.open and now - self._answered < self._timeout / 2:
             return Stalled(
                 f"{self._device} answers, but its accelerator has not gone on for "
                 f"{self._timeout:g} s: reset the board, or program it again"

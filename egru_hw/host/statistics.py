@@ -17,7 +17,7 @@ class Statistics:
         repeated: DATA frames that were sent again.
         mended: errors in either direction that a repetition has mended: frames that arrived
             damaged, or were missing.
-        seconds: in which the host waited for the line or had something to send.
+        seconds: in which anything was under way.
     """
 
     sent: int = 0

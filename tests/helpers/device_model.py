@@ -86,10 +86,12 @@ class DeviceModel:
                 packets = packing.packets(frame.payload, Command).tolist()
                 self._inbox.append(deque(packets))
                 self._expected += 1
-                self._gap_sent = False
             elif ahead >= 128:
                 self._status = True
-        if 0 < ahead < 128:
+        if ahead == 0:
+            self._gap_sent = False
+        elif ahead < 128:
+            self._gap_sent &= frame.kind != ToDevice.RESEND
             self._want_gap()
         end = self._released + len(self._outbox)
         acknowledged = (frame.ack - self._released) % 256
@@ -100,7 +102,7 @@ class DeviceModel:
             self._cursor = max(self._cursor, self._released)
         if frame.kind == ToDevice.RESEND:
             self._cursor = self._released
-            self._status = True
+            self._status |= not self._outbox
 
     def _want_gap(self) -> None:
         self._gap |= not self._gap_sent

@@ -18,7 +18,7 @@ API = {
     "egru_hw": {
         "Accelerator", "Config", "Device", "DeviceInfo", "HardwareResult", "Image", "PRESETS",
         "StepResult", "Stream", "Transport", "TransportError", "WeightStore", "build_image",
-        "preset",
+        "connect", "preset",
     },
     "sim": {"Comparison", "Difference", "Simulation", "compare", "run"},
     "boards": {"BOARDS", "Board", "Build", "BuildError", "build", "find"},
