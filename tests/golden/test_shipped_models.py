@@ -18,7 +18,7 @@ def test_the_other_shipped_model_is_the_recorded_one():
     records = json.loads((root / "experiments" / "records" / "digits.json").read_text())
     record = records["digits-egru-0"]
     scores = [record["scores"][kind] for kind in ("float", "INT8")]
-    assert model.config["results"]["accuracy"] == [score["accuracy"] for score in scores]
+    assert model.config["results"]["accuracy"] == [score["metric"] for score in scores]
     assert model.config["training"]["command"] == record["command"]
     assert model.integer.weight_bits == 8
 
