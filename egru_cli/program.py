@@ -26,8 +26,16 @@ def main(
         Path | None,
         typer.Option(help="Bitstream to load.", show_default="build/BOARD-VARIANT/egru.bit"),
     ] = None,
+    flash: Annotated[
+        bool,
+        typer.Option(
+            "--flash",
+            help="Write it to BOARD's flash, in place of what is there, and verify it; the board "
+            "then starts with it at power-up.",
+        ),
+    ] = False,
 ) -> None:
-    """Load a bitstream into BOARD over USB. It is lost when the board is powered off."""
+    """Load a bitstream into BOARD over USB. Without --flash, it is lost at power-off."""
     if file and variant:
         raise BuildError("--variant has no effect with --file: leave one of them out")
     variant = variant or "85F"
@@ -37,11 +45,16 @@ def main(
             f"there is no bitstream at {path}: build it with "
             f"egru bitstream {board} --variant {variant}"
         )
-    command = [_loader(), "-b", board, str(path)]
+    # Parts of the flash that are protected stay so: openFPGALoader then refuses to write.
+    into_flash = ("--write-flash", "--verify") if flash else ()
+    command = [_loader(), "-b", board, *into_flash, str(path)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise BuildError(f"openFPGALoader could not load {path}: {_reason(done.stderr)}")
-    console.print(f"loaded {path}")
+        raise BuildError(
+            f"openFPGALoader could not {'write' if flash else 'load'} {path}: "
+            f"{_reason(done.stderr)}"
+        )
+    console.print(f"{'wrote' if flash else 'loaded'} {path}" + " to the flash" * flash)
 
 
 def _loader() -> str:

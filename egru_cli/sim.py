@@ -14,7 +14,7 @@ from golden.tasks import Split, Task, of_model
 from golden.tasks.checks import check_model
 from sim import report as reports
 from sim.backends.verilator_install import can_write_fst
-from sim.simulation import BUILD, DEFAULT_PRESET, Simulation, run
+from sim.simulation import BUILD, DEFAULT_PRESET, run
 from sim.stimulus import WAVES_LIMIT
 
 STREAM_STEPS = 100
@@ -70,7 +70,7 @@ def main(
     recording = out / f"egru.{'fst' if can_write_fst() else 'vcd'}" if waves else None
     report_path, raster = out / "report.json", out / "raster.png"
     output.check(report_path, raster)
-    inputs, targets = _choose(task, sequences, seed)
+    inputs, targets = choose(task, sequences, seed)
     with progress() as show:
         simulation = run(
             integer,
@@ -88,7 +88,13 @@ def main(
         "seed": seed,
         "stall": stall,
         **reports.summary(simulation),
-        file.objective.metric: _metrics(file, simulation, targets),
+        file.objective.metric: metrics(
+            file,
+            inputs.shape[1],
+            targets,
+            integer=simulation.golden.outputs,
+            RTL=simulation.hardware.outputs,
+        ),
     }
     reports.print_table(report, file.objective, results)
     reports.write_json(report, report_path)
@@ -103,7 +109,7 @@ def main(
         raise typer.Exit(1)
 
 
-def _choose(task: Task, count: int, seed: int) -> Split:
+def choose(task: Task, count: int, seed: int) -> Split:
     """Random test sequences: real inputs (N, T, C), and their targets."""
     inputs, targets = task.test()
     if task.stream:
@@ -120,8 +126,10 @@ def _choose(task: Task, count: int, seed: int) -> Split:
     return Split(inputs, targets)
 
 
-def _metrics(file: ModelFile, simulation: Simulation, targets: np.ndarray) -> dict[str, float]:
-    """Accuracy or R² of the integer model and the RTL on the simulated sequences.
+def metrics(
+    file: ModelFile, steps: int, targets: np.ndarray, **outputs: np.ndarray
+) -> dict[str, float]:
+    """Accuracy or R² of each of ``outputs``, the read-out's sums of sequences of ``steps`` steps.
 
     The float network needs PyTorch, so its metric is the one recorded in training.
     """
@@ -129,8 +137,7 @@ def _metrics(file: ModelFile, simulation: Simulation, targets: np.ndarray) -> di
     recorded = file.config.get("results", {}).get(objective.metric)
     if isinstance(recorded, list):  # as egru train writes it
         found["float (whole test set)"] = recorded[0]
-    steps = simulation.golden.events[0].shape[1]
-    for name, result in (("integer", simulation.golden), ("RTL", simulation.hardware)):
-        sums = objective.sums(model.logits(result.outputs, steps), targets)
-        found[name] = objective.measure(np.array(sums))
+    for name, sums in outputs.items():
+        logits = model.logits(sums, steps)
+        found[name] = objective.measure(np.array(objective.sums(logits, targets)))
     return found

@@ -350,6 +350,9 @@ def _check_config(config: Any) -> None:
             raise TypeError(f"{name}: {value!r} where a {kind.__name__} was expected")
     if config.get("targets", "classes") not in OBJECTIVES:
         raise TypeError(f"targets: {config['targets']!r} where classes or values were expected")
+    symbols = config.get("symbols", [])
+    if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
+        raise TypeError(f"symbols: {symbols!r} where a list of strings was expected")
     if "data" in config.get("options", {}):
         raise TypeError("the options contain the data path")
 

@@ -50,7 +50,10 @@ class Comparison:
 
 
 def compare(golden: IntegerResult, hardware: HardwareResult) -> Comparison:
-    """Compare every event, final state and output. The first difference is the earliest."""
+    """Compare every event (if the hardware reported any), final state and output.
+
+    The first difference is the earliest.
+    """
     compared = mismatches = 0
     differences = []
     for what, layer, expected, found, format_ in _pairs(golden, hardware):
@@ -76,8 +79,9 @@ def compare(golden: IntegerResult, hardware: HardwareResult) -> Comparison:
 
 
 def _pairs(golden: IntegerResult, hardware: HardwareResult) -> Iterator[tuple]:
-    for layer, (expected, found) in enumerate(zip(golden.events, hardware.events, strict=True)):
-        yield "event", layer, expected, found, EVENT
+    # Without reports of events, the hardware's are no layers.
+    for layer, found in enumerate(hardware.events):
+        yield "event", layer, golden.events[layer], found, EVENT
     for layer, (state, found) in enumerate(zip(golden.state, hardware.states, strict=True)):
         yield "final state", layer, state[1], found, STATE
     yield "read-out", None, golden.outputs, hardware.outputs, None

@@ -31,8 +31,8 @@ class Simulation:
         golden: the integer model's result.
         hardware: the accelerator's result.
         comparison: comparison of the two.
+        model: the model that ran.
         config: sizes of the accelerator.
-        input_size: inputs per step.
         bound: lower bound on the cycles without overlap, see :func:`bound`.
         seconds: wall time of the simulation, including its build.
     """
@@ -40,19 +40,14 @@ class Simulation:
     golden: IntegerResult
     hardware: HardwareResult
     comparison: Comparison
+    model: IntegerEGRU
     config: Config
-    input_size: int
     bound: int
     seconds: float
 
     @property
     def cycles(self) -> int:
         return self.hardware.counters[Counter.CYCLES]
-
-    @property
-    def lane_utilisation(self) -> float:
-        """Multiply-accumulates on real units per lane and cycle."""
-        return self.hardware.counters[Counter.MACS] / max(1, self.cycles * self.config.lanes)
 
 
 def run(
@@ -115,8 +110,8 @@ def run(
         golden=golden,
         hardware=hardware,
         comparison=compare(golden, hardware),
+        model=model,
         config=config,
-        input_size=model.input_size,
         bound=bound(golden, config),
         seconds=seconds,
     )

@@ -14,54 +14,28 @@ from pathlib import Path
 import numpy as np
 
 import sim
-from egru_hw.contract.config import PRESETS, Config
-from egru_hw.contract.image import build_image
+from egru_hw.contract.config import PRESETS
 from golden import output
-from golden.integer import IntegerEGRU
-from tests.helpers.models import random_inputs, random_model
+from sim.random_models import random_case
 
 BUILD = Path("build/sim")
 SEQUENCES = 48
-DRIVES = ("mixed", "mixed", "firing", "saturating", "silent")
 
 
 def report() -> Path:
     """The report on the present sources: numbers of others must not be added to it."""
-    folders = ("egru_hw", "golden/integer", "sim", "tests/helpers")
+    folders = ("egru_hw", "golden/integer", "sim")
     patterns = ("*.py", "*.cpp")
     sources = sorted(p for folder in folders for end in patterns for p in Path(folder).rglob(end))
     content = b"".join(path.read_bytes() for path in [*sources, Path(__file__)])
     return BUILD / f"soak-{hashlib.sha256(content).hexdigest()[:12]}.json"
 
 
-def model_for(config: Config, rng: np.random.Generator) -> IntegerEGRU:
-    """A random model that fits ``config``."""
-    while True:
-        layers = int(rng.integers(1, config.max_layers + 1))
-        sizes = tuple(int(rng.integers(1, config.max_units // layers + 1)) for _ in range(layers))
-        model = random_model(
-            rng,
-            int(rng.integers(1, config.max_inputs + 1)),
-            sizes,
-            outputs=int(rng.integers(1, config.max_outputs + 1)),
-            weight_bits=int(rng.integers(2, config.weight_bits + 1)),
-            density=float(rng.uniform(0.1, 1)),
-            drive=str(rng.choice(DRIVES)),
-        )
-        try:
-            build_image(model, config)
-        except ValueError:
-            continue  # too many rows of weights
-        return model
-
-
 def run_case(number: int) -> sim.Simulation:
     """Case ``number``; the presets take turns, so that each is compiled once."""
     rng = np.random.default_rng(number)
     name = sorted(PRESETS)[number % len(PRESETS)]
-    model = model_for(PRESETS[name], rng)
-    steps = int(rng.integers(1, 40))
-    inputs = random_inputs(rng, SEQUENCES, steps, model.input_size, density=rng.uniform(0, 0.5))
+    model, inputs = random_case(rng, PRESETS[name], SEQUENCES)
     stall = float(rng.choice([0.0, rng.uniform(0, 0.7)]))
     return sim.run(model, inputs, config=name, stall=stall, seed=number, build=BUILD)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egru_hw.contract.config import GATE_COUNT, Config
+from egru_hw.contract.config import GATE_COUNT, PRESETS, Config
 from egru_hw.contract.protocol import PARAMETERS, Target
 from egru_hw.contract.registers import register_addresses
 from golden.integer import SUMS, IntegerEGRU, IntegerLayer, numerics
@@ -41,7 +41,7 @@ def build_image(model: IntegerEGRU, config: Config, report_events: bool = True) 
     """Lay ``model`` out for hardware of ``config``.
 
     ``report_events`` is whether the accelerator reports every event.
-    ``ValueError`` names what does not fit, and by how much.
+    ``ValueError`` names what does not fit, by how much, and the presets that it would fit.
     """
     _check_fit(model, config)
     registers: dict[str | tuple[int, str], int] = {
@@ -99,6 +99,18 @@ def build_image(model: IntegerEGRU, config: Config, report_events: bool = True) 
 
 
 def _check_fit(model: IntegerEGRU, config: Config) -> None:
+    if not (lack := _lack(model, config)):
+        return
+    what, needed, available = lack
+    fitting = [name for name, other in PRESETS.items() if not _lack(model, other)]
+    raise ValueError(
+        f"the model does not fit this accelerator: it needs {needed} {what}, there are "
+        f"{available} (presets that it fits: {', '.join(fitting) or 'none'})"
+    )
+
+
+def _lack(model: IntegerEGRU, config: Config) -> tuple[str, int, int] | None:
+    """Something of which ``model`` needs more than ``config`` has: its name, and how many."""
     units = sum(config.layer_groups(h) * config.units_per_cycle for h in model.hidden_sizes)
     weight_rows = sum(
         (layer.input_size + layer.hidden_size) * config.pitch(layer.hidden_size)
@@ -113,10 +125,8 @@ def _check_fit(model: IntegerEGRU, config: Config) -> None:
         ("bits per weight", model.weight_bits, config.weight_bits),
     ):
         if needed > available:
-            raise ValueError(
-                f"the model does not fit this accelerator: it needs {needed} {what}, "
-                f"there are {available}"
-            )
+            return what, needed, available
+    return None
 
 
 def _weight_rows(matrix: np.ndarray, config: Config) -> np.ndarray:

@@ -4,6 +4,7 @@ The arithmetic is that of ``docs/numerics.md``; formats, shifts and the table co
 :mod:`golden.integer.numerics`. Only NumPy is needed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,26 @@ class IntegerResult:
     outputs: np.ndarray
     input_events: tuple[np.ndarray, ...]
     recurrent_events: tuple[np.ndarray, ...]
+
+    @classmethod
+    def joined(cls, results: Sequence["IntegerResult"]) -> "IntegerResult":
+        """One result for the sequences of all ``results``, which have equally many steps."""
+
+        def layers(name: str) -> tuple[np.ndarray, ...]:
+            parts = zip(*(getattr(result, name) for result in results), strict=True)
+            return tuple(map(np.concatenate, parts))
+
+        states = zip(*(result.state for result in results), strict=True)
+        return cls(
+            layers("events"),
+            tuple(
+                (np.concatenate([y for y, _ in parts]), np.concatenate([h for _, h in parts]))
+                for parts in states
+            ),
+            np.concatenate([result.outputs for result in results]),
+            layers("input_events"),
+            layers("recurrent_events"),
+        )
 
     @property
     def activity(self) -> tuple[float, ...]:

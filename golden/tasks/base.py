@@ -1,5 +1,6 @@
 """The interface of a task: sequences for training, validation and test, in plain NumPy."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -72,9 +73,16 @@ class Task(ABC):
     stream: ClassVar[bool] = False
 
     @property
-    def vocabulary(self) -> str | None:
-        """A digest of the symbols' meaning; None if the inputs are numbers."""
+    def symbols(self) -> list[str] | None:
+        """The symbols that the numbers 0 to C - 1 stand for; None if the inputs are numbers."""
         return None
+
+    @property
+    def vocabulary(self) -> str | None:
+        """A digest of the symbols; None if the inputs are numbers."""
+        if self.symbols is None:
+            return None
+        return hashlib.sha256("\n".join(self.symbols).encode()).hexdigest()
 
     @property
     def recipe(self) -> Recipe:

@@ -1,6 +1,5 @@
 """Language models: predict the next character or word."""
 
-import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,12 +26,7 @@ class TextTask(FileTask):
 
     @property
     @abstractmethod
-    def symbols(self) -> list[str]:
-        """The symbols that the numbers 0 to C - 1 stand for."""
-
-    @property
-    def vocabulary(self) -> str:
-        return hashlib.sha256("\n".join(self.symbols).encode()).hexdigest()
+    def symbols(self) -> list[str]: ...
 
     @property
     def input_size(self) -> int:

@@ -91,7 +91,8 @@ def conclude(
         "versions": versions,
     }
     text = json.dumps(report, indent=2) + "\n"
-    model = model_file.encode(files.model, network, integer, facts)
+    symbols = {"symbols": task.symbols} if task.symbols else {}
+    model = model_file.encode(files.model, network, integer, facts | symbols)
     # The model file comes last: once it exists, the training is complete.
     output.write(files.report, text)
     output.write(files.model, model)

@@ -32,6 +32,14 @@ def test_the_bitstream_is_loaded_into_the_board(loader, bitstream, tmp_path):
     assert (tmp_path / "arguments").read_text() == f"-b ulx3s {bitstream}\n"
 
 
+def test_the_flash_is_written_verified_and_never_unprotected(loader, bitstream, tmp_path):
+    loader("exit 0")
+    result = invoke("program", "ulx3s", "--file", bitstream, "--flash")
+    assert (result.exit_code, result.stderr) == (0, f"wrote {bitstream} to the flash\n")
+    expected = f"-b ulx3s --write-flash --verify {bitstream}\n"
+    assert (tmp_path / "arguments").read_text() == expected
+
+
 def test_without_a_file_the_last_build_is_taken_or_asked_for(loader):
     loader("exit 0")
     result = invoke("program", "--variant", "13F")

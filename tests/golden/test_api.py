@@ -40,9 +40,11 @@ except ImportError as error: print(error)
 
 
 def test_shipped_models_are_found_by_name_and_files_by_path(tmp_path):
-    assert set(shipped()) == {"mnist1d", "digits"}
+    assert set(shipped()) == {"mnist1d", "digits", "charlm"}
     assert find("digits") == shipped()["digits"] == find(shipped()["digits"])
-    with pytest.raises(ModelFileError, match=r"no model file at mnist2d: .*digits, mnist1d"):
+    with pytest.raises(
+        ModelFileError, match=r"no model file at mnist2d: .*charlm, digits, mnist1d"
+    ):
         find("mnist2d")
 
 

@@ -267,6 +267,8 @@ def test_tensors_that_belong_to_nothing_rejected(path):
         (("config", "options"), [], "where a dict was expected"),
         (("config", "options"), {"data": "/"}, "the options contain the data path"),
         (("config", "training"), None, "where a dict was expected"),
+        (("config", "symbols"), "ab", "where a list of strings was expected"),
+        (("config", "symbols"), ["a", 1], "where a list of strings was expected"),
         (("network", "surrogate_width"), -1, "surrogate_width"),
         (("integer", "layers"), [], "0 layers where 2 were expected"),
         (("integer", "layers", 0, "input_alignment"), 12, "input_alignment must be"),

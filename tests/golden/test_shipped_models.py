@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from egru_hw import PRESETS, build_image
 from golden import load_model
 from golden.tasks import TASKS
 
@@ -17,9 +18,17 @@ def test_the_other_shipped_model_is_the_recorded_one():
     records = json.loads((root / "experiments" / "records" / "digits.json").read_text())
     record = records["digits-egru-0"]
     scores = [record["scores"][kind] for kind in ("float", "INT8")]
-    assert model.config["results"]["accuracy"] == [score["accuracy"] for score in scores]
+    assert model.config["results"]["accuracy"] == [score["metric"] for score in scores]
     assert model.config["training"]["command"] == record["command"]
     assert model.integer.weight_bits == 8
+
+
+def test_the_language_model_fits_every_board_and_knows_its_characters():
+    model = load_model(SHIPPED.with_name("charlm.safetensors"))
+    assert model.integer.input_size == model.integer.outputs == len(model.config["symbols"])
+    for name, config in PRESETS.items():
+        if name != "tiny":
+            build_image(model.integer, config)
 
 
 def test_shipped_model_does_what_its_file_claims():

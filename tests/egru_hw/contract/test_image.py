@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from egru_hw.contract.config import preset
+from egru_hw.contract.config import PRESETS, preset
 from egru_hw.contract.image import Image, build_image
 from egru_hw.contract.protocol import PARAMETERS, VALUE_BITS, Command, Target, unpack, word_bits
 from egru_hw.contract.registers import register_addresses
@@ -113,3 +113,13 @@ def test_models_that_do_not_fit_rejected(limit, sentence):
     model = random_model(generator(4), 3, (7, 5), 3)
     with pytest.raises(ValueError, match=sentence):
         build_image(model, replace(TINY, **limit))
+
+
+def test_the_presets_that_a_model_fits_are_named():
+    model = random_model(generator(4), 3, (150,), 3)
+    fitting = [name for name in PRESETS if PRESETS[name].max_units >= 150]
+    assert 0 < len(fitting) < len(PRESETS)
+    with pytest.raises(ValueError, match=rf"\(presets that it fits: {', '.join(fitting)}\)"):
+        build_image(model, TINY)
+    with pytest.raises(ValueError, match=r"\(presets that it fits: none\)"):
+        build_image(random_model(generator(4), 3, (300,), 3, density=0.1), TINY)

@@ -296,6 +296,7 @@ def test_a_model_reads_only_the_symbols_that_it_was_trained_on(tmp_path):
         2,
     )
     assert run(*words, "--out", out)[0] == 0
+    assert load_model(out).config["symbols"] == list(" .abc")
     assert run("eval", out, "--data", texts[0])[0] == 0
     for command in ("eval", "tune", "sim"):
         code, output = run(command, out, "--data", texts[1])
