@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "predict": "Predict classes or values for your own sequences.",
     "generate": "Let a language model write text.",
     "sim": "Simulate the accelerator and check it bit for bit against the integer model.",
+    "board": "Run a virtual board behind a serial port.",
     "verilog": "Write the accelerator as Verilog.",
     "bitstream": "Build a bitstream that contains a model.",
     "program": "Load a bitstream into a board.",
