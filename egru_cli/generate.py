@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from egru_cli.console import console
+from egru_cli.port import Port, connected
 from golden import generation
 from golden.generation import Step
 from golden.integer import IntegerEGRU
@@ -21,10 +22,11 @@ def main(
         str,
         typer.Argument(metavar="MODEL", help="Name of a shipped language model, or a model file."),
     ] = "charlm",
+    port: Port = None,
     on: Annotated[
-        Literal["integer"],
-        typer.Option(help="What to run."),
-    ] = "integer",
+        Literal["device", "integer"],
+        typer.Option(help="What to run: a device, or the integer model, which needs none."),
+    ] = "device",
     prompt: Annotated[
         str, typer.Option(help="Text to continue.", show_default="a line break")
     ] = "\n",
@@ -45,15 +47,17 @@ def main(
     """Let MODEL, a language model of characters, continue a text.
 
     The characters are drawn at random from the probabilities that MODEL gives. The same seed gives
-    the same text.
+    the same text, on a device and without one.
     """
+    if on == "integer" and port is not None:
+        raise ValueError("--port has no effect with --on integer: leave one of them out")
     if temperature == 0 and seed is not None:
         raise ValueError("--seed has no effect with --temperature 0: leave one of them out")
     file = load(model)
     symbols = _symbols(file)
     integer = file.twin()
     start = _numbers(prompt, symbols)
-    with _steps(integer, on) as step:
+    with _steps(integer, port, on) as step:
         rng = np.random.default_rng(seed or 0)
         print(prompt, end="", flush=True)
         begin = time.monotonic()
@@ -90,6 +94,12 @@ def _numbers(prompt: str, symbols: list[str]) -> list[int]:
 
 
 @contextmanager
-def _steps(model: IntegerEGRU, on: str) -> Iterator[Step]:
+def _steps(model: IntegerEGRU, port: str | None, on: str) -> Iterator[Step]:
     """The steps of what runs the model."""
-    yield generation.steps(model)
+    if on == "integer":
+        yield generation.steps(model)
+        return
+    with connected(port) as device:
+        device.load(model)
+        stream = device.stream()
+        yield lambda raw_inputs: stream.step(raw_inputs).outputs

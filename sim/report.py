@@ -104,6 +104,15 @@ def print_table(report: dict[str, Any], objective: Objective, console: Console) 
     rows.append(("lane utilisation", f"{report['lane_utilisation']:.1%}"))
     for name, metric in report.get(objective.metric, {}).items():
         rows.append((f"{objective.title}, {name}", f"{metric:{objective.form}}"))
+    if link := report.get("link"):
+        rows += [
+            ("bytes to the device", f"{link['sent']}"),
+            ("bytes from the device", f"{link['received']}"),
+            ("errors mended", f"{link['mended']}"),
+            ("use of the line", f"{link['share']:.1%}"),
+        ]
+    if "sequences_per_second" in report:
+        rows.append(("sequences per second", f"{report['sequences_per_second']:.1f}"))
     if "mismatches" in report:
         rows.append(("mismatches", f"{report['mismatches']} of {report['compared']}"))
     for row in rows:

@@ -1,6 +1,6 @@
 """What a line has carried."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from egru_hw.link.frames import BAUD
 
@@ -25,6 +25,10 @@ class Statistics:
     repeated: int = 0
     mended: int = 0
     seconds: float = 0.0
+
+    def __sub__(self, earlier: "Statistics") -> "Statistics":
+        """What has crossed the line since ``earlier``."""
+        return Statistics(*(a - b for a, b in zip(astuple(self), astuple(earlier), strict=True)))
 
     @property
     def share(self) -> float:

@@ -5,6 +5,7 @@ import pytest
 
 from golden import load_model
 from tests.helpers.command import invoke
+from tests.helpers.device import save
 
 WORDS = ("generate", "charlm", "--on", "integer", "--length", 60)
 CHARACTERS = load_model("charlm").config["symbols"]
@@ -48,6 +49,16 @@ def test_a_high_temperature_makes_all_characters_equally_probable():
     assert abs(np.array(counts) / 20000 - 1 / 65).max() < 0.005
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_device_writes_the_same_text(device, tmp_path, seed):
+    model = save(tmp_path / "m.safetensors", 8, 8, {"symbols": list("abcdefg ")}, readout="steps")
+    words = ("generate", model, "--prompt", "a bad", "--length", 100, "--seed", seed)
+    on_device = invoke(*words, "--port", "P")
+    assert on_device.exit_code == 0, on_device.stderr
+    assert on_device.stdout == invoke(*words, "--on", "integer").stdout
+    assert len(set(on_device.stdout)) > 4
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -56,6 +67,7 @@ def test_a_high_temperature_makes_all_characters_equally_probable():
             "--prompt has the character '\u00e9', which the model does not",
         ),
         (("--prompt", ""), "--prompt is empty: expected at least one character"),
+        (("--port", "P"), "--port has no effect with --on integer"),
         (("--temperature", 0, "--seed", 1), "--seed has no effect with --temperature 0"),
     ],
 )

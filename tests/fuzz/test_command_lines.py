@@ -8,12 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import egru_hw
 from boards.ecp5 import flow
 from egru_cli import bench, program
 from egru_cli.app import SUBCOMMANDS, subcommand
 from egru_hw.gateware import verilog
 from experiments.results import page, runner
-from golden import training
+from golden import generation, training
 from golden.model_file import save
 from golden.network.network import Network
 from golden.quantization.quantize import quantize
@@ -50,6 +51,8 @@ def files(tmp_path_factory):
             (training, "build", claim),
             (training, "tune", claim),
             (verilator, "transport", stop),
+            (egru_hw, "connect", stop),
+            (generation, "generate", lambda *_: []),
             (verilog, "emit", lambda config: ""),
             (flow.Tools, "find", stop),
             (bench, "benchmark", lambda *_: None),
