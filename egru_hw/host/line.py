@@ -6,8 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
+from egru_hw.contract.protocol import Command
 from egru_hw.host.session import Session
 from egru_hw.host.statistics import Statistics
+from egru_hw.link import packing
+from egru_hw.link.frames import TO_DEVICE_PAYLOAD
 
 TIMEOUT = 5.0
 """Seconds without progress after which a call fails."""
@@ -53,8 +56,7 @@ class Line:
         self._run(lambda: self._session.open)
 
     def send(self, packets: np.ndarray) -> None:
-        self._session.send(packets)
-        self._run(lambda: self._session.backlog <= BACKLOG)
+        self._queue(list(packing.payloads(packets, Command, TO_DEVICE_PAYLOAD)))
 
     def receive(self, count: int) -> np.ndarray:
         self._session.wanted = count
@@ -64,6 +66,10 @@ class Line:
 
     def close(self) -> None:
         self._port.close()
+
+    def _queue(self, payloads: list[bytes]) -> None:
+        self._session.send(payloads)
+        self._run(lambda: self._session.backlog <= BACKLOG)
 
     def _new_session(self) -> Session:
         device = f"the device on {self._port.name}"
@@ -104,10 +110,6 @@ class BackgroundLine(Line):
         self._thread = threading.Thread(target=self._pump, name=self._port.name, daemon=True)
         self._thread.start()
 
-    def send(self, packets: np.ndarray) -> None:
-        with self._changed:
-            super().send(packets)
-
     def receive(self, count: int) -> np.ndarray:
         with self._changed:
             return super().receive(count)
@@ -115,6 +117,10 @@ class BackgroundLine(Line):
     def close(self) -> None:
         self._stop()
         super().close()
+
+    def _queue(self, payloads: list[bytes]) -> None:
+        with self._changed:
+            super()._queue(payloads)
 
     def _step(self) -> None:
         if not self._thread:

@@ -3,10 +3,11 @@
 import math
 import secrets
 from collections import deque
+from collections.abc import Iterable
 
 import numpy as np
 
-from egru_hw.contract.protocol import PACKET, VERSION, Command, Reply
+from egru_hw.contract.protocol import PACKET, VERSION, Reply
 from egru_hw.host.statistics import Statistics
 from egru_hw.host.transport import NoAnswer, Stalled, TransportError, WrongDevice
 from egru_hw.link import packing
@@ -15,7 +16,6 @@ from egru_hw.link.frames import (
     MAX_BYTES,
     NONCE_BYTES,
     SLOTS,
-    TO_DEVICE_PAYLOAD,
     WELCOME_BYTES,
     DamagedFrame,
     Frame,
@@ -96,9 +96,9 @@ class Session:
         """The time-outs begin."""
         self._heard = self._progress = now
 
-    def send(self, packets: np.ndarray) -> None:
-        """Queue commands."""
-        self._waiting.extend(packing.payloads(packets, Command, TO_DEVICE_PAYLOAD))
+    def send(self, payloads: Iterable[bytes]) -> None:
+        """Queue the payloads of frames."""
+        self._waiting.extend(payloads)
 
     def take(self, count: int) -> np.ndarray:
         """Replies up to and including the ``count``-th that is no EVENT, all of which are there."""

@@ -16,6 +16,7 @@ from egru_hw.contract.protocol import (
     pack,
     unpack,
     word_bits,
+    word_depth,
 )
 from egru_hw.contract.registers import register_addresses
 from egru_hw.host.placement import Placement
@@ -36,6 +37,9 @@ class AcceleratorModel:
 
     def power_up(self) -> None:
         self.memories: dict[Target, dict[int, int]] = {target: {} for target in LOADABLE}
+        self.memories[Target.REGISTERS] = dict.fromkeys(
+            range(word_depth(self.config, Target.REGISTERS)), 0
+        )
         self.found: Placement | None = None
         self.reset()
 
