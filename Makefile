@@ -3,7 +3,7 @@
 
 # Programs get the values of these as they are. They are taken from the environment, so that no
 # value is expanded by make or run by the shell.
-KNOBS := PYTHON MODEL DATA SEQUENCES SEED STALL WAVES BOARD VARIANT PLACEMENT_SEED JOBS VALUES
+KNOBS := PYTHON MODEL DATA SEQUENCES SEED STALL WAVES BOARD VARIANT PLACEMENT_SEED JOBS VALUES FAULTS
 
 PYTHON         ?= python3
 MODEL          ?= mnist1d
@@ -17,11 +17,13 @@ VARIANT        ?= 85F
 PLACEMENT_SEED ?= 2
 JOBS           ?= 1
 VALUES         ?= 100000000
+FAULTS         ?= 1000
 
 # Knobs of a target beside PYTHON.
 knobs-of-help      := $(KNOBS)
 knobs-of-sim       := MODEL DATA SEQUENCES SEED STALL WAVES
 knobs-of-soak      := VALUES
+knobs-of-campaign  := FAULTS
 knobs-of-results   := DATA JOBS
 knobs-of-bitstream := BOARD VARIANT MODEL PLACEMENT_SEED
 knobs-of-program   := BOARD VARIANT
@@ -44,8 +46,8 @@ python := .venv/bin/python
 # The tools of the environment before those of the system.
 environment := PATH="$$PWD/.venv/bin:$$PATH"
 
-.PHONY: help setup sim test soak fuzz sanitize bench results lint rtl docs bitstream program train \
-    wheel-test clean
+.PHONY: help setup sim test soak campaign fuzz sanitize bench results lint rtl docs bitstream program \
+    train wheel-test clean
 
 help:
 	@echo 'make TARGET [KNOB=value ...]'
@@ -57,6 +59,8 @@ help:
 	@echo '  test        run the test suite'
 	@echo '  soak        compare random models on the Verilog with the integer model; can be continued'
 	@printf '              %s="%s"\n' VALUES "$$VALUES"
+	@echo '  campaign    disturb the line of a virtual board and kill its hosts; can be continued'
+	@printf '              %s="%s"\n' FAULTS "$$FAULTS"
 	@echo '  fuzz        run the tests with damaged files and hostile values on many more cases'
 	@echo '  sanitize    run the C++ tests of the training core under sanitizers'
 	@echo '  bench       time the training core against dense networks: build/bench-train/'
@@ -96,6 +100,9 @@ test: $(full)
 
 soak: $(full)
 	$(python) -m tests.soak "$$VALUES"
+
+campaign: $(full)
+	$(python) -m tests.campaign "$$FAULTS"
 
 fuzz: $(full)
 	$(python) -m pytest -n 2 --hypothesis-profile fuzz \
