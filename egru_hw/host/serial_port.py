@@ -14,6 +14,14 @@ from egru_hw.host.line import TIMEOUT, BackgroundLine
 from egru_hw.host.transport import Disconnected, NoAnswer, TransportError
 from egru_hw.link.frames import BAUD
 
+try:
+    from termios import error as TerminalError
+except ModuleNotFoundError:  # no POSIX system
+    TerminalError = OSError  # type: ignore[misc, assignment]
+
+GONE = (OSError, TerminalError)
+"""What pyserial lets through when a port vanishes."""
+
 POLL = 0.02
 """Seconds that a read waits at a time."""
 
@@ -60,7 +68,7 @@ class SerialPort:
             self._port = serial.Serial(
                 name, BAUD, timeout=POLL, write_timeout=timeout, exclusive=True
             )
-        except (serial.SerialException, ValueError) as error:
+        except (*GONE, ValueError) as error:
             raise PortError(_reason(name, error)) from None
         # An adapter passes on at once what it receives. Not all systems and ports can do this.
         with suppress(AttributeError, NotImplementedError, ValueError):
@@ -73,7 +81,7 @@ class SerialPort:
                 return self._port.read(waiting)
             first = self._port.read(1)
             return first + self._port.read(self._port.in_waiting) if first else b""
-        except OSError:
+        except GONE:
             raise self._gone() from None
 
     def write(self, data: bytes) -> None:
@@ -81,7 +89,7 @@ class SerialPort:
             self._port.write(data)
         except serial.SerialTimeoutException:
             raise NoAnswer(f"{self.name} has taken no bytes for {self._timeout:g} s") from None
-        except OSError:
+        except GONE:
             raise self._gone() from None
 
     def now(self) -> float:
@@ -98,7 +106,7 @@ class SerialPort:
 
 def _reason(name: str, error: Exception) -> str:
     """Why ``name`` cannot be opened, and what to do."""
-    match getattr(error, "errno", None):
+    match getattr(error, "errno", None) or error.args[0]:  # termios.error has no errno
         case errno.ENOENT | errno.ENODEV | errno.ENXIO | errno.EIO:
             ports = ", ".join(port.device for port in list_ports.comports())
             there = f"the ports are {ports}" if ports else "no serial port is connected"
