@@ -47,7 +47,7 @@ python := .venv/bin/python
 environment := PATH="$$PWD/.venv/bin:$$PATH"
 
 .PHONY: help setup sim test soak campaign fuzz sanitize bench results lint rtl docs bitstream program \
-    train wheel-test clean
+    demo train wheel-test clean
 
 help:
 	@echo 'make TARGET [KNOB=value ...]'
@@ -74,6 +74,7 @@ help:
 	    PLACEMENT_SEED "$$PLACEMENT_SEED"
 	@echo '  program     load the bitstream into a board on USB'
 	@printf '              %s="%s"\n' BOARD "$$BOARD" VARIANT "$$VARIANT"
+	@echo '  demo        let the shipped language model write text on a virtual board'
 	@echo '  train       train the shipped model mnist1d again, to runs/'
 	@echo '  wheel-test  build the package and try it outside the checkout'
 	@echo '  clean       remove build/ and .venv'
@@ -136,6 +137,9 @@ bitstream: $(basic)
 
 program: $(basic)
 	$(egru) program "$$BOARD" --variant "$$VARIANT"
+
+demo: $(basic)
+	$(python) tools/demo.py
 
 train: $(full)
 	$(egru) train mnist1d
