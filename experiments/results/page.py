@@ -171,7 +171,7 @@ class Group:
 def _summary(groups: list[Group]) -> str:
     rows = []
     for group in groups:
-        egru, tested = group.of("egru"), group.rtl()
+        egru = group.of("egru")
         effective = [(r.costs.macs + r.costs.acs) / r.costs.dense for r in egru]
         rows.append(
             [
@@ -179,7 +179,7 @@ def _summary(groups: list[Group]) -> str:
                 *(group.shown(group.scores("float", model)) for model in NAMES),
                 spread(effective, percent),
                 *(group.shown([found for found, _ in group.integers(bits)]) for bits in (8, 4)),
-                _mismatches(tested),
+                _mismatches(group),
                 group.experiment.published,
             ]
         )
@@ -188,9 +188,10 @@ def _summary(groups: list[Group]) -> str:
     return table(header, rows)
 
 
-def _mismatches(record: Record | None) -> str:
+def _mismatches(group: Group) -> str:
+    record = group.rtl()
     if record is None or record.rtl is None:
-        return NOTHING
+        return "not run"
     return f"{record.rtl.mismatches:,} of {record.rtl.compared:,}"
 
 
