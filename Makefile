@@ -46,8 +46,8 @@ python := .venv/bin/python
 # The tools of the environment before those of the system.
 environment := PATH="$$PWD/.venv/bin:$$PATH"
 
-.PHONY: help setup sim test soak campaign fuzz sanitize bench results lint rtl docs bitstream program \
-    demo train wheel-test clean
+.PHONY: help setup sim test soak campaign fuzz prove sanitize bench results lint rtl docs bitstream \
+    program demo train wheel-test clean
 
 help:
 	@echo 'make TARGET [KNOB=value ...]'
@@ -62,6 +62,7 @@ help:
 	@echo '  campaign    disturb the line of a virtual board and kill its hosts; can be continued'
 	@printf '              %s="%s"\n' FAULTS "$$FAULTS"
 	@echo '  fuzz        run the tests with damaged files and hostile values on many more cases'
+	@echo '  prove       prove the queues of the link, and its repetition of frames, for every input'
 	@echo '  sanitize    run the C++ tests of the training core under sanitizers'
 	@echo '  bench       time the training core against dense networks: build/bench-train/'
 	@echo '  results     repeat the cheap experiments and write docs/results.md'
@@ -108,6 +109,9 @@ campaign: $(full)
 fuzz: $(full)
 	$(python) -m pytest -n 2 --hypothesis-profile fuzz \
 	    tests/egru_hw/gateware/test_protocol.py tests/egru_hw/gateware/test_reset.py tests/fuzz
+
+prove: $(full)
+	$(python) -m pytest -v tests/formal
 
 sanitize: $(full)
 	$(environment) cmake -S . -B build/sanitize -G Ninja -DSANITIZE=ON

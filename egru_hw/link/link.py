@@ -83,7 +83,11 @@ class Endpoint(wiring.Component):
 
         kind = receiver.kind
         ahead = Signal(BYTE)  # of the next frame in order
-        valid, in_order, skips, repeats, lost = (Signal() for _ in range(5))
+        valid = Signal()
+        in_order = Signal()
+        skips = Signal()
+        repeats = Signal()
+        lost = Signal()
         m.d.comb += [
             ahead.eq(receiver.number - inbox.received),
             valid.eq(receiver.good & self.open),

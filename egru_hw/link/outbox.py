@@ -50,7 +50,11 @@ class Outbox(wiring.Component):
 
         fill = Signal(BYTE)
         count = Signal(range(MAX_PACKET_BYTES))  # bytes of the packet that are packed
-        whole, urgent, closing, packing, last = (Signal() for _ in range(5))
+        whole = Signal()
+        urgent = Signal()
+        closing = Signal()
+        packing = Signal()
+        last = Signal()
         packet = self.i.payload
         raw = packet.as_value()
         parts = [*(raw[n : n + BYTE] for n in range(VALUE_BITS, len(raw), BYTE))]
@@ -77,21 +81,32 @@ class Outbox(wiring.Component):
             with m.If(last):
                 m.d.sync += count.eq(0)
 
-        # An acknowledgement may overtake `number` while payloads are being repeated.
-        again, overtaken, jump = Signal(), Signal(), Signal()
+        # While payloads are being repeated, an acknowledgement may overtake `number`.
+        again = Signal()
+        overtaken = Signal()
+        accepted = Signal()
+        jump = Signal()
+        acknowledged = Signal(BYTE)
+        kept = Signal(BYTE)
+        ready = Signal(BYTE)
         m.d.comb += [
+            acknowledged.eq(self.ack - oldest),
+            kept.eq(newest - oldest),
+            ready.eq(self.number - oldest),
+            accepted.eq(self.acknowledge & (acknowledged <= kept)),
+            jump.eq((again | overtaken) & self.idle),
+            self.waiting.eq((self.number != newest) & ~jump),
             read.addr.eq(in_slot(self.number, self.position)),
             self.byte.eq(read.data),
             read_end.addr.eq(self.number[:SLOT_BITS]),
             self.length.eq(read_end.data),
-            overtaken.eq((self.number - oldest)[BYTE - 1]),
-            jump.eq((again | overtaken) & self.idle),
-            self.waiting.eq((self.number != newest) & ~jump),
         ]
-        with m.If(self.acknowledge & ((self.ack - oldest)[:BYTE] <= (newest - oldest)[:BYTE])):
+        with m.If(accepted):
             m.d.sync += oldest.eq(self.ack)
+            with m.If(acknowledged > ready):
+                m.d.sync += overtaken.eq(1)
         with m.If(jump):
-            m.d.sync += [self.number.eq(oldest), again.eq(0)]
+            m.d.sync += [self.number.eq(oldest), again.eq(0), overtaken.eq(accepted)]
         with m.Elif(self.sent):
             m.d.sync += self.number.eq(self.number + 1)
         with m.If(self.repeat):

@@ -111,7 +111,7 @@ def test_the_page_has_means_and_ranges(monkeypatch):
     text = page.text(records)
     row = line(text, "| Toy |")
     assert "| 93.0 % (91.0 … 96.0) | 90.0 % | – | 15.0 % |" in row
-    assert row.endswith("| – | nothing |")
+    assert row.endswith("| not run | nothing |")
     assert line(text, "| activation sparsity") == "| activation sparsity | 87.5 % | 87.5 % |"
     assert line(text, "| INT8 |").endswith("| 0.300 | 12.5 % | 1,100 | 3 |")
     assert "4 runs, 6.0 hours" in text
