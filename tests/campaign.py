@@ -26,9 +26,9 @@ from sim.virtual_board import FAULTS, VirtualBoard
 REPORT = Path("build/campaign/report.json")
 CONFIG = preset("tiny")
 RATES = {
-    "flip": 3e-3,
-    "drop": 3e-3,
-    "duplicate": 3e-3,
+    "flip": 1e-3,
+    "drop": 1e-3,
+    "duplicate": 1e-3,
     "delay": 2e-3,
     "silence": 2e-3,
     "unplug": 1e-3,
@@ -37,7 +37,7 @@ RATES = {
 KILL = "kill"
 """Not a fault of the line: the host's end by SIGKILL at a random moment."""
 
-TIMEOUT = 1.0  # seconds that a device may be silent
+TIMEOUT = 2.0  # seconds that a device may be silent
 LONGEST = 60.0  # seconds that a session may take
 CHUNK = 30.0  # seconds on one board
 SEQUENCES = 3
