@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 
 import egru_cli.run
-from golden import load_model
-from tests.helpers.accelerator_model import AcceleratorModel
+from sim.virtual_board import VirtualBoard
 from tests.helpers.command import invoke
 from tests.helpers.device import CONFIG, save
-from tests.helpers.device_model import DeviceModel
 from tests.helpers.streams import generator
-from tests.helpers.terminal import Terminal
 
 TASK_STEPS = 38  # of delay-copy
 
@@ -42,14 +39,14 @@ def test_every_event_state_and_output_is_compared(tmp_path, model, device):
     assert f"0 of {report['compared']}" in result.stdout
 
 
-def test_a_run_on_a_line_tells_what_crossed_it(tmp_path, model):
-    accelerator = AcceleratorModel(CONFIG, load_model(model).integer)
-    with Terminal(DeviceModel(accelerator, CONFIG.fingerprint)) as terminal:
-        result, report = run(tmp_path, model, "--sequences", 7, port=terminal.port)
+def test_a_run_on_a_line_with_faults_is_exact_and_tells_what_crossed_it(tmp_path, model):
+    with VirtualBoard(CONFIG, faults={"flip": 3e-4, "drop": 3e-4}, seed=1) as board:
+        result, report = run(tmp_path, model, "--sequences", 30, port=board.port)
     assert result.exit_code == 0, result.stderr
-    assert report["mismatches"] == 0
+    assert (report["sequences"], report["mismatches"]) == (30, 0)
     link = report["link"]
-    assert link["sent"] > 7 * TASK_STEPS
+    assert link["sent"] > 30 * TASK_STEPS
+    assert link["mended"] > 0
     assert 0 < link["share"] <= 1
     assert f" {link['received']} │" in result.stdout
 
