@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import IntEnum, unique
 
 from amaranth.lib.crc import catalog
-from cobs import cobs
 
 BAUD = 2_000_000
 """Bits per second on the line; exact with 12 MHz USB serial adapters."""
@@ -94,8 +93,8 @@ def encode(frame: Frame) -> bytes:
     if len(body) > MAX_BYTES:
         raise ValueError(f"a frame has at most {MAX_BYTES} bytes, not {len(body)}")
     if frame.consumed is None:
-        return cobs.encode(body) + DELIMITER
-    return cobs.encode(body[::-1])[::-1] + DELIMITER
+        return _without_zeros(body) + DELIMITER
+    return _without_zeros(body[::-1])[::-1] + DELIMITER
 
 
 def decode_to_device(line: bytes) -> Frame:
@@ -119,10 +118,7 @@ def decode_from_device(line: bytes) -> Frame:
 
 
 def _decoded(line: bytes, header: int, reverse: bool = False) -> bytes:
-    try:
-        body = cobs.decode(line)
-    except cobs.DecodeError as error:
-        raise DamagedFrame(str(error)) from None
+    body = _with_zeros(line)
     if reverse:
         body = body[::-1]
     if not header + CRC_BYTES <= len(body) <= MAX_BYTES:
@@ -131,3 +127,21 @@ def _decoded(line: bytes, header: int, reverse: bool = False) -> bytes:
     if zlib.crc32(body).to_bytes(CRC_BYTES, "little") != crc:
         raise DamagedFrame("wrong CRC")
     return body
+
+
+def _without_zeros(body: bytes) -> bytes:
+    """COBS: each zero, and one that is added at the end, becomes a byte in front of those before
+    it, with their number plus 1. Frames are too short for blocks that no zero ends."""
+    return b"".join(bytes([len(block) + 1]) + block for block in body.split(DELIMITER))
+
+
+def _with_zeros(line: bytes) -> bytes:
+    """What :func:`_without_zeros` was given; ``line`` has no zeros."""
+    blocks, place = [], 0
+    while place < len(line):
+        end = place + line[place]
+        blocks.append(line[place + 1 : end])
+        place = end
+    if place > len(line):
+        raise DamagedFrame("a frame whose end is missing")
+    return DELIMITER.join(blocks)

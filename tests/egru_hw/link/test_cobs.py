@@ -1,12 +1,12 @@
-"""Both encodings are those of the `cobs` package, a byte a cycle."""
+"""Both encodings are COBS, a byte a cycle."""
 
 import numpy as np
-from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egru_hw.link.cobs import Decoder, ReverseEncoder
 from egru_hw.link.frames import MAX_BYTES
+from tests.helpers import cobs
 from tests.helpers.streams import STALLS, generator, get, put, simulate
 
 few = st.one_of(st.just(0), st.integers(0, 3), st.integers(0, 255))  # bytes, often zero
@@ -58,7 +58,7 @@ def test_decoder_finds_the_frames_that_are_not_whole(pieces):
 
 
 @STALLS
-def test_encoder_equals_the_package_backwards(stall):
+def test_encoder_equals_the_reference_backwards(stall):
     rng = generator(1)
     frames = [rng.integers(0, 4, n, np.uint8).tobytes() for n in (1, 2, 5, 17, 60)]
     frames += [bytes([255]) * MAX_BYTES, bytes(3), b""]

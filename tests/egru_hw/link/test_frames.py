@@ -3,12 +3,12 @@
 import zlib
 
 import pytest
-from cobs import cobs, cobsr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from egru_hw.link import frames
 from egru_hw.link.frames import DELIMITER, DamagedFrame, Frame, FromDevice, ToDevice
+from tests.helpers import cobs
 
 BYTE = st.integers(0, 255)
 PAYLOADS = st.one_of(
@@ -78,11 +78,10 @@ def test_noise_is_no_frame(noise, decode):
         decode(noise)
 
 
-@pytest.mark.parametrize("encode", [cobs.encode, cobsr.encode])
-def test_what_is_too_long_is_no_frame(encode):
+def test_what_is_too_long_is_no_frame():
     body = bytes([1] * (frames.MAX_BYTES + 1 - frames.CRC_BYTES))
     body += zlib.crc32(body).to_bytes(frames.CRC_BYTES, "little")
     with pytest.raises(DamagedFrame):
-        frames.decode_to_device(encode(body))
+        frames.decode_to_device(cobs.encode(body))
     with pytest.raises(ValueError, match=f"at most {frames.MAX_BYTES} bytes, not 254"):
         frames.encode(Frame(2, payload=bytes(frames.TO_DEVICE_PAYLOAD + 1)))
