@@ -22,7 +22,7 @@ from egru_hw.link.frames import (
     decode_from_device,
     encode,
 )
-from tests.helpers.models import random_inputs, random_model
+from sim.random_models import random_inputs, random_model
 from tests.helpers.streams import generator, simulate
 
 TINY = preset("tiny")

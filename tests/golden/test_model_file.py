@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from golden import load_model, model_file, save_model
 from golden.model_file import KEY, ModelFileError
 from golden.network.network import Network
-from tests.helpers.models import random_inputs, random_model
+from sim.random_models import random_inputs, random_model
 
 CONFIG = {"task": "none", "training": {"seed": 3}, "results": {"accuracy": 0.5}}
 

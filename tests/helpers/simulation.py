@@ -12,7 +12,7 @@ from egru_hw.host.replies import HardwareResult
 from egru_hw.host.transport import Transport
 from golden.integer import IntegerEGRU
 from sim import compare
-from tests.helpers.models import random_inputs, random_model
+from sim.random_models import random_inputs, random_model
 from tests.helpers.streams import generator
 
 

@@ -8,7 +8,7 @@ import sim
 from egru_hw.contract.config import preset
 from golden.readouts import READOUTS
 from sim import compare
-from tests.helpers.models import random_inputs, random_model
+from sim.random_models import random_inputs, random_model
 from tests.helpers.simulation import simulate_tiny, spoil
 from tests.helpers.streams import generator
 

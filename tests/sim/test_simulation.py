@@ -10,8 +10,8 @@ import sim
 from egru_hw.contract.config import preset
 from golden.model_file import load
 from sim import report
+from sim.random_models import random_model
 from sim.simulation import bound
-from tests.helpers.models import random_model
 from tests.helpers.simulation import simulate_tiny
 from tests.helpers.streams import generator
 

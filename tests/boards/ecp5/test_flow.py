@@ -14,8 +14,8 @@ from boards.ecp5 import flow
 from boards.ecp5.utilization import Use
 from boards.ulx3s import BOARD
 from egru_hw.contract.config import preset
+from sim.random_models import random_model
 from tests.helpers.fpga_tools import FITTING, OVERFULL, REPORT
-from tests.helpers.models import random_model
 from tests.helpers.streams import generator
 
 

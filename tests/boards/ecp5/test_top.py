@@ -11,7 +11,7 @@ from boards.ecp5.top import Top, check_clock
 from boards.ulx3s import BOARD
 from egru_hw.contract.config import preset
 from egru_hw.contract.image import Image, build_image
-from tests.helpers.models import random_model
+from sim.random_models import random_model
 
 
 def test_clock_that_the_serial_port_cannot_divide_rejected():

@@ -11,7 +11,7 @@ from egru_hw.contract.protocol import PARAMETERS, VALUE_BITS, Command, Target, u
 from egru_hw.contract.registers import register_addresses
 from egru_hw.host import commands
 from golden.integer import SUMS
-from tests.helpers.models import random_model
+from sim.random_models import random_model
 from tests.helpers.streams import generator
 
 TINY = preset("tiny")

@@ -21,8 +21,8 @@ from sim.backends import BACKENDS
 from sim.backends.amaranth_simulator import AmaranthTransport
 from sim.backends.cocotb_runner import CocotbTransport
 from sim.backends.verilator import VerilatorTransport
+from sim.random_models import random_inputs, random_model
 from sim.stimulus import Stimulus
-from tests.helpers.models import random_inputs, random_model
 from tests.helpers.simulation import exchange
 from tests.helpers.streams import generator
 

@@ -8,8 +8,8 @@ import pytest
 from egru_hw.contract.config import Config, preset
 from sim.backends.cocotb_runner import CocotbTransport
 from sim.comparison import compare
+from sim.random_models import random_inputs, random_model
 from sim.stimulus import Stimulus
-from tests.helpers.models import random_inputs, random_model
 from tests.helpers.simulation import run
 from tests.helpers.streams import generator
 

@@ -17,8 +17,8 @@ from egru_hw.contract.registers import global_registers, register_addresses
 from egru_hw.host import commands
 from sim.backends.verilator import VerilatorTransport
 from sim.comparison import compare
+from sim.random_models import random_inputs, random_model
 from sim.stimulus import Stimulus
-from tests.helpers.models import random_inputs, random_model
 from tests.helpers.simulation import exchange, run
 from tests.helpers.streams import generator
 

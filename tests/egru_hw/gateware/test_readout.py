@@ -8,7 +8,7 @@ from egru_hw.contract.image import build_image
 from egru_hw.contract.protocol import Target
 from egru_hw.gateware.readout import Readout
 from egru_hw.gateware.tokens import Kind
-from tests.helpers.models import random_model
+from sim.random_models import random_model
 from tests.helpers.streams import STALLS, generator, get, plain, put, simulate
 
 CONFIG = preset("tiny")

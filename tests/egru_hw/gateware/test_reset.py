@@ -25,7 +25,7 @@ from egru_hw.host import commands
 from egru_hw.host.replies import Replies
 from golden.integer import IntegerEGRU
 from sim.comparison import compare
-from tests.helpers.models import random_inputs, random_model
+from sim.random_models import random_inputs, random_model
 from tests.helpers.simulation import run
 from tests.helpers.streams import generator
 

@@ -15,7 +15,7 @@ from egru_hw.gateware.unit import SUMS_LAYOUT
 from egru_hw.gateware.unit_group import UnitGroup
 from egru_hw.gateware.unit_update import UnitUpdate
 from golden.integer import SUMS, IntegerEGRU, step
-from tests.helpers.models import random_model
+from sim.random_models import random_model
 from tests.helpers.streams import STALLS, generator, get, plain, put, simulate
 
 SIZES = {

@@ -10,8 +10,8 @@ from egru_hw.contract.protocol import Counter
 from egru_hw.gateware.weight_store import WeightStore
 from sim.backends.amaranth_simulator import AmaranthTransport
 from sim.comparison import compare
+from sim.random_models import random_inputs, random_model
 from sim.stimulus import Stimulus
-from tests.helpers.models import random_inputs, random_model
 from tests.helpers.simulation import run
 from tests.helpers.streams import generator
 

@@ -14,8 +14,8 @@ from egru_hw.host.transport import NoAnswer, TransportError
 from golden.integer import IntegerEGRU
 from sim.backends.amaranth_simulator import AmaranthTransport
 from sim.comparison import compare
+from sim.random_models import random_inputs, random_model
 from sim.stimulus import Stimulus
-from tests.helpers.models import random_inputs, random_model
 from tests.helpers.streams import generator
 
 TINY = preset("tiny")

@@ -14,9 +14,9 @@ from egru_hw.host.line import TIMEOUT, Line
 from egru_hw.host.session import QUIET
 from egru_hw.host.transport import Disconnected, NoAnswer, Stalled, TransportError, WrongDevice
 from sim.comparison import compare
+from sim.random_models import random_inputs, random_model
 from tests.helpers.accelerator_model import AcceleratorModel
 from tests.helpers.device_model import DeviceModel
-from tests.helpers.models import random_inputs, random_model
 from tests.helpers.simulated_port import BYTE, Fault, Kind, SimulatedPort
 from tests.helpers.streams import generator
 

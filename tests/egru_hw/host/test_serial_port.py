@@ -19,9 +19,9 @@ from egru_hw.host.line import BackgroundLine
 from egru_hw.host.serial_port import PortError
 from egru_hw.host.transport import Disconnected, NoAnswer, Stalled, WrongDevice
 from sim.comparison import compare
+from sim.random_models import random_inputs, random_model
 from tests.helpers.accelerator_model import AcceleratorModel
 from tests.helpers.device_model import DeviceModel
-from tests.helpers.models import random_inputs, random_model
 from tests.helpers.streams import generator
 from tests.helpers.terminal import Terminal
 

@@ -8,8 +8,8 @@ import pytest
 from egru_hw.contract.config import preset
 from egru_hw.host.device import Device
 from sim.backends.amaranth_simulator import AmaranthTransport
+from sim.random_models import random_inputs, random_model
 from sim.stimulus import Stimulus
-from tests.helpers.models import random_inputs, random_model
 from tests.helpers.streams import generator
 
 TINY = preset("tiny")

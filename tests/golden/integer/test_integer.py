@@ -13,7 +13,7 @@ from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout, numerics
 from golden.integer.arithmetic import BLOCK
 from golden.integer.numerics import Format
 from golden.readouts import READOUTS
-from tests.helpers.models import random_inputs, random_model
+from sim.random_models import random_inputs, random_model
 
 seeds = st.integers(0, 2**32 - 1)
 drives = st.sampled_from(["mixed", "silent", "firing", "saturating"])

@@ -10,7 +10,7 @@ import sim
 from egru_hw.contract.config import preset
 from golden import Network, QuantizedNetwork, quantize
 from golden.readouts import READOUTS, readout_kind
-from tests.helpers.models import random_inputs, random_model
+from sim.random_models import random_inputs, random_model
 from tests.helpers.streams import generator
 
 KINDS = [*READOUTS]

@@ -18,8 +18,8 @@ from egru_hw.contract.protocol import Command, Counter, Target, pack, unpack
 from egru_hw.host.commands import load
 from egru_hw.host.transport import NoAnswer
 from sim.backends import BACKENDS
+from sim.random_models import random_model
 from sim.stimulus import Stimulus
-from tests.helpers.models import random_model
 from tests.helpers.streams import generator
 
 TINY = preset("tiny")
