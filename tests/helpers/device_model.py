@@ -117,9 +117,9 @@ class DeviceModel:
                     )
                 )
                 if len(self._filling) + len(payload) > FROM_DEVICE_PAYLOAD:
-                    if len(self._outbox) == SLOTS - 1:
-                        return
                     self._close()
+                if not self._filling and len(self._outbox) == SLOTS:
+                    return
                 self._filling += payload
                 self._replies.popleft()
             if not self._inbox:
