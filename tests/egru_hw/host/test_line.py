@@ -81,7 +81,7 @@ FAULTS = st.builds(
 )
 
 
-@settings(max_examples=settings().max_examples * 2, deadline=None)
+@settings(max_examples=settings().max_examples, deadline=None)
 @given(st.lists(FAULTS, min_size=1, max_size=12), st.sampled_from([1e-3, 16e-3]))
 def test_every_session_ends_with_the_right_result_or_a_named_error(faults, latency):
     port = SimulatedPort(device_model(), latency, tuple(faults))
