@@ -3,8 +3,6 @@
 from collections import deque
 from typing import Protocol
 
-import numpy as np
-
 from egru_hw.contract.protocol import VERSION, Command, Reply
 from egru_hw.link import packing
 from egru_hw.link.frames import (
@@ -60,13 +58,9 @@ class DeviceModel:
         self._padding = 0
 
     def receive(self, data: bytes) -> None:
-        for byte in data:
-            if byte:
-                self._line += bytes([byte])
-                continue
-            line, self._line = self._line, b""
-            if line:
-                self._frame(line)
+        *lines, self._line = (self._line + data).split(DELIMITER)
+        for line in filter(None, lines):
+            self._frame(line)
 
     def _frame(self, line: bytes) -> None:
         try:
@@ -111,15 +105,11 @@ class DeviceModel:
         """Let the accelerator take commands while there is room for the replies."""
         while True:
             while self._replies:
-                payload = next(
-                    packing.payloads(
-                        np.array([self._replies[0]], np.uint64), Reply, FROM_DEVICE_PAYLOAD
-                    )
-                )
+                payload = _bytes(self._replies[0])
                 if len(self._filling) + len(payload) > FROM_DEVICE_PAYLOAD:
-                    if len(self._outbox) == SLOTS - 1:
-                        return
                     self._close()
+                if not self._filling and len(self._outbox) == SLOTS:
+                    return
                 self._filling += payload
                 self._replies.popleft()
             if not self._inbox:
@@ -176,3 +166,10 @@ class DeviceModel:
         return encode(
             Frame(kind, number % 256, self._expected % 256, self._consumed % 256, payload)
         )
+
+
+def _bytes(reply: int) -> bytes:
+    """A packet on the line."""
+    head, value = divmod(reply, 1 << 32)
+    size = packing.SIZES[Reply][head >> 12] - packing.HEAD_BYTES
+    return head.to_bytes(2, "little") + value.to_bytes(4, "little")[:size]

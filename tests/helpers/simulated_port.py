@@ -13,7 +13,6 @@ from tests.helpers.device_model import DeviceModel
 BYTE = 10 / BAUD  # seconds
 PACKET = 62  # bytes of payload after which an adapter sends what it has received
 TICK = 31  # bytes that the line carries before the simulation looks again
-USB = 0.5e-3  # seconds from the host to the adapter, and from the adapter to the host
 HOST_BUFFER = 4096  # bytes that wait for the line before a write waits
 
 
@@ -80,13 +79,20 @@ class SimulatedPort:
     Args:
         device: at the other end.
         latency: of the adapter's timer in seconds.
+        usb: seconds that anything takes from the host to the adapter, or back.
         faults: what goes wrong.
     """
 
     name = "the simulated port"
 
-    def __init__(self, device: DeviceModel, latency: float = 1e-3, faults: tuple[Fault, ...] = ()):
-        self.device, self.latency = device, latency
+    def __init__(
+        self,
+        device: DeviceModel,
+        latency: float = 1e-3,
+        faults: tuple[Fault, ...] = (),
+        usb: float = 0.5e-3,
+    ):
+        self.device, self.latency, self.usb = device, latency, usb
         self._time = 0.0
         self.wires = {way: Wire([f for f in faults if f.to_device is way]) for way in (True, False)}
         self._out: deque[tuple[float, bytes]] = deque()  # when the adapter has them
@@ -102,7 +108,7 @@ class SimulatedPort:
 
     def write(self, data: bytes) -> None:
         self._check()
-        self._out.append((self._time + USB, data))
+        self._out.append((self._time + self.usb, data))
         while sum(len(waiting) for _, waiting in self._out) + len(self._outgoing) > HOST_BUFFER:
             self._tick()
 
@@ -138,7 +144,7 @@ class SimulatedPort:
         if self._time - self._flushed >= self.latency:
             full, self._flushed = len(self._adapter), self._time
         if full:
-            self._in.append((self._time + USB, self._adapter[:full]))
+            self._in.append((self._time + self.usb, self._adapter[:full]))
             self._adapter = self._adapter[full:]
 
     def _carried(self, to_device: bool, data: bytes) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 
 from egru_hw.contract.config import preset
 from egru_hw.contract.image import build_image
-from egru_hw.contract.protocol import VERSION, Command, Counter, unpack
+from egru_hw.contract.protocol import VERSION, Command, Counter, Reply, unpack
 from egru_hw.host import device as device_module
 from egru_hw.host.device import Device
 from egru_hw.host.transport import NoAnswer, TransportError
@@ -25,7 +25,7 @@ class Watched(AmaranthTransport):
     """Counts the packets sent and the resets, and fails when told to."""
 
     sent = resets = 0
-    writes = 0
+    writes = events = 0
     fails = False
 
     def send(self, packets):
@@ -37,7 +37,9 @@ class Watched(AmaranthTransport):
         if self.fails:
             self.fails = False
             raise NoAnswer("no answer")
-        return super().receive(count)
+        replies = super().receive(count)
+        self.events += int(np.count_nonzero(unpack(replies)[0] == Reply.EVENT))
+        return replies
 
     def reset(self):
         self.resets += 1
@@ -119,7 +121,8 @@ def test_without_events_everything_else_is_the_same(transport):
     expected = model.run(inputs)
     for events in (False, True, False):
         result = device.run(inputs, events=events)
-        assert bool(result.events) == events
+        assert bool(result.events) == bool(transport.events) == events
+        transport.events = 0
         assert (result.outputs == expected.outputs).all()
         for found, (_, state) in zip(result.states, expected.state, strict=True):
             assert (found == state).all()

@@ -1,6 +1,7 @@
 """The host's end of the link, against a model of the device, in simulated time."""
 
 from contextlib import suppress
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from egru_hw.contract.config import preset
 from egru_hw.contract.protocol import VERSION, Command, Reply, Target, pack
 from egru_hw.host.device import Device
 from egru_hw.host.line import TIMEOUT, Line
-from egru_hw.host.session import QUIET
+from egru_hw.host.session import QUIET, Session
+from egru_hw.host.statistics import Statistics
 from egru_hw.host.transport import Disconnected, NoAnswer, Stalled, TransportError, WrongDevice
+from egru_hw.link.frames import DELIMITER, Frame, FromDevice, decode_to_device, encode
 from sim.comparison import compare
 from sim.random_models import random_inputs, random_model
 from tests.helpers.accelerator_model import AcceleratorModel
@@ -78,7 +81,7 @@ FAULTS = st.builds(
 )
 
 
-@settings(max_examples=settings().max_examples * 2, deadline=None)
+@settings(max_examples=settings().max_examples, deadline=None)
 @given(st.lists(FAULTS, min_size=1, max_size=12), st.sampled_from([1e-3, 16e-3]))
 def test_every_session_ends_with_the_right_result_or_a_named_error(faults, latency):
     port = SimulatedPort(device_model(), latency, tuple(faults))
@@ -143,23 +146,56 @@ def used(line: Line, port: SimulatedPort, packets: np.ndarray, steps: int) -> tu
     )
 
 
-@pytest.mark.parametrize("latency", [1e-3, 4e-3, 16e-3])
-def test_loading_fills_the_line(latency):
-    port = SimulatedPort(DeviceModel(Steps(), 0), latency)
+PATHS = [(1e-3, 0.5e-3), (4e-3, 0.5e-3), (16e-3, 0.5e-3), (1e-3, 8e-3)]
+"""An adapter's latency timer, and what USB takes in each direction."""
+
+
+def opened(events: int, path: tuple[float, float]) -> tuple[Line, SimulatedPort]:
+    latency, usb = path
+    port = SimulatedPort(DeviceModel(Steps(events), 0), latency, usb=usb)
     line = Line(port)
     line.reset()
+    return line, port
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_loading_fills_the_line(path):
+    line, port = opened(0, path)
     load = np.append(np.full(20000, pack(Command.WRITE, 0, 12345)), pack(Command.STEP))
     assert used(line, port, load, 1)[0] >= 0.95
 
 
-@pytest.mark.parametrize("latency", [1e-3, 4e-3, 16e-3])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("inputs", "events"), [(0, 10), (1, 10), (3, 2), (10, 1)])
-def test_running_fills_the_line(latency, inputs, events):
-    port = SimulatedPort(DeviceModel(Steps(events), 0), latency)
-    line = Line(port)
-    line.reset()
+def test_running_fills_the_line(path, inputs, events):
+    line, port = opened(events, path)
     step = np.append(pack(Command.EVENT, np.arange(inputs), 100), pack(Command.STEP))
-    assert max(used(line, port, np.tile(step, 2000), 2000)) >= 0.95
+    assert max(used(line, port, np.tile(step, 4000), 4000)) >= 0.9
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_replies_to_few_commands_fill_the_line(path):
+    line, port = opened(4000, path)
+    assert used(line, port, np.full(10, pack(Command.STEP)), 10)[1] >= 0.9
+
+
+def test_what_the_line_damages_is_mended_without_a_time_out():
+    for kind, to_device in product((Kind.FLIP, Kind.DROP), (True, False)):
+        port = SimulatedPort(device_model(), faults=(Fault(kind, to_device, 900, 1),))
+        statistics = session(port).statistics
+        assert port.now() < QUIET
+        assert statistics.mended == 1
+        assert (statistics.repeated > 0) == to_device
+
+
+def test_an_answer_to_another_greeting_opens_no_session():
+    statistics = Statistics()
+    session = Session("the device", TIMEOUT, 0.0, statistics)
+    greeting = decode_to_device(session.output(0.0).strip(DELIMITER))
+    for nonce, is_ours in ((bytes(4), False), (greeting.payload, True)):
+        payload = nonce + bytes([VERSION, 1, 2, 3, 4])
+        session.input(encode(Frame(FromDevice.WELCOME, 0, 0, 0, payload)), 0.0)
+        assert session.open == is_ours
 
 
 def test_a_line_without_an_end_is_no_answer():
@@ -240,14 +276,15 @@ def test_replies_of_any_number_wait_until_they_are_received():
     assert len(rest) == 500 * 11 - 1
 
 
-def test_a_lost_last_reply_is_asked_for():
+@pytest.mark.parametrize(("kind", "limit"), [(Kind.FLIP, QUIET), (Kind.DROP, 2 * QUIET)])
+def test_a_last_reply_that_is_damaged_or_lost_is_asked_for(kind, limit):
     port = SimulatedPort(device_model())
     line = Line(port)
     line.reset()
     wire = port.wires[False]
-    wire.faults.append(Fault(Kind.DROP, False, wire.carried, 40))
+    wire.faults.append(Fault(kind, False, wire.carried, 40))
     begin = port.now()
     line.send(pack([Command.SELECT, Command.READ], Target.IDENTITY, [0, 1]))
     assert len(line.receive(1)) == 1
-    assert port.now() - begin < 2 * QUIET
+    assert port.now() - begin < limit
     assert line.statistics.mended >= 1
