@@ -65,7 +65,7 @@ def _simulate(file: ModelFile, inputs: np.ndarray) -> Prediction:
 
     integer = file.twin()
     with progress() as show:
-        simulation = run(integer, inputs, progress=show)
+        simulation = run(integer, file.scaled(inputs), progress=show)
     if first := simulation.comparison.first:
         console.print(f"mismatch: first {first}")
         raise typer.Exit(1)

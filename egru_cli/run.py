@@ -76,7 +76,7 @@ def main(
         for name, value in (("data", data), ("sequences", sequences), ("seed", seed)):
             if value is not None:
                 raise ValueError(f"--{name} has no effect with --input: leave one of them out")
-        played, targets = files.read(inputs, integer.input_size), None
+        played, targets = file.scaled(files.read(inputs, integer.input_size)), None
     else:
         task = of_model(file.path, file.config, data)
         check_model(task, file.config, file.network_config)

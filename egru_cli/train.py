@@ -11,6 +11,7 @@ from egru_cli.training_options import Data, Overwrite, Resume, Threads, prepare,
 from golden.recipe import Recipe
 from golden.tasks import TASKS, find
 from golden.tasks.options import describe, parse, with_options
+from golden.tasks.own_data import OwnData
 
 OPTIONS = "; ".join(f"{name}: {text}" for name, task in TASKS.items() if (text := describe(task)))
 
@@ -20,9 +21,10 @@ def main(
     task: Annotated[
         str,
         typer.Argument(
-            metavar="TASK", help=f"Task to train on: {', '.join(TASKS)}, or your own FILE.py:CLASS."
+            metavar="[TASK]",
+            help=f"Task to train on: {', '.join(TASKS)}, or your own FILE.py:CLASS.",
         ),
-    ],
+    ] = OwnData.name,
     data: Data = None,
     option: Annotated[
         list[str] | None,
@@ -46,6 +48,8 @@ def main(
     **choices: Any,
 ) -> None:
     """Train a network on TASK, quantise it to 8 bits, and evaluate both models on the test set.
+
+    Without TASK, it is trained on your own sequences in --data FILE.npz or FILE.csv.
 
     Writes a model file and, beside it, a report (.json), the training history (.csv and
     .tensorboard/) and, during training, a checkpoint. Ctrl-C stops after the current epoch;

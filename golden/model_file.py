@@ -24,6 +24,7 @@ from golden.integer.numerics import VALUE_BITS, Format
 from golden.objective import OBJECTIVES, Objective
 from golden.prediction import Prediction
 from golden.readouts import readout_kind
+from golden.scaling import Scaling
 
 if TYPE_CHECKING:
     from golden.network.network import Network
@@ -64,6 +65,16 @@ class ModelFile:
         """What the outputs are: logits of classes, or values."""
         return OBJECTIVES[self.config.get("targets", "classes")]
 
+    @property
+    def scaling(self) -> Scaling | None:
+        """By what the inputs must be scaled, if at all."""
+        values = self.config.get("scaling")
+        return Scaling.from_json(values) if values else None
+
+    def scaled(self, inputs: np.ndarray) -> np.ndarray:
+        """A user's sequences (..., C) as the models read them."""
+        return self.scaling(inputs) if self.scaling else inputs
+
     def twin(self) -> IntegerEGRU:
         """The integer model.
 
@@ -101,6 +112,7 @@ class ModelFile:
             raise ValueError(f"inputs must have the shape (N, T, {features}), not {x.shape}")
         if not np.isfinite(x).all():
             raise ValueError("inputs must be finite, but some are NaN or infinite")
+        x = self.scaled(x)
         if kind == "integer":
             model = self.twin()
             outputs = model.run(model.quantize_inputs(x)).outputs
@@ -323,7 +335,7 @@ def _decode(
             for name, shape in _parameter_shapes(network).items()
         }
         model = None if integer is None else _decode_integer(integer, network, take)
-        _check_config(config)
+        _check_config(config, network)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"its configuration is incomplete or mistyped ({error})") from None
     if tensors:
@@ -340,7 +352,7 @@ def _check_depth(value: Any, levels: int = DEEPEST) -> None:
             _check_depth(part, levels - 1)
 
 
-def _check_config(config: Any) -> None:
+def _check_config(config: Any, network: dict[str, Any]) -> None:
     """Checks those entries on the training that programs read."""
     if not isinstance(config, dict):
         raise TypeError(f"{config!r} where a dict was expected")
@@ -353,6 +365,10 @@ def _check_config(config: Any) -> None:
     symbols = config.get("symbols", [])
     if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
         raise TypeError(f"symbols: {symbols!r} where a list of strings was expected")
+    if scaling := config.get("scaling"):
+        features = len(Scaling.from_json(scaling).mean)
+        if features != network["input_size"]:
+            raise ValueError(f"its scaling is of {features} features, not {network['input_size']}")
     if "data" in config.get("options", {}):
         raise TypeError("the options contain the data path")
 

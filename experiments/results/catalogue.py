@@ -194,6 +194,7 @@ EXPERIMENTS = (
         cheap=False,
         data="tinyshakespeare.txt",
         score="loss",
+        rtl=True,
         published="transformers 1.88 and 1.47 nats (nanoGPT's small configurations for CPU and "
         "GPU, secondhand; validation loss, same 90/10 split)",
     ),

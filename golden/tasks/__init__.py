@@ -3,10 +3,12 @@
 This package needs NumPy alone, as the simulator reads test sequences from it.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from golden.recipe import Recipe
+from golden.scaling import Scaling
 from golden.tasks import own
 from golden.tasks.base import DataError, FileTask, Split, Task
 from golden.tasks.delay_copy import DelayCopy
@@ -15,6 +17,7 @@ from golden.tasks.event_camera import DvsGesture, SpikingDigits
 from golden.tasks.images import SequentialMnist
 from golden.tasks.mnist1d import Mnist1D
 from golden.tasks.options import with_options
+from golden.tasks.own_data import OwnData
 from golden.tasks.text import CharacterModel, WordModel
 
 __all__ = [
@@ -33,6 +36,7 @@ TASKS: dict[str, Task] = {
         WordModel(),
         DvsGesture(),
         SpikingDigits(),
+        OwnData(),
     )
 }
 
@@ -84,6 +88,9 @@ def of_model(path: Path, config: dict[str, Any], data: Path | None = None) -> Ta
     if "task" not in config:
         raise ValueError(f"{path} does not record the task it was trained on")
     try:
-        return with_options(find(config["task"], path), data, config.get("options", {}))
+        task = with_options(find(config["task"], path), data, config.get("options", {}))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    if isinstance(task, OwnData) and config.get("scaling"):
+        return replace(task, scaling=Scaling.from_json(config["scaling"]))
+    return task

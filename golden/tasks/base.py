@@ -11,6 +11,7 @@ import numpy as np
 
 from golden.objective import CLASSES, VALUES, Objective
 from golden.recipe import Recipe
+from golden.scaling import Scaling
 
 
 class DataError(ValueError):
@@ -62,15 +63,23 @@ class Task(ABC):
     Attributes:
         name: name on the command line; for a task outside this package FILE.py:CLASS, which is
             set when it is loaded.
-        readout: name of a read-out kind: "mean" or "last" if each sequence has a target, "steps"
-            if each step has one.
         stream: each split is one long sequence, which is read in windows with the network's
             state carried from one to the next.
     """
 
     name: ClassVar[str]
-    readout: ClassVar[str] = "mean"
     stream: ClassVar[bool] = False
+
+    @property
+    def readout(self) -> str:
+        """Name of a read-out kind: "mean" or "last" if each sequence has a target, "steps" if each
+        step has one."""
+        return "mean"
+
+    @property
+    def input_scaling(self) -> Scaling | None:
+        """By what inputs are scaled, if the model has to scale a user's sequences likewise."""
+        return None
 
     @property
     def symbols(self) -> list[str] | None:

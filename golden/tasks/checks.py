@@ -18,6 +18,7 @@ def check(task: Task, validation: bool = False) -> None:
         DataError: data are missing.
         ValueError: an array is not valid; the message names it.
     """
+    task.check()
     try:
         axes = 2 if readout_kind(task.readout).per_step else 1
     except ValueError as error:
@@ -31,7 +32,6 @@ def check(task: Task, validation: bool = False) -> None:
     for name in ("input_size", targets):
         if not isinstance(value := getattr(task, name), int) or value < 1:
             raise ValueError(f"{name} of {task.name} must be a positive integer, not {value!r}")
-    task.check()
     held_out = ("train", "validation") if validation else ()
     for part in ("everything", *held_out, "test"):
         where = f"{task.name}: {part}()"

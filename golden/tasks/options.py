@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from golden.tasks.base import Task
 
+NO_OPTIONS = ("data", "scaling")  # fields with a place of their own in commands and model files
 KINDS = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
 
 
@@ -74,7 +75,7 @@ def check_types(task: Task) -> None:
 def _types(task: Task) -> dict[str, Any]:
     """The types of a task's options by name."""
     hints = get_type_hints(type(task))
-    return {field.name: hints[field.name] for field in fields(task) if field.name != "data"}
+    return {field.name: hints[field.name] for field in fields(task) if field.name not in NO_OPTIONS}
 
 
 def _values(kind: Any) -> str:

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,7 @@ def conclude(
         "options": options(task),
         "vocabulary": task.vocabulary,
         "targets": task.objective.name,
+        "scaling": asdict(scaling) if (scaling := task.input_scaling) else None,
         **training,
         "results": results,
     }

@@ -49,8 +49,8 @@ def tune(
         if not has_twin(network):
             raise ValueError(f"{model} has no integer model to train: use a model of an EGRU")
         task = of_model(file.path, file.config, data)
-        check(task)
         check_model(task, file.config, file.network_config)
+        check(task)
         recipe = replace(
             _recipe(file),
             epochs=tuning.epochs,

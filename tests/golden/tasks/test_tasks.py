@@ -372,7 +372,9 @@ def test_spiking_digits_are_counted_in_windows_and_pooled_channels(tmp_path):
     assert list(task.test().targets) == [19]
 
 
-@pytest.mark.parametrize("name", [n for n, t in TASKS.items() if hasattr(t, "data")])
+@pytest.mark.parametrize(
+    "name", [n for n, t in TASKS.items() if hasattr(t, "data") and n != "own-data"]
+)
 def test_missing_data_get_a_sentence_that_names_what_to_fetch(name, tmp_path):
     for data, where in ((None, "--data PATH"), (tmp_path / "none", str(tmp_path / "none"))):
         with pytest.raises(DataError) as caught:

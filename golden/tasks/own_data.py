@@ -1,0 +1,126 @@
+"""A user's own sequences as a task, without any code."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from golden.scaling import Scaling
+from golden.tasks.base import DataError, FileTask, Split
+from golden.tasks.data_files import Sequences, read
+
+
+@dataclass(frozen=True)
+class OwnData(FileTask):
+    """Sequences and targets from a file, see :mod:`golden.tasks.data_files`.
+
+    Attributes:
+        test_share: share of the sequences that are the test set, if the file has no split.
+        last_step: read out the last step of a sequence instead of the mean of all.
+        scaling: of the inputs; chosen on the training sequences if omitted.
+    """
+
+    test_share: float = 0.2
+    last_step: bool = False
+    scaling: Scaling | None = None
+
+    name = "own-data"
+    source = "a .npz or .csv file with your sequences"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_share < 1:
+            raise ValueError(
+                f"the option test_share of {self.name} must be above 0 and below 1, "
+                f"not {self.test_share}"
+            )
+
+    def path(self) -> Path:
+        if self.data is None:
+            raise DataError(
+                "there is nothing to train on: name a TASK, or give your own sequences with "
+                "--data FILE.npz or FILE.csv"
+            )
+        if not self.data.is_file():
+            raise DataError(f"there is no file {self.data}: correct --data")
+        return self.data
+
+    @cached_property
+    def _sequences(self) -> Sequences:
+        return read(self.path())
+
+    @property
+    def readout(self) -> str:
+        targets = self._sequences.targets
+        if targets.ndim == (3 if targets.dtype.kind == "f" else 2):
+            if self.last_step:
+                raise DataError(
+                    f"{self.data}: the option last_step has no effect, as each step has a target: "
+                    f"leave it out"
+                )
+            return "steps"
+        return "last" if self.last_step else "mean"
+
+    @property
+    def input_size(self) -> int:
+        inputs = self._sequences.inputs
+        return inputs.shape[2] if inputs.ndim == 3 else int(inputs.max()) + 1
+
+    @property
+    def classes(self) -> int | None:
+        targets = self._sequences.targets
+        return None if targets.dtype.kind == "f" else int(targets.max()) + 1
+
+    @property
+    def values(self) -> int | None:
+        targets = self._sequences.targets
+        return targets.shape[-1] if targets.dtype.kind == "f" else None
+
+    @cached_property
+    def input_scaling(self) -> Scaling | None:
+        found = self._sequences
+        if self.scaling is not None or found.inputs.ndim == 2:
+            return self.scaling
+        inputs = found.inputs[self._parts == "train"]
+        constant = np.flatnonzero((inputs == inputs[:1, :1]).all((0, 1)))
+        if len(constant):
+            feature = constant[0]
+            raise DataError(
+                f"{self.data}: {found.features[feature]} is {inputs[0, 0, feature]} in every step "
+                f"of every training sequence: leave it out"
+            )
+        return Scaling.of(inputs)
+
+    @cached_property
+    def _parts(self) -> np.ndarray:
+        """What each sequence is for."""
+        if self._sequences.split is not None:
+            return self._sequences.split
+        count = len(self._sequences.inputs)
+        tests = round(self.test_share * count)
+        if not 0 < tests < count:
+            raise DataError(
+                f"{self.data} has {count} sequences, too few for a test set of "
+                f"{self.test_share:.0%}: add sequences, or change --option test_share"
+            )
+        parts = np.full(count, "train", "<U10")
+        parts[np.random.default_rng(0).permutation(count)[:tests]] = "test"
+        return parts
+
+    def _take(self, *parts: str) -> Split:
+        inputs = self._sequences.inputs
+        if scaling := self.input_scaling:
+            inputs = scaling(inputs)
+        return Split(inputs, self._sequences.targets).take(np.isin(self._parts, parts))
+
+    def everything(self) -> Split:
+        return self._take("train", "validation")
+
+    def train(self) -> Split:
+        return self._take("train") if "validation" in self._parts else super().train()
+
+    def validation(self) -> Split:
+        return self._take("validation") if "validation" in self._parts else super().validation()
+
+    def test(self) -> Split:
+        return self._take("test")

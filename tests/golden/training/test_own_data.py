@@ -1,0 +1,83 @@
+"""From a user's file of sequences to the simulated hardware, without any code."""
+
+import json
+
+import numpy as np
+import pytest
+
+import egru_cli.sim
+import sim
+from egru_hw.contract.config import preset
+from golden import load_model
+from tests.golden.tasks.test_own_data import sequences, table
+from tests.helpers.toy import run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = {"config": preset("tiny"), "backend": "amaranth"}
+    monkeypatch.setattr(egru_cli.sim, "run", lambda *a, **o: sim.run(*a, **(o | small)))
+    return tmp_path
+
+
+def test_a_table_is_trained_evaluated_tuned_simulated_and_predicted(folder):
+    inputs, classes = sequences(200)
+    (folder / "my.csv").write_text(table(inputs, classes))
+    words = ("--hidden-size", 6, "--epochs", 15, "--learning-rate", 0.02)
+    assert run("train", "--data", "my.csv", *words) == (0, "")
+    path = folder / "runs" / "own-data.safetensors"
+    model = load_model(path)
+    assert model.config["training"]["command"].startswith("egru train own-data --data my.csv")
+    assert model.scaling.mean == pytest.approx([7, -100], abs=3)
+    assert model.config["results"]["accuracy"][1] > 0.9
+
+    code, output = run("eval", path, "--data", "my.csv", "--json")
+    assert code == 0
+    assert json.loads(output)["loss"] == model.config["results"]["loss"]
+    assert run("tune", path, "--data", "my.csv", "--epochs", 1) == (0, "")
+    assert load_model(folder / "runs" / "own-data-4bit.safetensors").scaling == model.scaling
+    code, output = run("sim", path, "--data", "my.csv", "--sequences", 9, "--out", folder / "sim")
+    assert code == 0
+    report = json.loads((folder / "sim" / "report.json").read_text())
+    assert report["mismatches"] == 0
+    assert report["accuracy"]["RTL"] > 0.8
+
+    # The user's sequences are as in the file, without the scaling.
+    np.save(folder / "x.npy", inputs[:50])
+    for on in ("float", "integer"):
+        code, output = run("predict", path, "x.npy", "--on", on, "--json")
+        assert code == 0
+        assert (np.array(json.loads(output)["classes"]) == classes[:50]).mean() > 0.9
+
+
+def test_the_scaling_of_the_model_is_kept_on_other_data(folder):
+    inputs, classes = sequences(60)
+    np.savez("my.npz", inputs=inputs, targets=classes)
+    assert run("train", "--data", "my.npz", "--hidden-size", 6, "--epochs", 1) == (0, "")
+    path = folder / "runs" / "own-data.safetensors"
+    model = load_model(path)
+    split = np.array(["train", "test"] * 30)
+    np.savez("other.npz", inputs=inputs * 3, targets=classes, split=split)
+    code, output = run("eval", path, "--data", "other.npz", "--json")
+    assert code == 0
+    right = model.predict(inputs[1::2] * 3).classes == classes[1::2]
+    assert json.loads(output)["accuracy"][1] == right.mean()
+
+
+def test_a_training_on_nothing_and_a_file_of_another_shape_rejected(folder):
+    code, output = run("train")
+    assert code == 2
+    assert output.startswith("error: there is nothing to train on: name a TASK, or give your own")
+    code, output = run("train", "--data", "my.npz")
+    assert code == 2
+    assert output.startswith("error: there is no file my.npz: correct --data")
+    inputs, classes = sequences(60)
+    np.savez("my.npz", inputs=inputs, targets=classes)
+    assert run("train", "--data", "my.npz", "--hidden-size", 6, "--epochs", 1) == (0, "")
+    np.savez("my.npz", inputs=inputs[..., :1], targets=classes)
+    for command in ("eval", "tune", "sim"):
+        code, output = run(command, "runs/own-data.safetensors", "--data", "my.npz")
+        assert code == 2
+        assert "my.npz: the data have 1 features or symbols a step where the model has 2" in output
+    assert run("predict", "runs/own-data.safetensors", "my.npz")[0] == 2
