@@ -52,10 +52,7 @@ constexpr double shortest = 1e-5, longest = 0.3;  // seconds of a delay or a sil
 class Terminal {
  public:
   explicit Terminal(const char* link) : link(link) { plug(); }
-  ~Terminal() {
-    unplug();
-    unlink(link);
-  }
+  ~Terminal() { unplug(); }
 
   void plug() {
     master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -72,8 +69,10 @@ class Terminal {
     if (symlink(ptsname(master), fresh.c_str()) || rename(fresh.c_str(), link)) fail(link);
   }
 
-  // Programs that have the port open see it vanish.
+  // Programs that have the port open see it vanish. The link goes first: the terminal's name may
+  // soon be that of another one.
   void unplug() {
+    unlink(link);
     close(slave);
     close(master);
   }

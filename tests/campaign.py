@@ -8,9 +8,11 @@ command continues it.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +33,8 @@ RATES = {
     "duplicate": 1e-3,
     "delay": 2e-3,
     "silence": 2e-3,
-    "unplug": 1e-3,
-    "reset": 1e-3,
+    "unplug": 5e-4,
+    "reset": 2e-4,
 }
 KILL = "kill"
 """Not a fault of the line: the host's end by SIGKILL at a random moment."""
@@ -59,6 +61,8 @@ def sessions(kind: str, seed: int, wanted: int) -> dict[str, int]:
     with VirtualBoard(CONFIG, faults={kind: RATES[kind]}, seed=seed) as board:
         begin = time.monotonic()
         while time.monotonic() - begin < CHUNK and totals["sessions"] * 4 < wanted:
+            while not os.path.exists(board.link):  # unplugged
+                time.sleep(0.001)
             totals["sessions"] += 1
             start = time.monotonic()
             try:
@@ -113,6 +117,11 @@ def kills(seed: int, wanted: int) -> dict[str, int]:
     return totals
 
 
+def chunk(kind: str, seed: int, wanted: int) -> dict[str, int]:
+    """What happened in a chunk of time, of at most ``wanted`` faults."""
+    return kills(seed, wanted) if kind == KILL else sessions(kind, seed, wanted)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("faults", type=int, nargs="?", help="faults of each kind in all")
@@ -126,13 +135,21 @@ def main() -> int:
     report = {kind: report.get(kind, dict(ZERO)) for kind in wanted}
     seed = sum(totals["sessions"] for totals in report.values())
     print(f"seed {seed}")
-    while open_kinds := [k for k, totals in report.items() if totals["faults"] < wanted[k]]:
-        for kind in open_kinds:
-            seed += 1
-            left = wanted[kind] - report[kind]["faults"]
-            found = kills(seed, left) if kind == KILL else sessions(kind, seed, left)
-            for name, count in found.items():
-                report[kind][name] += count
+    # Side by side, as most of them wait most of the time.
+    with ProcessPoolExecutor(len(wanted)) as pool:
+        chunks: dict[Future, str] = {}
+        while True:
+            for kind in report.keys() - chunks.values():
+                if (left := wanted[kind] - report[kind]["faults"]) > 0:
+                    seed += 1
+                    chunks[pool.submit(chunk, kind, seed, left)] = kind
+            if not chunks:
+                break
+            done, _ = wait(chunks, return_when=FIRST_COMPLETED)
+            for future in done:
+                kind = chunks.pop(future)
+                for name, count in future.result().items():
+                    report[kind][name] += count
             output.write(REPORT, json.dumps(report, indent=2) + "\n")
             print("\r" + ", ".join(f"{k} {t['faults']:,}" for k, t in report.items()), end="")
             sys.stdout.flush()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -107,6 +108,20 @@ def test_a_pulled_cable_is_one_sentence():
     with VirtualBoard(TINY, faults={"unplug": 1e-2}, seed=6) as board:
         with pytest.raises(Disconnected, match="is gone: check the cable"):
             session()
+
+
+def test_no_link_names_a_port_that_has_vanished():
+    dangling = vanished = 0
+    with VirtualBoard(TINY, faults={"unplug": 0.9}, seed=11) as board:
+        while vanished < 10:
+            with suppress(OSError):
+                port = os.open(board.link, os.O_RDWR | os.O_NOCTTY)
+                os.write(port, b"a byte that pulls the cable")
+                os.close(port)
+            time.sleep(0.005)
+            vanished += not os.path.lexists(board.link)
+            dangling += os.path.lexists(board.link) and not os.path.exists(board.link)
+            assert dangling < 5  # some, if the port vanishes just now
 
 
 HOST = """
