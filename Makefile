@@ -23,6 +23,7 @@ FAULTS         ?= 1000
 knobs-of-help      := $(KNOBS)
 knobs-of-sim       := MODEL DATA SEQUENCES SEED STALL WAVES
 knobs-of-soak      := VALUES
+knobs-of-selftest  := VALUES
 knobs-of-campaign  := FAULTS
 knobs-of-results   := DATA JOBS
 knobs-of-bitstream := BOARD VARIANT MODEL PLACEMENT_SEED
@@ -46,8 +47,8 @@ python := .venv/bin/python
 # The tools of the environment before those of the system.
 environment := PATH="$$PWD/.venv/bin:$$PATH"
 
-.PHONY: help setup sim test soak campaign fuzz prove sanitize bench results lint rtl docs bitstream \
-    program demo train wheel-test clean
+.PHONY: help setup sim test soak selftest campaign fuzz prove sanitize bench results lint rtl docs \
+    bitstream program demo train wheel-test clean
 
 help:
 	@echo 'make TARGET [KNOB=value ...]'
@@ -58,6 +59,8 @@ help:
 	    SEED "$$SEED" STALL "$$STALL" WAVES "$$WAVES"
 	@echo '  test        run the test suite'
 	@echo '  soak        compare random models on the Verilog with the integer model; can be continued'
+	@printf '              %s="%s"\n' VALUES "$$VALUES"
+	@echo '  selftest    compare random models on a virtual board, over its serial line'
 	@printf '              %s="%s"\n' VALUES "$$VALUES"
 	@echo '  campaign    disturb the line of a virtual board and kill its hosts; can be continued'
 	@printf '              %s="%s"\n' FAULTS "$$FAULTS"
@@ -102,6 +105,9 @@ test: $(full)
 
 soak: $(full)
 	$(python) -m tests.soak "$$VALUES"
+
+selftest: $(basic)
+	$(python) tools/selftest.py "$$VALUES"
 
 campaign: $(full)
 	$(python) -m tests.campaign "$$FAULTS"
