@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "eval": "Evaluate a model on its task's test set.",
     "predict": "Predict classes or values for your own sequences.",
     "sim": "Simulate the accelerator and check it bit for bit against the integer model.",
+    "cost": "Compute what a model costs on the accelerator, without simulating it.",
     "board": "Run a virtual board behind a serial port.",
     "verilog": "Write the accelerator as Verilog.",
     "bitstream": "Build a bitstream that contains a model.",

@@ -1,0 +1,1 @@
+"""Costs of a model on an accelerator, computed without simulating the hardware."""
