@@ -41,7 +41,7 @@ class Cost:
 def cost(model: IntegerEGRU, result: IntegerResult, config: Config) -> Cost:
     """The cost of ``result``, what ``model`` computed from rest, on an accelerator of ``config``.
 
-    Takes about 0.2 ms a step of the shipped models.
+    Takes a fraction of a millisecond a step of the shipped models.
     """
     count, steps = result.input_events[0].shape
     reads = frozenset(model.readout_kind.reads(steps))
