@@ -398,7 +398,7 @@ def test_several_processes_equal_one_within_rounding(tmp_path):
         (("toy", "--epochs", 0), "Invalid value for '--epochs'"),
         (("toy", "--hidden-size", "many"), "Invalid value for '--hidden-size'"),
         (("toy", "--colour", "red"), "No such option: --colour"),
-        ((), "Missing argument 'TASK'"),
+        ((), "there is nothing to train on"),
     ],
 )
 def test_bad_arguments_rejected(words, sentence):
