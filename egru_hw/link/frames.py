@@ -136,7 +136,9 @@ def _without_zeros(body: bytes) -> bytes:
 
 
 def _with_zeros(line: bytes) -> bytes:
-    """What :func:`_without_zeros` was given; ``line`` has no zeros."""
+    """What :func:`_without_zeros` was given."""
+    if DELIMITER in line:
+        raise DamagedFrame("a frame with a zero byte")
     blocks, place = [], 0
     while place < len(line):
         end = place + line[place]
