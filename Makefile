@@ -107,7 +107,7 @@ soak: $(full)
 	$(python) -m tests.soak "$$VALUES"
 
 selftest: $(basic)
-	$(python) tools/selftest.py "$$VALUES"
+	$(python) tools/on_virtual_board.py selftest --values "$$VALUES"
 
 campaign: $(full)
 	$(python) -m tests.campaign "$$FAULTS"
@@ -149,7 +149,7 @@ program: $(basic)
 	$(egru) program "$$BOARD" --variant "$$VARIANT"
 
 demo: $(basic)
-	$(python) tools/demo.py
+	$(python) tools/on_virtual_board.py generate charlm
 
 train: $(full)
 	$(egru) train mnist1d

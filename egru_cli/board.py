@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from egru_cli.console import console, results
+from egru_cli.options import Preset
 from egru_cli.progress import progress
 from egru_hw.contract.config import preset as preset_of
 from egru_hw.contract.image import build_image
@@ -19,9 +20,7 @@ _KINDS = "; ".join(f"{kind}: {meaning}" for kind, meaning in FAULTS.items())
 
 
 def main(
-    preset: Annotated[
-        str, typer.Option(help="Preset that sets the size of the accelerator.")
-    ] = "ulx3s-12f",
+    preset: Preset = "ulx3s-12f",
     model: Annotated[
         str | None,
         typer.Option(

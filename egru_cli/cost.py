@@ -10,6 +10,7 @@ from rich.table import Table
 
 from boards.ulx3s import BOARD
 from egru_cli.console import console, results
+from egru_cli.options import Model, Preset, TaskData
 from egru_cli.sim import choose
 from egru_hw.contract.config import Config
 from egru_hw.contract.config import preset as preset_of
@@ -26,23 +27,13 @@ from sim.simulation import DEFAULT_PRESET
 
 
 def main(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a shipped model, or a model file.")
-    ] = "mnist1d",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="File or folder with the data of the model's task, if the task needs any.",
-            show_default=False,
-        ),
-    ] = None,
+    model: Model = "mnist1d",
+    data: TaskData = None,
     sequences: Annotated[
         int, typer.Option(min=1, help="Number of randomly chosen test sequences.")
     ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for the choice of sequences.")] = 2,
-    preset: Annotated[
-        str, typer.Option(help="Preset that sets the size of the accelerator.")
-    ] = DEFAULT_PRESET,
+    preset: Preset = DEFAULT_PRESET,
     json: Annotated[
         Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
     ] = None,

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from egru_cli.console import console, results
+from egru_cli.options import Model
 from egru_cli.progress import progress
 from egru_cli.sequences import read
 from golden.model_file import ModelFile, load
@@ -17,9 +18,7 @@ from golden.prediction import Prediction
 
 
 def main(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a shipped model, or a model file.")
-    ],
+    model: Model,
     file: Annotated[
         Path,
         typer.Argument(

@@ -9,6 +9,7 @@ import typer
 
 from egru_cli import sequences as files
 from egru_cli.console import console, results
+from egru_cli.options import Model, TaskData
 from egru_cli.port import Port, connected, link_facts
 from egru_cli.progress import progress
 from egru_cli.sim import choose, metrics
@@ -29,17 +30,9 @@ BATCH = 1 << 13
 
 
 def main(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a shipped model, or a model file.")
-    ] = "mnist1d",
+    model: Model = "mnist1d",
     port: Port = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="File or folder with the data of the model's task, if the task needs any.",
-            show_default=False,
-        ),
-    ] = None,
+    data: TaskData = None,
     sequences: Annotated[
         int | None,
         typer.Option(min=1, help="Number of randomly chosen test sequences.", show_default="100"),

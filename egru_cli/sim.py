@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from egru_cli.console import console, results
+from egru_cli.options import Model, Preset, TaskData
 from egru_cli.progress import progress
 from golden import output
 from golden.model_file import ModelFile, load
@@ -22,16 +23,8 @@ STREAM_STEPS = 100
 
 
 def main(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a shipped model, or a model file.")
-    ] = "mnist1d",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="File or folder with the data of the model's task, if the task needs any.",
-            show_default=False,
-        ),
-    ] = None,
+    model: Model = "mnist1d",
+    data: TaskData = None,
     sequences: Annotated[
         int, typer.Option(min=1, help="Number of randomly chosen test sequences.")
     ] = 100,
@@ -52,9 +45,7 @@ def main(
             "zlib.h are not installed.",
         ),
     ] = False,
-    preset: Annotated[
-        str, typer.Option(help="Preset that sets the size of the accelerator.")
-    ] = DEFAULT_PRESET,
+    preset: Preset = DEFAULT_PRESET,
     out: Annotated[
         Path, typer.Option(help="Folder for the report and the compiled simulations.")
     ] = BUILD,

@@ -14,6 +14,15 @@ from egru_hw.link.receiver import FrameReceiver
 from egru_hw.link.transmitter import FrameTransmitter
 from egru_hw.link.uart import UARTReceiver, UARTTransmitter
 
+ACCELERATOR = {
+    "o": Out(stream.Signature(PACKET)),
+    "i": In(stream.Signature(PACKET)),
+    "reset": Out(1),
+    "open": Out(1),
+    "damaged": Out(1),
+}
+"""What connects an accelerator: commands, replies, its reset, and the state of the line."""
+
 
 class Endpoint(wiring.Component):
     """Bytes from a line to commands, and replies to bytes for the line.
@@ -33,12 +42,8 @@ class Endpoint(wiring.Component):
             {
                 "rx": In(stream.Signature(BYTE, always_ready=True)),
                 "tx": Out(stream.Signature(BYTE)),
-                "o": Out(stream.Signature(PACKET)),
-                "i": In(stream.Signature(PACKET)),
-                "reset": Out(1),
-                "open": Out(1),
-                "damaged": Out(1),
             }
+            | ACCELERATOR
         )
 
     def elaborate(self, platform):
@@ -137,12 +142,8 @@ class Link(wiring.Component):
             {
                 "rx": In(1, init=1),
                 "tx": Out(1, init=1),
-                "o": Out(stream.Signature(PACKET)),
-                "i": In(stream.Signature(PACKET)),
-                "reset": Out(1),
-                "open": Out(1),
-                "damaged": Out(1),
             }
+            | ACCELERATOR
         )
 
     def elaborate(self, platform):

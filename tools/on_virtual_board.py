@@ -1,4 +1,7 @@
-"""``make demo``: the shipped language model writes text on a virtual board."""
+"""Runs a subcommand of egru on a virtual board: make demo, make selftest.
+
+python tools/on_virtual_board.py SUBCOMMAND [OPTIONS]
+"""
 
 import subprocess
 import sys
@@ -8,5 +11,5 @@ from sim.virtual_board import VirtualBoard
 
 print("compiling a virtual ULX3S-12F, unless that was done before ...", flush=True)
 with VirtualBoard(preset("ulx3s-12f")) as board:
-    command = (sys.executable, "-m", "egru_cli", "generate", "charlm", "--port", board.port)
+    command = [sys.executable, "-m", "egru_cli", *sys.argv[1:], "--port", board.port]
     sys.exit(subprocess.run(command, check=False).returncode)
