@@ -112,20 +112,22 @@ class Device:
         return replace(transport.statistics) if isinstance(transport, Line) else None
 
     def load(self, model: IntegerEGRU | ModelFile) -> None:
-        """Load ``model``, unless the accelerator holds it.
+        """Load ``model``, unless the accelerator holds it. A file's scaling of inputs is kept.
 
         Raises:
             ValueError: it does not fit the accelerator.
             TransportError: the device does not answer.
         """
+        scaling = None
         if isinstance(model, ModelFile):
+            scaling = model.scaling
             model = model.twin()
         if not isinstance(model, IntegerEGRU):
             raise TypeError(
                 f"model must be an IntegerEGRU, or what load_model() returns, not "
                 f"{type(model).__name__}"
             )
-        placement = Placement(model, self.config)
+        placement = Placement(model, self.config, scaling)
         with self._connection.exchange():
             self._load(placement)
         self._placement = placement
@@ -139,7 +141,7 @@ class Device:
         """Run the model over sequences, each from rest.
 
         Args:
-            inputs: (N, T, C): integers are raw values, real numbers are quantised.
+            inputs: (N, T, C): integers are raw values, real numbers are scaled and quantised.
             events: whether the accelerator reports its events. If not, less crosses the line.
             progress: called with the share of the sequences that are done.
 

@@ -11,11 +11,15 @@ from egru_hw.contract.protocol import Command, Counter, Reply, Target, pack
 from egru_hw.host import commands
 from egru_hw.host.replies import HardwareResult, Replies
 from golden.integer import IntegerEGRU
+from golden.scaling import Scaling
 
 
 @dataclass(frozen=True)
 class Placement:
     """``model`` in an accelerator of ``config``.
+
+    Args:
+        scaling: of real inputs, if the model was trained on scaled ones.
 
     Attributes:
         image: what the accelerator's memories hold.
@@ -25,6 +29,7 @@ class Placement:
 
     model: IntegerEGRU
     config: Config
+    scaling: Scaling | None = None
 
     @cached_property
     def image(self) -> Image:
@@ -48,14 +53,15 @@ class Placement:
         return tuple(values[..., units] for units in self.slices)
 
     def raw(self, inputs) -> np.ndarray:
-        """(N, T, C) raw inputs, from raw integers or from real numbers, which are quantised.
+        """(N, T, C) raw inputs, from raw integers or from real numbers: scaled and quantised.
 
         Raises:
             ValueError: the model does not take them.
         """
         inputs = np.asarray(inputs)
         if inputs.dtype.kind not in "iu":
-            inputs = self.model.quantize_inputs(inputs)
+            scaled = self.scaling(inputs) if self.scaling else inputs
+            inputs = self.model.quantize_inputs(scaled)
         raw = self.model.checked_inputs(inputs)
         if max(self.model.readout_kind.spans(raw.shape[1])) > self.model.max_steps:
             raise ValueError(

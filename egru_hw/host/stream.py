@@ -37,7 +37,7 @@ class Stream:
         connection.sequence = self
 
     def step(self, inputs) -> StepResult:
-        """Run one step, on inputs (C,): integers are raw values, real numbers are quantised.
+        """Run one step, on inputs (C,): integers are raw, real numbers are scaled and quantised.
 
         Raises:
             ValueError: the model does not take such inputs.

@@ -1,6 +1,7 @@
 """A device, over Amaranth's simulator as its transport."""
 
 from contextlib import closing, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from egru_hw.host import device as device_module
 from egru_hw.host.device import Device
 from egru_hw.host.transport import NoAnswer, TransportError
 from golden.integer import IntegerEGRU
+from golden.model_file import ModelFile
 from sim.backends.amaranth_simulator import AmaranthTransport
 from sim.comparison import compare
 from sim.random_models import random_inputs, random_model
@@ -271,3 +273,16 @@ def test_impossible_replies_are_an_error(transport, monkeypatch):
     monkeypatch.setattr(transport, "receive", doubled)
     with pytest.raises(TransportError, match="one event twice"):
         device.run(inputs)
+
+
+def test_real_inputs_are_scaled_as_the_model_file_says(transport):
+    model, _ = session()
+    scaling = {"mean": [1.0, -2.0, 0.0], "deviation": [0.5, 2.0, 1.0]}
+    file = ModelFile(Path("a.safetensors"), model, {"scaling": scaling}, {}, {})
+    inputs = generator(2).normal(size=(2, 4, 3))
+    scaled = (inputs - scaling["mean"]) / scaling["deviation"]
+    expected = model.run(model.quantize_inputs(scaled.astype(np.float32)))
+    assert (model.run(model.quantize_inputs(inputs)).outputs != expected.outputs).any()
+    device = Device(transport)
+    device.load(file)
+    assert compare(expected, device.run(inputs)).mismatches == 0
