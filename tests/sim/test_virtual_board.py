@@ -78,6 +78,7 @@ def test_faults_of_the_line_are_mended(fault, rate):
                 model, inputs = random_case(rng, TINY, 8)
                 device.load(model)
                 assert compare(model.run(inputs), device.run(inputs)).mismatches == 0
+            assert device.line.mended > 0 or fault == "delay"
         assert board.close().faults[fault] > 1
 
 
@@ -190,6 +191,17 @@ def test_the_command_prints_its_port_and_ends_on_ctrl_c(tmp_path):
     assert process.returncode == 0
     assert '"to_device"' in report
     assert not os.path.lexists(link)
+
+
+def test_no_board_outlives_a_command_that_is_killed():
+    command = [sys.executable, "-m", "egru_cli", "board", "--preset", "tiny"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(b"/dev/pts/")
+        boards = psutil.Process(process.pid).children()
+        assert boards
+        process.kill()
+    _, alive = psutil.wait_procs(boards, timeout=10)
+    assert not alive
 
 
 @pytest.mark.parametrize(
