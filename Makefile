@@ -113,7 +113,7 @@ campaign: $(full)
 	$(python) -m tests.campaign "$$FAULTS"
 
 fuzz: $(full)
-	$(python) -m pytest -n 2 --hypothesis-profile fuzz \
+	$(python) -m pytest -n 2 --hypothesis-profile fuzz -o faulthandler_timeout=0 \
 	    tests/egru_hw/gateware/test_protocol.py tests/egru_hw/gateware/test_reset.py tests/fuzz
 
 prove: $(full)

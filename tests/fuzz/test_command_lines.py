@@ -20,6 +20,7 @@ from golden.network.network import Network
 from golden.quantization.quantize import quantize
 from golden.tasks import TASKS
 from golden.training.outcome import calibration
+from sim import virtual_board
 from sim.backends import verilator
 from tests.fuzz.cases import WORDS, check, folder, fuzz
 from tests.helpers.toy import Toy
@@ -51,6 +52,7 @@ def files(tmp_path_factory):
             (training, "build", claim),
             (training, "tune", claim),
             (verilator, "transport", stop),
+            (virtual_board, "executable", stop),
             (egru_hw, "connect", stop),
             (generation, "generate", lambda *_: []),
             (verilog, "emit", lambda config: ""),
