@@ -1,5 +1,7 @@
 """A board's design without clock and pins: the accelerator behind its serial line, and the LEDs."""
 
+from enum import IntEnum
+
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -10,15 +12,25 @@ from egru_hw.gateware.accelerator import Accelerator
 from egru_hw.gateware.streams import connect
 from egru_hw.link.link import Link
 
-LIGHTS = 4
+
+class Light(IntEnum):
+    """What the LEDs show."""
+
+    CLOCK = 0
+    """Blinks while the clock runs."""
+    STEP = 1
+    """On during a step."""
+    OPEN = 2
+    """On once a host has sent its greeting."""
+    DAMAGED = 3
+    """Flashes when a damaged frame has arrived."""
 
 
 class BoardTop(wiring.Component):
     """The accelerator, the link, and the LEDs. A greeting of a host resets the accelerator.
 
     * ``rx``, ``tx``: the serial line.
-    * ``lights``: 0 blinks while the clock runs. 1 is on during a step. 2 is on once a host has
-      sent its greeting. 3 flashes when a damaged frame has arrived.
+    * ``lights``: a bit for each :class:`Light`.
 
     Args:
         config: sizes of the accelerator.
@@ -29,7 +41,7 @@ class BoardTop(wiring.Component):
 
     def __init__(self, config: Config, image: Image | None, divisor: int):
         self.config, self.image, self.divisor = config, image, divisor
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "lights": Out(LIGHTS)})
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "lights": Out(len(Light))})
 
     def elaborate(self, platform):
         m = Module()
@@ -47,8 +59,10 @@ class BoardTop(wiring.Component):
             m.d.sync += flash.eq(-1)
         with m.Elif(flash != 0):
             m.d.sync += flash.eq(flash - 1)
-        for light, on in zip(
-            self.lights, (beat[-1], accelerator.busy, link.open, flash != 0), strict=True
-        ):
-            m.d.comb += light.eq(on)
+        m.d.comb += [
+            self.lights[Light.CLOCK].eq(beat[-1]),
+            self.lights[Light.STEP].eq(accelerator.busy),
+            self.lights[Light.OPEN].eq(link.open),
+            self.lights[Light.DAMAGED].eq(flash != 0),
+        ]
         return m

@@ -6,8 +6,8 @@
 // port. Prints "ready" when it is there. Ends when stdin does, or by SIGINT or SIGTERM, and prints
 // what has crossed the line, and how many faults there were, as JSON.
 //
-// The bits of the line are real: DIVISOR cycles each. After QUIET cycles without any, the clock
-// stands still until the host sends something. LATENCY is that of a USB adapter, in cycles; 0 for
+// The bits of the line are real: DIVISOR cycles each. After QUIET cycles without any and without a
+// step, which the light number STEP shows, the clock stands still until the host sends something. LATENCY is that of a USB adapter, in cycles; 0 for
 // none. Faults strike a byte of either direction with the probability RATE, for each KIND.
 #include <fcntl.h>
 #include <poll.h>
@@ -183,7 +183,7 @@ class Board {
     return false;
   }
 
-  bool line_is_free() const { return rx_timer == 0 && tx_timer == 0; }
+  bool idle() const { return rx_timer == 0 && tx_timer == 0 && !(dut->lights >> STEP & 1); }
 
   uint64_t cycles = 0;
 
@@ -271,7 +271,7 @@ class Desk {
         if (out.bytes.empty()) deadline = board.cycles + latency;
         enter(out, byte);
       }
-      active |= !board.line_is_free();
+      active |= !board.idle();
     }
     idle = active ? 0 : idle + slice;
   }

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from boards.top import BoardTop
+from boards.top import BoardTop, Light
 from egru_hw.contract.config import Config
 from egru_hw.contract.image import Image
 from egru_hw.gateware.verilog import convert
@@ -38,8 +38,9 @@ FAULTS = {
 DIVISOR = 3
 """Cycles a bit: few, as it is the cycles that take time."""
 
-QUIET = 1 << 17
-"""Cycles without a bit after which the clock stands still: more than any command takes."""
+QUIET = 1 << 13
+"""Cycles without a bit and without a step after which the clock stands still: more than pass
+between a command and its first reply, or between two frames."""
 
 EXIT_TIME = 10  # seconds
 
@@ -97,7 +98,7 @@ class VirtualBoard:
             ("board", config.to_json(), str(image.digest if image else 0)),
             build.absolute(),
             PROGRAM,
-            {"DIVISOR": DIVISOR},
+            {"DIVISOR": DIVISOR, "STEP": Light.STEP.value},
             progress or (lambda phase, share: None),
         )
         self._traffic: Traffic | None = None
