@@ -191,7 +191,7 @@ def _summary(groups: list[Group]) -> str:
 def _mismatches(group: Group) -> str:
     record = group.rtl()
     if record is None or record.rtl is None:
-        return "not run"
+        return group.experiment.why_no_rtl
     return f"{record.rtl.mismatches:,} of {record.rtl.compared:,}"
 
 

@@ -162,6 +162,10 @@ def test_the_page_lists_what_falls_short(monkeypatch):
     assert "* Toy: nothing is recorded." in page.text({})
     records = make_all(TOY)
     assert "* Toy: not recorded: toy-gru-0." in page.text({egru.name: records[egru.name]})
+    assert "| not run |" in line(page.text(records), "| Toy |")
+    monkeypatch.setattr(page, "EXPERIMENTS", (replace(TOY, why_no_rtl="fits no preset"),))
+    assert "| fits no preset |" in line(page.text(records), "| Toy |")
+    monkeypatch.setattr(page, "EXPERIMENTS", (TOY,))
     shown = page.text(records).split("## What falls short")[1].split("## Toy")[0]
     assert shown.split() == []
 
