@@ -19,6 +19,7 @@ from egru_hw.contract.protocol import Counter
 from egru_hw.cost.cycles import Cost, cost
 from golden import output
 from golden.integer import IntegerEGRU
+from golden.lengths import real_steps
 from golden.model_file import load
 from golden.tasks import of_model
 from golden.tasks.checks import check_model
@@ -50,8 +51,9 @@ def main(
     build_image(integer, config)  # refuses a model that does not fit
     if json:
         output.check(json)
-    inputs, _ = choose(task, sequences, seed)
-    found = cost(integer, integer.run(integer.quantize_inputs(inputs)), config)
+    split = choose(task, sequences, seed)
+    result = integer.run(integer.quantize_inputs(split.inputs), lengths=split.lengths)
+    found = cost(integer, result, config)
     figures = {
         "model": model,
         "preset": preset,
@@ -66,14 +68,14 @@ def main(
 
 def summary(found: Cost, model: IntegerEGRU, config: Config, mhz: float) -> dict[str, Any]:
     """Every figure, ready for JSON, for a clock of ``mhz``."""
-    steps, counters = found.latency.size, found.counters
+    steps, counters = int(found.lengths.sum()), found.counters
     cycles = counters[Counter.CYCLES] / steps
     rows = counters[Counter.ROWS] / steps
     macs, dense = counters[Counter.MACS] / steps, dense_macs(model)
-    latency = found.latency
+    latency = found.latency[real_steps(found.lengths, found.latency.shape[1])]
     return {
-        "sequences": latency.shape[0],
-        "steps_per_sequence": latency.shape[1],
+        "sequences": len(found.lengths),
+        "steps_per_sequence": steps / len(found.lengths),
         "clock_mhz": mhz,
         "cycles_per_step": cycles,
         "latency_mean": float(latency.mean()),
@@ -104,7 +106,7 @@ def print_table(figures: dict[str, Any]) -> None:
 
     share = figures["macs_per_step"] / figures["dense_macs_per_step"]
     for row in (
-        ("sequences x steps", f"{figures['sequences']} x {figures['steps_per_sequence']}"),
+        ("sequences x steps", f"{figures['sequences']} x {figures['steps_per_sequence']:g}"),
         ("cycles per step", time(figures["cycles_per_step"])),
         ("latency of a step, mean", time(figures["latency_mean"])),
         ("latency of a step, 99 %", time(figures["latency_99_percent"])),

@@ -23,8 +23,8 @@ def main(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Sequences: .npy, .npz (the only array, or the one named inputs) or "
-            ".csv (one sequence, one line per step).",
+            help="Sequences: .npy, .npz (the only array, or the one named inputs, and lengths) or "
+            ".csv (one line per step, with the titles sequence and step for several sequences).",
         ),
     ],
     on: Annotated[
@@ -42,15 +42,19 @@ def main(
     """Run the sequences in FILE through MODEL.
 
     An array has the shape (N, T, C) for N sequences of T steps with C features, or (T, C) for one
-    sequence, or (T,) if C is also 1. Prints the most probable class of each sequence and its
-    probability, or the predicted values; of each step, if MODEL was trained so. Exits with status 1
-    if the simulated accelerator differs from the integer model.
+    sequence, or (T,) if C is also 1. Sequences of different lengths are padded, and an array
+    lengths (N,) in the .npz file has their steps. Prints the most probable class of each sequence
+    and its probability, or the predicted values; of each step, if MODEL was trained so, but not of
+    padding. Exits with status 1 if the simulated accelerator differs from the integer model.
     """
     loaded = load(model)
     if "input_size" not in loaded.network_config:
         raise ValueError(f"{loaded.path} holds a model of words, which takes no real numbers")
-    inputs = read(file, loaded.network_config["input_size"])
-    prediction = _simulate(loaded, inputs) if on == "rtl" else loaded.predict(inputs, on)
+    inputs, lengths = read(file, loaded.network_config["input_size"])
+    if on == "rtl":
+        prediction = _simulate(loaded, inputs, lengths)
+    else:
+        prediction = loaded.predict(inputs, on, lengths)
     if as_json:
         facts = {"model": model, "file": str(file), "on": on}
         print(json.dumps(facts | _arrays(prediction), indent=2))
@@ -58,28 +62,36 @@ def main(
         results.print(_table(prediction))
 
 
-def _simulate(file: ModelFile, inputs: np.ndarray) -> Prediction:
+def _simulate(file: ModelFile, inputs: np.ndarray, lengths: np.ndarray | None) -> Prediction:
     """The prediction of the simulated accelerator."""
     from sim.simulation import run
 
     integer = file.twin()
     with progress() as show:
-        simulation = run(integer, file.scaled(inputs), progress=show)
+        simulation = run(integer, file.scaled(inputs), lengths=lengths, progress=show)
     if first := simulation.comparison.first:
         console.print(f"mismatch: first {first}")
         raise typer.Exit(1)
-    outputs = integer.logits(simulation.hardware.outputs, inputs.shape[1])
-    return Prediction(outputs, file.objective)
+    hardware = simulation.hardware
+    outputs = integer.logits(hardware.outputs, hardware.lengths)
+    return Prediction(outputs, file.objective, hardware.lengths)
 
 
 def _arrays(prediction: Prediction) -> dict[str, list]:
     """What was predicted, by name."""
     if prediction.objective is VALUES:
-        return {"values": prediction.outputs.tolist()}
-    return {
-        "classes": prediction.classes.tolist(),
-        "probabilities": prediction.probabilities.tolist(),
-    }
+        arrays = {"values": prediction.outputs}
+    else:
+        arrays = {"classes": prediction.classes, "probabilities": prediction.probabilities}
+    return {name: _lists(array, prediction) for name, array in arrays.items()}
+
+
+def _lists(array: np.ndarray, prediction: Prediction) -> list:
+    """An array of outputs as lists, without padding."""
+    if prediction.lengths is None or prediction.outputs.ndim == 2:
+        return array.tolist()
+    pairs = zip(array, prediction.lengths, strict=True)
+    return [sequence[:length].tolist() for sequence, length in pairs]
 
 
 def _table(prediction: Prediction) -> Table:
@@ -94,6 +106,8 @@ def _table(prediction: Prediction) -> Table:
     for title in (*("sequence", "step")[: len(shape) - 1], *titles):
         table.add_column(title, justify="right")
     for place in np.ndindex(shape[:-1]):
+        if np.isnan(prediction.outputs[place]).all():  # padding
+            continue
         if prediction.objective is VALUES:
             cells = [f"{value:.6g}" for value in prediction.outputs[place]]
         else:

@@ -17,6 +17,7 @@ from egru_hw.host.device import Device
 from egru_hw.host.replies import HardwareResult
 from golden import output
 from golden.integer import IntegerResult
+from golden.lengths import checked
 from golden.model_file import load
 from golden.tasks import of_model
 from golden.tasks.checks import check_model
@@ -47,7 +48,8 @@ def main(
             "--input",
             metavar="FILE",
             help="Run these sequences instead: .npy, .npz (the only array, or the one named "
-            "inputs) or .csv (one sequence, one line per step).",
+            "inputs, and lengths) or .csv (one line per step, with the titles sequence and step "
+            "for several sequences).",
             show_default=False,
         ),
     ] = None,
@@ -69,25 +71,28 @@ def main(
         for name, value in (("data", data), ("sequences", sequences), ("seed", seed)):
             if value is not None:
                 raise ValueError(f"--{name} has no effect with --input: leave one of them out")
-        played, targets = file.scaled(files.read(inputs, integer.input_size)), None
+        given, lengths = files.read(inputs, integer.input_size)
+        played, targets = file.scaled(given), None
     else:
         task = of_model(file.path, file.config, data)
         check_model(task, file.config, file.network_config)
-        played, targets = choose(task, sequences or 100, 2 if seed is None else seed)
-    raw = integer.checked_inputs(integer.quantize_inputs(played))
+        split = choose(task, sequences or 100, 2 if seed is None else seed)
+        played, targets, lengths = split.inputs, split.targets, split.lengths
+    raw = integer.checked_inputs(integer.quantize_inputs(played, lengths))
+    lengths = checked(lengths, *raw.shape[:2])
     report_path, raster = out / "report.json", out / "raster.png"
     output.check(report_path, raster)
     with connected(port) as device, progress() as show:
         show("loading", None)
         device.load(integer)
         before, begin = device.line, time.monotonic()
-        hardware, golden = _run(device, raw, events, check, show)
+        hardware, golden = _run(device, raw, lengths, events, check, show)
         after, seconds = device.line, time.monotonic() - begin
         presets = device.info().presets
     report = {
         "model": model,
         "preset": " or ".join(presets) or "no preset",
-        **reports.measurements(hardware, integer, device.config, raw.shape[1]),
+        **reports.measurements(hardware, integer, device.config),
         "seconds": round(seconds, 2),
         "sequences_per_second": len(hardware.outputs) / seconds,
     }
@@ -97,7 +102,7 @@ def main(
         outputs = {"integer": golden.outputs} if golden else {}
         outputs["device"] = hardware.outputs
         done = targets[: len(hardware.outputs)]
-        report[file.objective.metric] = metrics(file, raw.shape[1], done, **outputs)
+        report[file.objective.metric] = metrics(file, hardware.lengths, done, **outputs)
     first = None
     written = [report_path]
     if golden:
@@ -124,18 +129,25 @@ def main(
 
 
 def _run(
-    device: Device, raw: np.ndarray, events: bool, check: bool, show: Progress
+    device: Device,
+    raw: np.ndarray,
+    lengths: np.ndarray,
+    events: bool,
+    check: bool,
+    show: Progress,
 ) -> tuple[HardwareResult, IntegerResult | None]:
-    """Run ``raw`` (N, T, C); to check, also on the integer model, up to the first difference."""
+    """Run ``raw`` (N, T, C) with ``lengths`` (N,); to check, also on the integer model, up to the
+    first difference."""
     size = max(1, BATCH // raw.shape[1])
-    batches = [raw[begin : begin + size] for begin in range(0, len(raw), size)]
+    parts = [slice(begin, begin + size) for begin in range(0, len(raw), size)]
+    batches = [(raw[part], lengths[part]) for part in parts]
     hardware: list[HardwareResult] = []
     golden: list[IntegerResult] = []
     for batch, result in zip(batches, device.batches(batches, events), strict=True):
         hardware.append(result)
         show("running", len(hardware) / len(batches))
         if check:
-            golden.append(device.model.run(batch))
+            golden.append(device.model.run(batch[0], lengths=batch[1]))
             if compare(golden[-1], result).mismatches:
                 break
     return HardwareResult.joined(hardware), IntegerResult.joined(golden) if golden else None

@@ -4,20 +4,39 @@ import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
+
+from golden.lengths import blank, checked
+from golden.tasks.data_files import read_table
 
 KEY = "inputs"
 """Name of the sequences in a .npz file that holds several arrays."""
 
+LENGTHS = "lengths"
+"""Name of their lengths there, if they differ."""
 
-def read(path: Path, features: int) -> np.ndarray:
-    """Read sequences for a model of ``features`` inputs, C: float32 (N, T, C), all finite.
+
+class Sequences(NamedTuple):
+    """N sequences of up to T steps.
+
+    Attributes:
+        inputs: (N, T, C) float32, all finite; 0 after the end of a shorter sequence.
+        lengths: (N,), the steps of each sequence; None if all have T.
+    """
+
+    inputs: np.ndarray
+    lengths: np.ndarray | None
+
+
+def read(path: Path, features: int) -> Sequences:
+    """Read sequences for a model of ``features`` inputs, C.
 
     A .npy file holds an array (N, T, C), (T, C) or, if C is 1, (T,); a .npz file the same as
-    its only array or under the name ``inputs``. A .csv file holds one sequence, a line of C
-    numbers per step, with an optional header.
+    its only array or under the name ``inputs``, and perhaps ``lengths`` (N,). A .csv file holds one
+    sequence, a line of C numbers per step, with an optional header; or several, with the titles
+    ``sequence`` and ``step``, see :func:`golden.tasks.data_files.read_table`.
 
     Raises:
         ValueError: the file holds anything else; one sentence.
@@ -26,13 +45,20 @@ def read(path: Path, features: int) -> np.ndarray:
     readers = {".npy": _numpy, ".npz": _archive, ".csv": _text}
     if path.suffix.lower() not in readers:
         raise ValueError(f"{path}: expected a file named *.npy, *.npz or *.csv")
-    array = readers[path.suffix.lower()](path)
+    array, lengths = readers[path.suffix.lower()](path)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{path} holds values of type {array.dtype}: expected real numbers")
     if array.size == 0:
         raise ValueError(f"{path} is empty: its shape is {array.shape}")
     with np.errstate(over="ignore"):  # to infinity, which is refused
-        return _finite(path, _shaped(path, array, features).astype(np.float32))
+        inputs = _shaped(path, array, features).astype(np.float32)
+    if lengths is not None:
+        try:
+            lengths = checked(lengths, *inputs.shape[:2])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        inputs = blank(inputs, lengths)
+    return Sequences(_finite(path, inputs), lengths)
 
 
 def _shaped(path: Path, array: np.ndarray, features: int) -> np.ndarray:
@@ -62,23 +88,24 @@ def _finite(path: Path, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _numpy(path: Path) -> np.ndarray:
+def _numpy(path: Path) -> tuple[np.ndarray, None]:
     with _opened(path, "an array") as file:
         array = np.load(file, allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is an archive of arrays: name it *.npz")
-    return array
+    return array, None
 
 
-def _archive(path: Path) -> np.ndarray:
+def _archive(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     with (
         _opened(path, "an archive of arrays") as file,
         np.load(file, allow_pickle=False) as arrays,
     ):
-        names = list(arrays)
+        names = [name for name in arrays if name != LENGTHS]
         name = names[0] if len(names) == 1 else KEY
-        if name in names:
-            return np.asarray(arrays[name])  # bytes if it is no array
+        if name in names:  # bytes if it is no array
+            lengths = np.asarray(arrays[LENGTHS]) if LENGTHS in arrays else None
+            return np.asarray(arrays[name]), lengths
     held = ", ".join(names) or "no arrays"
     raise ValueError(f"{path} has no array named {KEY!r}: it holds {held}")
 
@@ -99,11 +126,14 @@ def _opened(path: Path, what: str) -> Iterator[BinaryIO]:
             raise ValueError(f"{path} {reason}") from None
 
 
-def _text(path: Path) -> np.ndarray:
+def _text(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     rows: list[list[float]] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             for number, cells in enumerate(csv.reader(file), 1):
+                if number == 1 and {"sequence", "step"} <= {*map(str.strip, cells)}:
+                    table = read_table(path, labelled=False)
+                    return table.columns(table.features), table.lengths
                 if not cells or (number == 1 and not any(map(_is_number, cells))):
                     continue  # an empty line, or titles
                 rows.append(_numbers(f"{path}, line {number}", cells))
@@ -116,7 +146,7 @@ def _text(path: Path) -> np.ndarray:
         raise ValueError(f"{path} is not a text file in UTF-8") from None
     if not rows:
         raise ValueError(f"{path} has no line of numbers, separated by commas")
-    return np.array(rows)
+    return np.array(rows), None
 
 
 def _numbers(place: str, cells: list[str]) -> list[float]:

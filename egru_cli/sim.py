@@ -1,5 +1,6 @@
 """``egru sim``: a model on the simulated accelerator, compared with the integer model."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -61,11 +62,12 @@ def main(
     recording = out / f"egru.{'fst' if can_write_fst() else 'vcd'}" if waves else None
     report_path, raster = out / "report.json", out / "raster.png"
     output.check(report_path, raster)
-    inputs, targets = choose(task, sequences, seed)
+    split = choose(task, sequences, seed)
     with progress() as show:
         simulation = run(
             integer,
-            inputs,
+            split.inputs,
+            lengths=split.lengths,
             waves=recording,
             stall=stall,
             seed=seed,
@@ -81,8 +83,8 @@ def main(
         **reports.summary(simulation),
         file.objective.metric: metrics(
             file,
-            inputs.shape[1],
-            targets,
+            simulation.golden.lengths,
+            split.targets,
             integer=simulation.golden.outputs,
             RTL=simulation.hardware.outputs,
         ),
@@ -101,26 +103,24 @@ def main(
 
 
 def choose(task: Task, count: int, seed: int) -> Split:
-    """Random test sequences: real inputs (N, T, C), and their targets."""
-    inputs, targets = task.test()
+    """Random test sequences, with real inputs (N, T, C)."""
+    split = task.test()
     if task.stream:
-        steps = inputs.shape[1] // STREAM_STEPS * STREAM_STEPS
-        inputs, targets = (
-            a[0, :steps].reshape(-1, STREAM_STEPS, *a.shape[2:]) for a in (inputs, targets)
-        )
-    if count > len(inputs):
-        raise ValueError(f"--sequences {count}: {task.name} has {len(inputs)} test sequences")
-    chosen = np.random.default_rng(seed).permutation(len(inputs))[:count]
-    inputs, targets = inputs[chosen], targets[chosen]
-    if inputs.dtype.kind != "f":  # symbols, which the model takes one-hot
-        inputs = np.eye(task.input_size, dtype=np.float32)[inputs]
-    return Split(inputs, targets)
+        steps = split.inputs.shape[1] // STREAM_STEPS * STREAM_STEPS
+        split = Split(*(a[0, :steps].reshape(-1, STREAM_STEPS, *a.shape[2:]) for a in split))
+    total = len(split.inputs)
+    if count > total:
+        raise ValueError(f"--sequences {count}: {task.name} has {total} test sequences")
+    split = split.take(np.random.default_rng(seed).permutation(total)[:count])
+    if split.inputs.dtype.kind != "f":  # symbols, which the model takes one-hot
+        split = replace(split, inputs=np.eye(task.input_size, dtype=np.float32)[split.inputs])
+    return split
 
 
 def metrics(
-    file: ModelFile, steps: int, targets: np.ndarray, **outputs: np.ndarray
+    file: ModelFile, lengths: np.ndarray, targets: np.ndarray, **outputs: np.ndarray
 ) -> dict[str, float]:
-    """Accuracy or R² of each of ``outputs``, the read-out's sums of sequences of ``steps`` steps.
+    """Accuracy or R² of each of ``outputs``, the read-out's sums of sequences of ``lengths`` (N,).
 
     The float network needs PyTorch, so its metric is the one recorded in training.
     """
@@ -129,6 +129,6 @@ def metrics(
     if isinstance(recorded, list):  # as egru train writes it
         found["float (whole test set)"] = recorded[0]
     for name, sums in outputs.items():
-        logits = model.logits(sums, steps)
+        logits = model.logits(sums, lengths)
         found[name] = objective.measure(np.array(objective.sums(logits, targets)))
     return found

@@ -127,8 +127,9 @@ def score_network(
     with torch.no_grad():
         for part in windows(split, WINDOW) if stream else _groups(split):
             inputs = torch.from_numpy(part.inputs).to(device)
-            outputs, events, state = network.run(inputs, state if stream else None)
-            fired = [[y.count_nonzero().item(), y.numel()] for y in events]
+            lengths = None if part.lengths is None else torch.from_numpy(part.lengths).to(device)
+            outputs, events, state = network.run(inputs, state if stream else None, lengths)
+            fired = [[y.count_nonzero().item(), part.steps * y.shape[2]] for y in events]
             total.add(outputs.double().cpu(), part.targets, np.array(fired))
     network.train(training)
     return total.score()
@@ -139,10 +140,10 @@ def score_integer(integer: IntegerEGRU, task: Task, split: Split) -> Score:
     total, state = _Total(task.objective), None
     for part in windows(split, WINDOW) if task.stream else _groups(split):
         raw = integer.quantize_inputs(real_inputs(task, part))
-        result = integer.run(raw, state if task.stream else None)
+        result = integer.run(raw, state if task.stream else None, lengths=part.lengths)
         state = result.state
-        fired = [[np.count_nonzero(y), y.size] for y in result.events]
-        outputs = integer.logits(result.outputs, part.inputs.shape[1])
+        fired = [[np.count_nonzero(y), part.steps * y.shape[2]] for y in result.events]
+        outputs = integer.logits(result.outputs, result.lengths)
         total.add(torch.from_numpy(outputs), part.targets, np.array(fired))
     return total.score()
 

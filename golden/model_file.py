@@ -21,6 +21,7 @@ from golden import output
 from golden.cells import CELLS
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import VALUE_BITS, Format
+from golden.lengths import blank, checked
 from golden.objective import OBJECTIVES, Objective
 from golden.prediction import Prediction
 from golden.readouts import readout_kind
@@ -88,15 +89,19 @@ class ModelFile:
             )
         return self.integer
 
-    def predict(self, inputs, kind: Literal["integer", "float"] = "integer") -> Prediction:
+    def predict(
+        self, inputs, kind: Literal["integer", "float"] = "integer", lengths=None
+    ) -> Prediction:
         """Classes and probabilities, or values, for sequences of real numbers.
 
         Args:
             inputs: (N, T, C), or (T, C) for a single sequence, which is returned with N = 1.
             kind: which of the two models runs; "float" needs PyTorch.
+            lengths: (N,), how many of the T steps each sequence has; all if omitted.
 
         Raises:
-            ValueError: the inputs do not fit the model, or are not finite.
+            ValueError: the inputs do not fit the model, or are not finite; or the lengths do not
+                fit the inputs.
         """
         if kind not in ("integer", "float"):
             raise ValueError(f"kind must be 'integer' or 'float', not {kind!r}")
@@ -110,19 +115,22 @@ class ModelFile:
         x = x[None] if x.ndim == 2 else x
         if x.ndim != 3 or x.shape[2] != features or 0 in x.shape:
             raise ValueError(f"inputs must have the shape (N, T, {features}), not {x.shape}")
+        ends = checked(lengths, *x.shape[:2])
+        x = blank(x, ends)
         if not np.isfinite(x).all():
             raise ValueError("inputs must be finite, but some are NaN or infinite")
         x = self.scaled(x)
         if kind == "integer":
             model = self.twin()
-            outputs = model.run(model.quantize_inputs(x)).outputs
-            return Prediction(model.logits(outputs, x.shape[1]), self.objective)
+            result = model.run(model.quantize_inputs(x), lengths=ends)
+            return Prediction(model.logits(result.outputs, ends), self.objective, ends)
         network = self.network()
         import torch
 
+        given = None if lengths is None else torch.from_numpy(ends)
         with torch.no_grad():
-            outputs = network(torch.as_tensor(x, dtype=torch.float32))
-        return Prediction(outputs.double().numpy(), self.objective)
+            outputs = network(torch.as_tensor(x, dtype=torch.float32), lengths=given)
+        return Prediction(outputs.double().numpy(), self.objective, ends)
 
     def network(self) -> "Network | WordNetwork":
         """The float network. ``ModuleNotFoundError`` names the extra if PyTorch is missing."""

@@ -25,12 +25,11 @@ from sim.simulation import Simulation
 def summary(simulation: Simulation) -> dict[str, Any]:
     """Every figure of a simulation, ready for JSON."""
     golden = simulation.golden
-    sequences, steps = golden.events[0].shape[:2]
-    total = sequences * steps
+    total = int(golden.lengths.sum())
     events = sum(int((layer != 0).sum()) for layer in golden.events)
     first = simulation.comparison.first
     return {
-        **measurements(simulation.hardware, simulation.model, simulation.config, steps),
+        **measurements(simulation.hardware, simulation.model, simulation.config),
         "events_per_step": events / total,
         "activity_per_layer": list(golden.activity),
         "bound_per_step": simulation.bound / total,
@@ -42,16 +41,14 @@ def summary(simulation: Simulation) -> dict[str, Any]:
     }
 
 
-def measurements(
-    hardware: HardwareResult, model: IntegerEGRU, config: Config, steps: int
-) -> dict[str, Any]:
-    """What the hardware tells of sequences of ``steps`` steps, ready for JSON."""
+def measurements(hardware: HardwareResult, model: IntegerEGRU, config: Config) -> dict[str, Any]:
+    """What the hardware tells of its sequences, ready for JSON."""
     sequences, counters = len(hardware.outputs), hardware.counters
-    total = sequences * steps
+    total = int(hardware.lengths.sum())
     cycles, macs = counters[Counter.CYCLES], counters[Counter.MACS]
     return {
         "sequences": sequences,
-        "steps_per_sequence": steps,
+        "steps_per_sequence": total / sequences,
         "cycles_per_step": cycles / total,
         "lane_utilisation": macs / max(1, cycles * config.lanes),
         "macs_per_step": macs / total,
@@ -88,7 +85,7 @@ def print_table(report: dict[str, Any], objective: Objective, console: Console) 
     table.add_column("quantity")
     table.add_column("value", justify="right")
     share = report["macs_per_step"] / report["dense_macs_per_step"]
-    rows = [("sequences x steps", f"{report['sequences']} x {report['steps_per_sequence']}")]
+    rows = [("sequences x steps", f"{report['sequences']} x {report['steps_per_sequence']:g}")]
     if "activity_per_layer" in report:
         activity = ", ".join(f"{100 * a:.1f} %" for a in report["activity_per_layer"])
         rows += [("events per step", f"{report['events_per_step']:.2f}"), ("activity", activity)]
@@ -145,8 +142,8 @@ def plot_raster(simulation: Simulation, sequence: int, path: Path) -> None:
         ):
             steps, units = np.nonzero(result.events[layer][sequence])
             axis.scatter(steps, units, label=f"{name}: {len(steps)} events", **style)
-        shape = simulation.golden.events[layer].shape
-        axis.set(xlabel="step", ylabel="unit", xlim=(-1, shape[1]), ylim=(-2, shape[2] + 1))
+        steps, units = simulation.golden.lengths[sequence], result.events[layer].shape[2]
+        axis.set(xlabel="step", ylabel="unit", xlim=(-1, steps), ylim=(-2, units + 1))
         axis.set_title(f"events of layer {layer}, sequence {sequence}", loc="left")
         axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     figure.tight_layout()

@@ -54,6 +54,7 @@ def run(
     model: IntegerEGRU,
     inputs: np.ndarray,
     *,
+    lengths: np.ndarray | None = None,
     backend: Literal["verilator", "cocotb", "amaranth"] = "verilator",
     waves: Path | str | None = None,
     stall: float = 0.0,
@@ -67,6 +68,7 @@ def run(
     Args:
         model: model to run; it is loaded over the host's stream.
         inputs: (N, T, C): integers are raw values, real numbers are quantised.
+        lengths: (N,), how many of the T steps each sequence has; all if omitted.
         backend: a name in :data:`sim.backends.BACKENDS`: the generated Verilog under Verilator,
             driven by C++ or by cocotb, or Amaranth's simulator.
         waves: file of waveforms to record, see :class:`sim.stimulus.Stimulus`.
@@ -93,18 +95,18 @@ def run(
     inputs = np.asarray(inputs)
     if not inputs.size:
         raise ValueError(f"inputs of shape {inputs.shape} hold no sequences")
-    raw = inputs if inputs.dtype.kind in "iu" else model.quantize_inputs(inputs)
+    raw = inputs if inputs.dtype.kind in "iu" else model.quantize_inputs(inputs, lengths)
     stimulus = Stimulus(stall=stall, seed=seed, waves=Path(waves) if waves else None)
     if backend not in BACKENDS:
         names = " or ".join(map(repr, BACKENDS))
         raise ValueError(f"backend must be {names}, not {backend!r}")
     transport = import_module(BACKENDS[backend]).transport(config, stimulus, Path(build), progress)
-    golden = model.run(raw)
+    golden = model.run(raw, lengths=lengths)
     begin = time.monotonic()
     with closing(transport):
         device = Device(transport, config)
         device.load(model)
-        hardware = device.run(raw)
+        hardware = device.run(raw, lengths=lengths)
     seconds = time.monotonic() - begin
     return Simulation(
         golden=golden,
@@ -127,7 +129,7 @@ def bound(result: IntegerResult, config: Config) -> int:
     for events, inputs, recurrent in zip(
         result.events, result.input_events, result.recurrent_events, strict=True
     ):
-        count, steps, units = events.shape
+        units = events.shape[2]
         rows = int(inputs.sum() + recurrent.sum()) * config.pitch(units)
-        cycles += rows + count * steps * config.layer_groups(units)
+        cycles += rows + int(result.lengths.sum()) * config.layer_groups(units)
     return cycles

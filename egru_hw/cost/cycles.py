@@ -29,13 +29,15 @@ class Cost:
     Attributes:
         counters: what the accelerator counts, without its stalls.
         cycles: (N,), those of each sequence, from its RESET to the end of its read-out.
-        latency: (N, T), cycles from the first command of a step to its STEP reply. Commands are
-            counted when the sequencer takes them.
+        latency: (N, T), cycles from the first command of a step to its STEP reply; 0 after the end
+            of a shorter sequence. Commands are counted when the sequencer takes them.
+        lengths: (N,), the steps of each sequence.
     """
 
     counters: dict[Counter, int]
     cycles: np.ndarray
     latency: np.ndarray
+    lengths: np.ndarray
 
 
 def cost(model: IntegerEGRU, result: IntegerResult, config: Config) -> Cost:
@@ -44,13 +46,13 @@ def cost(model: IntegerEGRU, result: IntegerResult, config: Config) -> Cost:
     Takes a fraction of a millisecond a step of the shipped models.
     """
     count, steps = result.input_events[0].shape
-    reads = frozenset(model.readout_kind.reads(steps))
     fired = [events != 0 for events in result.events]
     cycles = np.empty(count, np.int64)
-    latency = np.empty((count, steps), np.int64)
-    for n in range(count):
+    latency = np.zeros((count, steps), np.int64)
+    for n, length in enumerate(result.lengths.tolist()):
         run = _Sequence(model, config)
-        for t in range(steps):
+        reads = frozenset(model.readout_kind.reads(length))
+        for t in range(length):
             layers = [np.flatnonzero(layer[n, t]).tolist() for layer in fired]
             latency[n, t] = run.step(int(result.input_events[0][n, t]), layers)
             if t + 1 in reads:
@@ -64,13 +66,13 @@ def cost(model: IntegerEGRU, result: IntegerResult, config: Config) -> Cost:
     )
     counters = {
         Counter.CYCLES: int(cycles.sum()),
-        Counter.STEPS: count * steps,
+        Counter.STEPS: int(result.lengths.sum()),
         Counter.INPUT_EVENTS: sum(inputs),
         Counter.RECURRENT_EVENTS: sum(recurrent),
         Counter.ROWS: rows,
         Counter.MACS: sum(int(operations.sum()) for operations in result.operations),
     }
-    return Cost(counters, cycles, latency)
+    return Cost(counters, cycles, latency, result.lengths)
 
 
 @dataclass

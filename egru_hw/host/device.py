@@ -137,6 +137,7 @@ class Device:
         inputs: np.ndarray,
         events: bool = True,
         progress: Callable[[float], None] | None = None,
+        lengths: np.ndarray | None = None,
     ) -> HardwareResult:
         """Run the model over sequences, each from rest.
 
@@ -144,16 +145,19 @@ class Device:
             inputs: (N, T, C): integers are raw values, real numbers are scaled and quantised.
             events: whether the accelerator reports its events. If not, less crosses the line.
             progress: called with the share of the sequences that are done.
+            lengths: (N,), how many of the T steps each sequence has; all if omitted. No others
+                are sent.
 
         Raises:
-            ValueError: the model does not take such inputs.
+            ValueError: the model does not take such inputs, or the lengths do not fit them.
             TransportError: the device does not answer, or its replies make no sense.
         """
-        raw = self._placed.raw(inputs)
-        count, steps, _ = raw.shape
-        size = np.count_nonzero(raw) + count * steps
-        length = max(1, count * BATCH // max(size, 1))
-        batches = [raw[begin : begin + length] for begin in range(0, max(count, 1), length)]
+        raw, ends = self._placed.raw(inputs, lengths)
+        count = len(raw)
+        size = int(np.count_nonzero(raw) + ends.sum())
+        some = max(1, count * BATCH // max(size, 1))
+        parts = [slice(begin, begin + some) for begin in range(0, max(count, 1), some)]
+        batches = [(raw[part], ends[part]) for part in parts]
         results: list[HardwareResult] = []
         for result in self.batches(batches, events):
             results.append(result)
@@ -162,9 +166,10 @@ class Device:
         return HardwareResult.joined(results)
 
     def batches(
-        self, inputs: Iterable[np.ndarray], events: bool = True
+        self, inputs: Iterable[np.ndarray | tuple[np.ndarray, np.ndarray]], events: bool = True
     ) -> Iterator[HardwareResult]:
-        """As :meth:`run` for each array (N, T, C) of ``inputs``; N and T may differ.
+        """As :meth:`run` for each array (N, T, C) of ``inputs``, or each pair of an array and the
+        lengths (N,) of its sequences; N and T may differ.
 
         Each result is yielded when it has arrived, while the commands of later arrays are under
         way. So a few arrays are taken in advance.
@@ -175,19 +180,19 @@ class Device:
         placement, connection = self._placed, self._connection
         sequence = object()
         read_counters = commands.read(Target.COUNTERS, 0, len(Counter))
-        under_way: deque[tuple[int, int, int]] = deque()  # commands, sequences, steps
+        under_way: deque[tuple[int, np.ndarray, int]] = deque()  # commands, lengths, steps
         before = np.empty(0, np.int64)  # counters
 
         def result() -> HardwareResult:
             nonlocal before
-            _, count, steps = under_way.popleft()
-            expected = placement.replies(count, steps)
+            _, lengths, steps = under_way.popleft()
+            expected = placement.replies(lengths)
             expected[Reply.DATA] += len(Counter)
             replies = connection.receive(expected)
             now = replies.data[-len(Counter) :]
             counters = dict(zip(Counter, ((now - before) & WORD).tolist(), strict=True))
             before = now
-            found = placement.result(replies, count, steps, counters)
+            found = placement.result(replies, lengths, steps, counters)
             return found if events else replace(found, events=())
 
         with connection.exchange():
@@ -195,10 +200,11 @@ class Device:
             self._report(events)
             connection.sequence = sequence
             before = connection.counters()
-            for raw in map(placement.raw, inputs):
-                packets = placement.commands(raw)
+            for batch in inputs:
+                raw, lengths = placement.raw(*(batch if isinstance(batch, tuple) else (batch,)))
+                packets = placement.commands(raw, lengths)
                 connection.send(np.append(packets, read_counters))
-                under_way.append((len(packets), *raw.shape[:2]))
+                under_way.append((len(packets), lengths, raw.shape[1]))
                 while sum(size for size, *_ in under_way) > AHEAD:
                     yield result()
                     connection.check(sequence)

@@ -11,6 +11,7 @@ from egru_hw.contract.protocol import Command, Counter, Reply, Target, pack
 from egru_hw.host import commands
 from egru_hw.host.replies import HardwareResult, Replies
 from golden.integer import IntegerEGRU
+from golden.lengths import checked, real_steps
 from golden.scaling import Scaling
 
 
@@ -52,53 +53,64 @@ class Placement:
         """Per layer (..., H), from values of all units (..., units)."""
         return tuple(values[..., units] for units in self.slices)
 
-    def raw(self, inputs) -> np.ndarray:
-        """(N, T, C) raw inputs, from raw integers or from real numbers: scaled and quantised.
+    def raw(self, inputs, lengths=None) -> tuple[np.ndarray, np.ndarray]:
+        """(N, T, C) raw inputs, from raw integers or from real numbers: scaled and quantised; and
+        the lengths (N,) of the sequences, which all have T steps if None are given.
 
         Raises:
-            ValueError: the model does not take them.
+            ValueError: the model does not take them, or the lengths do not fit them.
         """
         inputs = np.asarray(inputs)
         if inputs.dtype.kind not in "iu":
             scaled = self.scaling(inputs) if self.scaling else inputs
-            inputs = self.model.quantize_inputs(scaled)
-        raw = self.model.checked_inputs(inputs)
-        if max(self.model.readout_kind.spans(raw.shape[1])) > self.model.max_steps:
+            inputs = self.model.quantize_inputs(scaled, lengths)
+        raw = self.model.checked_inputs(inputs, lengths)
+        lengths = checked(lengths, *raw.shape[:2])
+        longest = int(lengths.max(initial=1))
+        if max(self.model.readout_kind.spans(longest)) > self.model.max_steps:
             raise ValueError(
                 f"the read-out could overflow: this model takes at most {self.model.max_steps} "
                 f"steps between two reads"
             )
-        return raw
+        return raw, lengths
 
-    def commands(self, raw_inputs: np.ndarray) -> np.ndarray:
-        """Run each sequence of ``raw_inputs`` (N, T, C) from rest, and read its states."""
-        reads = self.model.readout_kind.reads(raw_inputs.shape[1])
+    def commands(self, raw_inputs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Run each sequence of ``raw_inputs`` (N, T, C) from rest to its end, and read its
+        states."""
         packets = [np.empty(0, np.uint64)]
-        for sequence in raw_inputs:
+        for sequence, length in zip(raw_inputs, lengths.tolist(), strict=True):
             packets += [
                 pack(Command.RESET).reshape(1),
-                commands.sequence(sequence, reads),
+                commands.sequence(sequence[:length], self.model.readout_kind.reads(length)),
                 commands.read(Target.STATE, 0, self.units),
             ]
         return np.concatenate(packets)
 
-    def replies(self, count: int, steps: int) -> dict[Reply, int]:
-        """Number of replies to :meth:`commands` for ``count`` sequences of ``steps`` steps, but for
+    def replies(self, lengths: np.ndarray) -> dict[Reply, int]:
+        """Number of replies to :meth:`commands` for sequences of ``lengths`` (N,), but for
         EVENTs."""
-        reads = len(self.model.readout_kind.reads(steps))
         return {
-            Reply.STEP: count * steps,
-            Reply.OUTPUT: count * reads * self.model.outputs,
-            Reply.DATA: count * self.units,
+            Reply.STEP: int(lengths.sum()),
+            Reply.OUTPUT: sum(self._reads(lengths)) * self.model.outputs,
+            Reply.DATA: len(lengths) * self.units,
         }
 
     def result(
-        self, replies: Replies, count: int, steps: int, counters: dict[Counter, int]
+        self, replies: Replies, lengths: np.ndarray, steps: int, counters: dict[Counter, int]
     ) -> HardwareResult:
-        """What the replies to :meth:`commands` mean."""
-        events = replies.events(self.units).reshape(count, steps, self.units)
+        """What the replies to :meth:`commands` mean, padded to ``steps`` steps."""
+        count, size, kind = len(lengths), self.model.outputs, self.model.readout_kind
+        events = np.zeros((count, steps, self.units), np.int64)
+        events[real_steps(lengths, steps)] = replies.events(self.units)
         states = replies.data[: count * self.units].reshape(count, self.units)
-        reads = len(self.model.readout_kind.reads(steps))
-        sums = replies.outputs.reshape(count, reads, self.model.outputs)
-        outputs = self.model.readout_kind.outputs(sums)
-        return HardwareResult(self.layers(events), self.layers(states), outputs, counters)
+        outputs = np.zeros((*events.shape[: 1 + kind.per_step], size), np.int64)
+        reads = self._reads(lengths)
+        sums = replies.outputs.reshape(sum(reads), size)
+        ends = np.cumsum(reads, dtype=int).tolist()
+        for n, (length, end) in enumerate(zip(lengths.tolist(), ends, strict=True)):
+            outputs[kind.place(n, length)] = kind.outputs(sums[None, end - reads[n] : end])[0]
+        return HardwareResult(self.layers(events), self.layers(states), outputs, counters, lengths)
+
+    def _reads(self, lengths: np.ndarray) -> list[int]:
+        """How often the read-out of each sequence is read."""
+        return [len(self.model.readout_kind.reads(length)) for length in lengths.tolist()]

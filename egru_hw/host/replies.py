@@ -14,22 +14,26 @@ from golden.integer.numerics import EVENT
 class HardwareResult:
     """The accelerator's results for N sequences of T steps.
 
+    After the end of a shorter sequence, events and outputs are 0.
+
     Attributes:
         events: per layer (N, T, H) event values, 0 where a unit is silent; no layers if the events
             were not asked for.
-        states: per layer (N, H), the state h after the last step.
+        states: per layer (N, H), the state h after the last step of each sequence.
         outputs: sums of the read-out, as in :class:`golden.integer.IntegerResult`.
         counters: of all sequences together.
+        lengths: (N,), the steps of each sequence.
     """
 
     events: tuple[np.ndarray, ...]
     states: tuple[np.ndarray, ...]
     outputs: np.ndarray
     counters: dict[Counter, int]
+    lengths: np.ndarray
 
     @classmethod
     def joined(cls, results: Sequence["HardwareResult"]) -> "HardwareResult":
-        """One result for the sequences of all ``results``, which have equally many steps."""
+        """One result for the sequences of all ``results``, which have equally many steps T."""
         events = zip(*(result.events for result in results), strict=True)
         states = zip(*(result.states for result in results), strict=True)
         return cls(
@@ -37,6 +41,7 @@ class HardwareResult:
             tuple(map(np.concatenate, states)),
             np.concatenate([result.outputs for result in results]),
             {counter: sum(result.counters[counter] for result in results) for counter in Counter},
+            np.concatenate([result.lengths for result in results]),
         )
 
 

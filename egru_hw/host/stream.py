@@ -44,7 +44,7 @@ class Stream:
             TransportError: the device does not answer.
         """
         placement, connection = self._placement, self._connection
-        raw = placement.raw(np.asarray(inputs)[None, None])
+        raw, _ = placement.raw(np.asarray(inputs)[None, None])
         packets = commands.sequence(raw[0], reads=[1])
         if self._at_rest:
             packets = np.append(pack(Command.RESET), packets)

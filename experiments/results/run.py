@@ -104,7 +104,7 @@ class Workplace:
             )
         task = self.run.task(self.data)
         with LOADING:
-            test, typical = task.test(), calibration(task)
+            test, typical = task.test(), calibration(task).inputs
         report = json.loads(self.model.report.read_text())
         scores = {"float": _score(report["results"], 0)}
         footprints, failures = {}, {}

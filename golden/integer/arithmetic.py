@@ -21,6 +21,7 @@ from golden.integer.numerics import (
     round_shift,
     tanh_table,
 )
+from golden.lengths import real_steps
 
 BLOCK = 128  # sequences run together, so that the results of a step stay in the cache
 
@@ -95,16 +96,26 @@ def layer_steps(
         yield units
 
 
-def run_layer(layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray):
-    """Events (N, T, H), last state (y, h), and counts (N, T) of input and recurrent events."""
+def run_layer(
+    layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray, lengths: np.ndarray
+):
+    """Events (N, T, H), last state (y, h), and counts (N, T) of input and recurrent events.
+
+    Args:
+        values: (N, T, C), zeros after the ``lengths`` (N,) of the sequences; so are the results.
+    """
     count, steps, _ = values.shape
-    events = np.empty((count, steps, layer.hidden_size), np.int64)
+    events = np.zeros((count, steps, layer.hidden_size), np.int64)
     last_h = np.empty_like(h)
     for start in range(0, count, BLOCK):
         part = slice(start, start + BLOCK)
-        for t, units in enumerate(layer_steps(layer, values[part], y[part], h[part])):
-            events[part, t] = units.y
-        last_h[part] = units.h
+        ends = lengths[part] - 1
+        played = values[part, : ends.max() + 1]
+        for t, units in enumerate(layer_steps(layer, played, y[part], h[part])):
+            events[part, t] = units.y * (t <= ends)[:, None]
+            last_h[part][t == ends] = units.h[t == ends]
     fired = np.count_nonzero(events, axis=2)
     recurrent_events = np.column_stack([np.count_nonzero(y, axis=1), fired[:, :-1]])
-    return events, (events[:, -1], last_h), np.count_nonzero(values, axis=2), recurrent_events
+    recurrent_events *= real_steps(lengths, steps)
+    last_y = events[np.arange(count), lengths - 1]
+    return events, (last_y, last_h), np.count_nonzero(values, axis=2), recurrent_events

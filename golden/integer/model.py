@@ -23,6 +23,7 @@ from golden.integer.numerics import (
     weight_format,
 )
 from golden.integer.readout import IntegerReadout
+from golden.lengths import blank, checked
 from golden.readouts import READOUTS, ReadoutKind
 
 MIN_WEIGHT_BITS, MAX_WEIGHT_BITS = 2, 8
@@ -34,14 +35,17 @@ IntegerState = tuple[tuple[np.ndarray, np.ndarray], ...]
 class IntegerResult:
     """What :meth:`IntegerEGRU.run` returns, for N sequences of T steps.
 
+    After the end of a shorter sequence, events, outputs and counts are 0.
+
     Attributes:
         events: per layer (N, T, H): event values in EVENT, 0 where a unit is silent.
-        state: per layer the pair (y, h), each (N, H), after the last step; h is the state
-            after reset, in STATE.
+        state: per layer the pair (y, h), each (N, H), after the last step of each sequence; h is
+            the state after reset, in STATE.
         outputs: sums of the read-out in READOUT_ACCUMULATOR: (N, K), or (N, T, K) if it is read
             at every step; K = 0 without one.
         input_events: per layer (N, T): non-zero inputs that the layer consumed at each step.
         recurrent_events: per layer (N, T): events consumed from the previous step.
+        lengths: (N,), the steps of each sequence.
     """
 
     events: tuple[np.ndarray, ...]
@@ -49,10 +53,11 @@ class IntegerResult:
     outputs: np.ndarray
     input_events: tuple[np.ndarray, ...]
     recurrent_events: tuple[np.ndarray, ...]
+    lengths: np.ndarray
 
     @classmethod
     def joined(cls, results: Sequence["IntegerResult"]) -> "IntegerResult":
-        """One result for the sequences of all ``results``, which have equally many steps."""
+        """One result for the sequences of all ``results``, which have equally many steps T."""
 
         def layers(name: str) -> tuple[np.ndarray, ...]:
             parts = zip(*(getattr(result, name) for result in results), strict=True)
@@ -68,12 +73,16 @@ class IntegerResult:
             np.concatenate([result.outputs for result in results]),
             layers("input_events"),
             layers("recurrent_events"),
+            np.concatenate([result.lengths for result in results]),
         )
 
     @property
     def activity(self) -> tuple[float, ...]:
         """Per layer the share of units that fire, over all steps and sequences."""
-        return tuple(float((events != 0).mean()) for events in self.events)
+        steps = self.lengths.sum()
+        return tuple(
+            float(np.count_nonzero(events) / (steps * events.shape[-1])) for events in self.events
+        )
 
     @property
     def operations(self) -> tuple[np.ndarray, ...]:
@@ -175,23 +184,28 @@ class IntegerEGRU:
         largest = self.readout.largest_step if self.readout else 0
         return READOUT_ACCUMULATOR.max // max(largest, 1)
 
-    def quantize_inputs(self, x) -> np.ndarray:
-        """Raw inputs for :meth:`run` from real ones (N, T, C): rounded, saturated."""
+    def quantize_inputs(self, x, lengths=None) -> np.ndarray:
+        """Raw inputs for :meth:`run` from real ones (N, T, C): rounded, saturated; 0 after the
+        ``lengths`` of the sequences, if they differ."""
         x = np.asarray(x, dtype=np.float64)
         if x.ndim != 3 or x.shape[2] != self.input_size:
             raise ValueError(f"inputs must have the shape (N, T, {self.input_size}), not {x.shape}")
+        x = blank(x, checked(lengths, *x.shape[:2]))
         if not np.isfinite(x).all():
             raise ValueError("inputs must be finite, but some are NaN or infinite")
         return self.input_format.quantize(x)
 
-    def logits(self, outputs, steps: int) -> np.ndarray:
-        """Real outputs of sequences of ``steps`` steps, from their sums ``outputs``."""
+    def logits(self, outputs, steps: int | np.ndarray) -> np.ndarray:
+        """Real outputs of sequences of ``steps`` steps, from their sums ``outputs``; if the lengths
+        differ, ``steps`` are those of each sequence (N,)."""
         if self.readout is None:
             raise ValueError("this model has no read-out, so no logits")
-        divisor = self.readout.kind.divisor(steps)
+        divisor = np.asarray(self.readout.kind.divisor(steps))[..., None]
         return np.asarray(outputs, dtype=np.float64) * (self.readout.scale / divisor)
 
-    def run(self, raw_inputs, state: IntegerState | None = None, outputs=None) -> IntegerResult:
+    def run(
+        self, raw_inputs, state: IntegerState | None = None, outputs=None, lengths=None
+    ) -> IntegerResult:
         """Run over N sequences.
 
         Args:
@@ -199,32 +213,33 @@ class IntegerEGRU:
             state: an earlier result's, to continue from; zeros if omitted.
             outputs: (N, K), an earlier result's, to add to; only if the read-out is read once
                 per sequence.
+            lengths: (N,), how many of the T steps each sequence has; all if omitted.
 
         Raises:
             ValueError: for invalid shapes or values, or more than ``max_steps`` steps.
         """
-        values = self.checked_inputs(raw_inputs)
+        values = self.checked_inputs(raw_inputs, lengths)
         count, steps = values.shape[:2]
-        sums = self._check_outputs(outputs, count, steps)
+        lengths = checked(lengths, count, steps)
+        sums = self._check_outputs(outputs, count, int(lengths.max(initial=1)))
 
         results = []
         for layer, initial in zip(self.layers, self._check_state(state, count), strict=True):
-            results.append(run_layer(layer, values, *initial))
+            results.append(run_layer(layer, values, *initial, lengths))
             values = results[-1][0]
         if self.readout is not None:
-            reads = self.readout.sums(values)
-            reads[:, 0] += sums
-            sums = self.readout_kind.outputs(reads)
+            sums = self.readout.run(values, lengths, sums)
         events, last_state, input_events, recurrent_events = zip(*results, strict=True)
-        return IntegerResult(events, last_state, sums, input_events, recurrent_events)
+        return IntegerResult(events, last_state, sums, input_events, recurrent_events, lengths)
 
-    def checked_inputs(self, raw_inputs) -> np.ndarray:
-        """``raw_inputs`` as int64 (N, T, C), if valid for :meth:`run`."""
+    def checked_inputs(self, raw_inputs, lengths=None) -> np.ndarray:
+        """``raw_inputs`` as int64 (N, T, C), if valid for :meth:`run`; 0 after the ``lengths``."""
         values = integers("raw_inputs", raw_inputs, "N", "T", "C", maker="quantize_inputs")
         check_shape("raw_inputs", values, (*values.shape[:2], self.input_size))
-        check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
         if values.shape[1] < 1:
             raise ValueError("raw_inputs must have at least one step")
+        values = blank(values, checked(lengths, *values.shape[:2]))
+        check_range("raw_inputs", values, self.input_format.min, self.input_format.max)
         if self.one_hot and np.count_nonzero(values, axis=2).max(initial=0) > 1:
             raise ValueError(
                 "raw_inputs must be one-hot, with at most one non-zero per step, as this model was "

@@ -6,6 +6,7 @@ import numpy as np
 
 from golden.integer.checks import check_shape, integers
 from golden.integer.numerics import EVENT, MAX_FRACTION, OPERAND
+from golden.lengths import by_length
 from golden.readouts import READOUTS, ReadoutKind
 
 
@@ -62,6 +63,21 @@ class IntegerReadout:
         totals, spans = self.kind.totals(events), self.kind.spans(events.shape[1])
         products = totals.astype(np.float64) @ self.weight.T.astype(np.float64)
         return products.astype(np.int64) + np.outer(spans, self.bias * self.bias_operand)
+
+    def run(self, events: np.ndarray, lengths: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """The outputs, (N, K) or (N, T, K), from the events (N, T, H) of sequences of ``lengths``
+        (N,); after their end 0.
+
+        Args:
+            before: (N, K), what the accumulators hold at the start.
+        """
+        kind = self.kind
+        outputs = np.zeros((*events.shape[: 1 + kind.per_step], self.outputs), np.int64)
+        for steps, chosen in by_length(lengths):
+            sums = self.sums(events[chosen, :steps])
+            sums[:, 0] += before[chosen]
+            outputs[kind.place(chosen, steps)] = kind.outputs(sums)
+        return outputs
 
     @property
     def largest_step(self) -> int:

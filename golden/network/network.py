@@ -59,22 +59,41 @@ class Network(nn.Module):
             hidden_size, outputs, device=options.get("device"), dtype=options.get("dtype")
         )
 
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> Tensor:
         """Outputs for sequences (N, T, C), or for symbols (N, T): (N, K), or (N, T, K)."""
-        return self.run(x, state)[0]
+        return self.run(x, state, lengths)[0]
 
-    def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, LayerEvents, Any]:
+    def run(
+        self, x: Tensor, state: Any = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, LayerEvents, Any]:
         """``(outputs, events, state)``: events (N, T, H) of each EGRU layer, or the outputs of
-        another cell's last layer, and the final state."""
+        another cell's last layer, and the final state.
+
+        Args:
+            lengths: (N,) int64, how many of the T steps each sequence has; all if omitted. Events
+                are 0 after them, and outputs of steps mean nothing.
+        """
         layers = getattr(self, self.cell.name)
-        events, state = self.cell.run(layers, self.values(x), state)
-        return self.readout(self.readout_kind.pool(events[-1])), events, state
+        events, state = self.cell.run(
+            layers, self.values(without_padding(x, lengths)), state, lengths
+        )
+        return self.readout(self.readout_kind.pool(events[-1], lengths)), events, state
 
     def values(self, x: Tensor) -> Tensor:
         """The layers' inputs (N, T, C): symbols (N, T) one-hot."""
         if x.is_floating_point():
             return x
         return F.one_hot(x, self.config["input_size"]).to(self.readout.weight.dtype)
+
+
+def without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Sequences (N, T, ...) with zeros after their ``lengths`` (N,), if they differ."""
+    if lengths is None:
+        return x
+    padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+    return x.masked_fill(padding.view(*padding.shape, *[1] * (x.dim() - 2)), 0)
 
 
 def detach(state: Any) -> Any:

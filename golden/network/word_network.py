@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from golden.cells import find_cell
-from golden.network.network import LayerEvents, Network
+from golden.network.network import LayerEvents, Network, without_padding
 
 
 class WordNetwork(nn.Module):
@@ -59,20 +59,23 @@ class WordNetwork(nn.Module):
             self.cell.make(inputs, units, **options) for inputs, units in pairwise(sizes)
         )
 
-    def forward(self, x: Tensor, state: Any = None) -> Tensor:
+    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> Tensor:
         """Logits (N, T, K) of the words that follow the words (N, T)."""
-        return self.run(x, state)[0]
+        return self.run(x, state, lengths)[0]
 
-    def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, LayerEvents, Any]:
-        """``(logits, events, state)``: also each layer's events, and the state of all layers."""
+    def run(
+        self, x: Tensor, state: Any = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, LayerEvents, Any]:
+        """``(logits, events, state)``: also each layer's events, and the state of all layers.
+        ``lengths`` as in :meth:`golden.Network.run`."""
         weight = self.embedding.weight
         if self.training and self.word_dropout:
             weight = weight * F.dropout(weight.new_ones(len(weight), 1), self.word_dropout)
-        values = self._drop(F.embedding(x, weight))
+        values = self._drop(F.embedding(without_padding(x, lengths), weight))
         states = [None] * len(self.layers) if state is None else state
         events, last = [], []
         for layer, before in zip(self.layers, states, strict=True):
-            (y,), after = self.cell.run(layer, values, before)
+            (y,), after = self.cell.run(layer, values, before, lengths)
             values = self._drop(y)
             events.append(y)
             last.append(after)

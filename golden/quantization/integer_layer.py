@@ -21,8 +21,9 @@ FORMATS = (EVENT, STATE, STATE, GATE, GATE, RECURRENT_GATE_INPUT, STATE)  # of U
 class _IntegerLayer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx, x, y0, h0, weight_ih, weight_hh, bias, threshold, layer, value_format, height, width
-    ):
+        ctx, x, y0, h0, weight_ih, weight_hh, bias, threshold, last,
+        layer, value_format, height, width,
+    ):  # fmt: skip
         tape = torch.empty(len(FORMATS), *x.shape[:2], layer.hidden_size, dtype=x.dtype)
         values = value_format.quantize(to_numpy(x.transpose(0, 1)))
         state = EVENT.quantize(to_numpy(y0)), STATE.quantize(to_numpy(h0))
@@ -34,22 +35,25 @@ class _IntegerLayer(torch.autograd.Function):
             row.mul_(form.scale)
         tape = tape.to(x.device)
         y, h = tape[:2]
-        ctx.save_for_backward(x, y0, h0, weight_ih, weight_hh, threshold, tape)
+        ctx.save_for_backward(x, y0, h0, weight_ih, weight_hh, threshold, last, tape)
         ctx.height, ctx.width = height, width
-        return y.clone(), h[-1].clone()
+        steps = torch.arange(len(y), device=x.device)[:, None, None]
+        return y.masked_fill(steps > last[:, None], 0), h[last, range(len(last))]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy, dh):
-        x, y0, h0, weight_ih, weight_hh, threshold, tape = ctx.saved_tensors
+    def backward(ctx, dy, dh_last):
+        x, y0, h0, weight_ih, weight_hh, threshold, last, tape = ctx.saved_tensors
         steps, count, size = tape.shape[1:]
         dy_later, dthreshold = torch.zeros_like(y0), torch.zeros_like(threshold)
+        dh = torch.zeros_like(dh_last)
         # dp and dq of all steps, as (r, z, n); they differ in n only.
         dp, dq = (dy.new_empty(steps, count, 3, size) for _ in range(2))
         for t in reversed(range(steps)):
             y, _, c, r, z, q, g = tape[:, t]
             h_before = tape[1, t - 1] if t else h0
-            dy_t = dy[t] + dy_later
+            dy_t = dy[t].masked_fill((t > last)[:, None], 0) + dy_later
+            dh = torch.where((t == last)[:, None], dh_last, dh)
             fires = y != 0
             psi = ctx.height * torch.relu(1 - (c - threshold).abs() / ctx.width)
             to_reset = psi * (c * dy_t - threshold * dh)
@@ -68,24 +72,26 @@ class _IntegerLayer(torch.autograd.Function):
         dbias = torch.stack([*dp.sum(0).chunk(3), dq[:, 2 * size :].sum(0)])
         return (
             dx, dy_later, dh, dp.t() @ x.flatten(0, 1), dq.t() @ y_before.flatten(0, 1),
-            dbias, dthreshold, None, None, None, None,
+            dbias, dthreshold, None, None, None, None, None,
         )  # fmt: skip
 
 
 def integer_layer(
     x: Tensor, y0: Tensor, h0: Tensor,
-    weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, threshold: Tensor,
+    weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, threshold: Tensor, last: Tensor,
     layer: IntegerLayer, value_format: Format, height: float, width: float,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Events (T, N, H) and the last state h (N, H) of ``layer``, as real numbers.
+    """Events (T, N, H) and the last state h (N, H) of ``layer``, as real numbers; events after the
+    last step of a sequence are 0.
 
     Args:
         x: (T, N, C) values, exact in ``value_format``.
         y0, h0: (N, H), the initial state.
         weight_ih, weight_hh, bias, threshold: the real values of ``layer``'s arrays, in the
             dtype of x; they receive the gradients.
+        last: (N,) int64, the last step of each sequence.
         height, width: of the surrogate gradient, as in :class:`golden.EGRU`.
     """
     return _IntegerLayer.apply(
-        x, y0, h0, weight_ih, weight_hh, bias, threshold, layer, value_format, height, width
+        x, y0, h0, weight_ih, weight_hh, bias, threshold, last, layer, value_format, height, width
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from golden.cells.event_gru import EGRU
 from golden.integer import IntegerEGRU
+from golden.lengths import blank, checked, real_steps
 from golden.network.network import Network
 from golden.quantization.scales import (
     choose_scales,
@@ -64,6 +65,7 @@ def quantize(
     calibration_inputs,
     config: QuantizeConfig | None = None,
     labels=None,
+    lengths=None,
 ) -> IntegerEGRU:
     """The integer model of ``network``; logs the quantisation error.
 
@@ -72,38 +74,47 @@ def quantize(
         calibration_inputs: (N, T, C) real inputs, a representative sample.
         config: bit widths; 8-bit weights if omitted.
         labels: (N,) classes of the calibration inputs, to log the accuracy before and after.
+        lengths: (N,), how many of the T steps each calibration input has; all if omitted.
 
     Raises:
         ValueError: the network has no integer equivalent, or its weights could overflow an
             accumulator.
     """
     config = config or QuantizeConfig()
-    integer = choose_scales(network, calibration_inputs, config.weight_bits).integer(network)
-    log.info("%s", compare(network, integer, calibration_inputs, labels))
+    scales = choose_scales(network, calibration_inputs, config.weight_bits, lengths)
+    integer = scales.integer(network)
+    log.info("%s", compare(network, integer, calibration_inputs, labels, lengths))
     return integer
 
 
-def compare(network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None) -> Agreement:
-    """Run both models on ``inputs`` (N, T, C). ``labels`` (optional) are (N,), or (N, T) if every
-    step is read out."""
+def compare(
+    network: Network | EGRU, integer: IntegerEGRU, inputs, labels=None, lengths=None
+) -> Agreement:
+    """Run both models on ``inputs`` (N, T, C), which end after their ``lengths`` (N,), if they
+    differ. ``labels`` (optional) are (N,), or (N, T) if every step is read out."""
     x = np.asarray(inputs, dtype=np.float64)
+    lengths = checked(lengths, *x.shape[:2])
+    x, real = blank(x, lengths), real_steps(lengths, x.shape[1])
     egru, readout = parts(network)
-    events = layer_events(egru, x)
-    result = integer.run(integer.quantize_inputs(x))
+    events = layer_events(egru, x, lengths)
+    result = integer.run(integer.quantize_inputs(x), lengths=lengths)
     agreement, activity = [], []
-    for before, after in zip(events, result.events, strict=True):
-        agreement.append(float(((before != 0) == (after != 0)).mean()))
-        activity.append((float((before != 0).mean()), float((after != 0).mean())))
+    for of_float, of_integer in zip(events, result.events, strict=True):
+        before, after = of_float[real] != 0, of_integer[real] != 0
+        agreement.append(float((before == after).mean()))
+        activity.append((float(before.mean()), float(after.mean())))
     if readout is None:
         return Agreement(tuple(agreement), tuple(activity))
 
     weight, bias = to_numpy(readout.weight), to_numpy(readout.bias)
-    logits = readout_kind(network).pool(events[-1]) @ weight.T + bias
-    integer_logits = integer.logits(result.outputs, x.shape[1])
+    kind = readout_kind(network)
+    scored = real if kind.per_step else slice(None)
+    logits = (kind.pool(events[-1], lengths) @ weight.T + bias)[scored]
+    integer_logits = integer.logits(result.outputs, lengths)[scored]
     error = float(np.sqrt(np.square(integer_logits - logits).mean() / np.square(logits).mean()))
     accuracy = None
     if labels is not None:
-        labels = np.asarray(labels)
+        labels = np.asarray(labels)[scored]
         accuracy = (
             float((logits.argmax(-1) == labels).mean()),
             float((integer_logits.argmax(-1) == labels).mean()),

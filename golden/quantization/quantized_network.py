@@ -11,7 +11,8 @@ from golden.cells.event_gru import State
 from golden.cells.surrogate import interval, straight_through, unit_interval
 from golden.integer import IntegerEGRU
 from golden.integer.numerics import BIAS, EVENT, THRESHOLD, Format
-from golden.network.network import LayerEvents, Network
+from golden.lengths import by_length
+from golden.network.network import LayerEvents, Network, without_padding
 from golden.quantization.integer_layer import integer_layer
 from golden.quantization.quantize import QuantizeConfig
 from golden.quantization.scales import choose_scales, to_numpy, unit_biases
@@ -29,13 +30,20 @@ class QuantizedNetwork(nn.Module):
         network: the initial network; copied.
         calibration_inputs: (N, T, C) real inputs, a representative sample.
         config: bit widths; 8-bit weights if omitted.
+        lengths: (N,), how many of the T steps each of them has; all if omitted.
 
     Raises:
         ValueError: the network has no integer equivalent, or its weights could overflow an
             accumulator or are not finite. Training may cause the last two later.
     """
 
-    def __init__(self, network: Network, calibration_inputs, config: QuantizeConfig | None = None):
+    def __init__(
+        self,
+        network: Network,
+        calibration_inputs,
+        config: QuantizeConfig | None = None,
+        lengths=None,
+    ):
         super().__init__()
         if (dtype := network.readout.weight.dtype) not in (torch.float32, torch.float64):
             raise ValueError(
@@ -43,7 +51,7 @@ class QuantizedNetwork(nn.Module):
                 f"convert it to float32 with network.float()"
             )
         weight_bits = (config or QuantizeConfig()).weight_bits
-        self.scales = choose_scales(network, calibration_inputs, weight_bits)
+        self.scales = choose_scales(network, calibration_inputs, weight_bits, lengths)
         self.network = copy.deepcopy(network)
         self.integer()
 
@@ -51,14 +59,22 @@ class QuantizedNetwork(nn.Module):
         """The current integer model."""
         return self.scales.integer(self.network)
 
-    def forward(self, x: Tensor, state: State | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> Tensor:
         """Logits of sequences (N, T, C), shaped as the float network's."""
-        return self.run(x, state)[0]
+        return self.run(x, state, lengths)[0]
 
-    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, LayerEvents, State]:
-        """``(logits, events, state)``, as :meth:`golden.Network.run`."""
+    def run(
+        self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, LayerEvents, State]:
+        """``(logits, events, state)``, as :meth:`golden.Network.run`; logits after the end of a
+        sequence are 0."""
         integer, egru = self.integer(), self.network.egru
-        x = self.network.values(x)
+        x = self.network.values(without_padding(x, lengths))
+        count, steps = x.shape[:2]
+        lengths = torch.full((count,), steps) if lengths is None else lengths
+        last = lengths.to(x.device) - 1
         raw = integer.checked_inputs(integer.quantize_inputs(to_numpy(x)))
         values = straight_through(x, _real(raw, integer.input_format, x)).transpose(0, 1)
         y0, h0 = egru._initial_state(values, state)
@@ -76,26 +92,31 @@ class QuantizedNetwork(nn.Module):
                 straight_through(
                     unit_interval(threshold), _real(layer.threshold, THRESHOLD, threshold)
                 ),
-                layer, value_format, egru.surrogate_height, egru.surrogate_width,
+                last, layer, value_format, egru.surrogate_height, egru.surrogate_width,
             )  # fmt: skip
             value_format = EVENT
             events.append(values.transpose(0, 1))
-            last_y.append(values[-1])
+            last_y.append(values[last, range(count)])
             last_h.append(h)
         state = (torch.stack(last_y), torch.stack(last_h))
-        return self._logits(events[-1], integer), tuple(events), state
+        return self._logits(events[-1], integer, lengths), tuple(events), state
 
-    def _logits(self, y: Tensor, integer: IntegerEGRU) -> Tensor:
+    def _logits(self, y: Tensor, integer: IntegerEGRU, lengths: Tensor) -> Tensor:
         """The integer model's logits, exactly: float64 holds its sums exactly."""
         formats, raw, readout = self.scales.readout, integer.readout, self.network.readout
         assert formats is not None
         assert raw is not None
         weight = _on_grid(readout.weight, raw.weight, formats[0]).double()
         bias = _on_grid(readout.bias, raw.bias, formats[1]).double()
-        steps, kind = y.shape[1], raw.kind
-        spans = torch.tensor(kind.spans(steps), dtype=torch.float64, device=y.device)
-        sums = F.linear(kind.totals(y.double()), weight) + torch.outer(spans, bias)
-        return (kind.outputs(sums) / raw.scale * (raw.scale / kind.divisor(steps))).to(y.dtype)
+        kind = raw.kind
+        logits = weight.new_zeros(*y.shape[: 1 + kind.per_step], raw.outputs)
+        for steps, chosen in by_length(lengths.cpu().numpy()):
+            spans = torch.tensor(kind.spans(steps), dtype=torch.float64, device=y.device)
+            sums = F.linear(kind.totals(y[chosen, :steps].double()), weight)
+            outputs = kind.outputs(sums + torch.outer(spans, bias))
+            scaled = outputs / raw.scale * (raw.scale / kind.divisor(steps))
+            logits[kind.place(chosen, steps)] = scaled
+        return logits.to(y.dtype)
 
 
 def _real(raw: np.ndarray, form: Format, like: Tensor) -> Tensor:

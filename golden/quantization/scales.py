@@ -19,6 +19,7 @@ from golden.integer.numerics import (
     Format,
     weight_format,
 )
+from golden.lengths import blank, checked, real_steps
 from golden.network.network import Network
 from golden.readouts import READOUTS, ReadoutKind
 
@@ -81,12 +82,14 @@ class Scales:
         )
 
 
-def choose_scales(network: Network | EGRU, calibration_inputs, weight_bits: int) -> Scales:
+def choose_scales(
+    network: Network | EGRU, calibration_inputs, weight_bits: int, lengths=None
+) -> Scales:
     """The scales of ``network``; logs their errors.
 
     Each matrix gets the power of two that minimises the expected squared error of its products:
     weight errors, weighted by the mean square of each column's inputs on the calibration
-    inputs (N, T, C).
+    inputs (N, T, C), which end after their ``lengths`` (N,), if they differ.
 
     Raises:
         ValueError: the network has no integer equivalent.
@@ -104,15 +107,19 @@ def choose_scales(network: Network | EGRU, calibration_inputs, weight_bits: int)
         raise ValueError(
             f"calibration inputs must have the shape (N, T, {egru.input_size}), not {x.shape}"
         )
+    lengths = checked(lengths, *x.shape[:2])
+    x, real = blank(x, lengths), real_steps(lengths, x.shape[1])
     if not np.isfinite(x).all():
         raise ValueError("calibration inputs must be finite, but some are NaN or infinite")
     _check_finite(network)
 
-    input_format = Format(VALUE_BITS, _input_fraction(x))
+    values = x[real]
+    input_format = Format(VALUE_BITS, _input_fraction(values))
     log.info("inputs %s", input_format)
     layers = []
-    values, value_fraction = x, input_format.fraction
-    for index, y in enumerate(layer_events(egru, x)):
+    value_fraction = input_format.fraction
+    for index, events in enumerate(layer_events(egru, x, lengths)):
+        y = events[real]
         weight_ih, weight_hh, bias_ih, bias_hh, _ = egru.layer_parameters(index)
         formats = []
         for name, weight, met, fraction in (
@@ -132,7 +139,7 @@ def choose_scales(network: Network | EGRU, calibration_inputs, weight_bits: int)
             log.warning("layer %d: %d biases saturate at %s", index, saturated, BIAS)
         values, value_fraction = y, EVENT.fraction
     scales = None if readout is None else _readout_formats(readout, values, weight_bits)
-    return Scales(weight_bits, input_format, tuple(layers), scales, _is_one_hot(x))
+    return Scales(weight_bits, input_format, tuple(layers), scales, _is_one_hot(x[real]))
 
 
 def _check_finite(network: Network | EGRU) -> None:
@@ -162,19 +169,19 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().double().contiguous().numpy()
 
 
-def layer_events(egru: EGRU, x: np.ndarray) -> list[np.ndarray]:
-    """The float events (N, T, H) of each layer, in evaluation mode."""
+def layer_events(egru: EGRU, x: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """The float events (N, T, H) of each layer in evaluation mode, 0 after ``lengths`` (N,)."""
     training, batch = egru.training, 0 if egru.batch_first else 1
     values = torch.as_tensor(x).to(egru.layer_parameters(0)[0]).movedim(0, batch)
     with torch.no_grad():
         events, _ = egru.eval().run_layers(values)
     egru.train(training)
-    return [to_numpy(y.movedim(batch, 0)) for y in events]
+    return [blank(to_numpy(y.movedim(batch, 0)), lengths) for y in events]
 
 
 def _is_one_hot(x: np.ndarray) -> bool:
-    """Whether inputs (N, T, C) are symbols: at most one 1 a step, and zeros."""
-    return x.shape[2] > 1 and bool(np.isin(x, (0, 1)).all() and x.sum(2).max() <= 1)
+    """Whether inputs (M, C) are symbols: at most one 1 a step, and zeros."""
+    return x.shape[1] > 1 and bool(np.isin(x, (0, 1)).all() and x.sum(1).max() <= 1)
 
 
 def _input_fraction(x: np.ndarray) -> int:
@@ -198,8 +205,8 @@ def _finest_without_saturation(values: np.ndarray, bits: int) -> int:
 def _weight_format(
     name: str, weight: np.ndarray, values: np.ndarray, bits: int, fractions: range
 ) -> Format:
-    """The best of ``fractions`` for ``weight`` (rows, C) with inputs ``values`` (N, T, C)."""
-    energy = np.square(values).mean((0, 1)) + 1e-12  # unused columns still count
+    """The best of ``fractions`` for ``weight`` (rows, C) with inputs ``values`` (M, C)."""
+    energy = np.square(values).mean(0) + 1e-12  # unused columns still count
 
     def error(form: Format) -> float:
         return float((np.square(form.real(form.quantize(weight)) - weight) * energy).sum())

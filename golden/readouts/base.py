@@ -22,8 +22,9 @@ class ReadoutKind(ABC):
     per_step: ClassVar[bool]
 
     @abstractmethod
-    def pool(self, events: Any) -> Any:
-        """What the float network's linear map reads, from the last layer's events (N, T, H)."""
+    def pool(self, events: Any, lengths: Any = None) -> Any:
+        """What the float network's linear map reads, from the last layer's events (N, T, H), which
+        are 0 after the ``lengths`` (N,) of the sequences, if they differ."""
 
     @abstractmethod
     def reads(self, steps: int) -> tuple[int, ...]:
@@ -34,8 +35,13 @@ class ReadoutKind(ABC):
         """The model's outputs, (N, K) or (N, T, K), from the sums of all reads (N, R, K)."""
 
     @abstractmethod
-    def divisor(self, steps: int) -> int:
-        """Number of steps that an output averages over."""
+    def divisor(self, steps: Any) -> Any:
+        """Number of steps that an output averages over, or an array of them for sequences of
+        different lengths."""
+
+    def place(self, chosen: Any, steps: int) -> Any:
+        """Where the outputs of ``chosen`` sequences of ``steps`` steps are in those of all."""
+        return (chosen, slice(steps)) if self.per_step else chosen
 
     def spans(self, steps: int) -> list[int]:
         """How many steps each read sums over."""

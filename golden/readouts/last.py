@@ -14,8 +14,8 @@ class LastStep(ReadoutKind):
     name = "last"
     per_step = False
 
-    def pool(self, events: Any) -> Any:
-        return events[:, -1]
+    def pool(self, events: Any, lengths: Any = None) -> Any:
+        return events[:, -1] if lengths is None else events[range(len(events)), lengths - 1]
 
     def reads(self, steps: int) -> tuple[int, ...]:
         return (steps - 1, steps) if steps > 1 else (1,)
@@ -23,7 +23,7 @@ class LastStep(ReadoutKind):
     def outputs(self, sums: Any) -> Any:
         return sums[:, -1]
 
-    def divisor(self, steps: int) -> int:
+    def divisor(self, steps: Any) -> Any:
         return 1
 
 

@@ -11,8 +11,8 @@ class Mean(ReadoutKind):
     name = "mean"
     per_step = False
 
-    def pool(self, events: Any) -> Any:
-        return events.mean(1)
+    def pool(self, events: Any, lengths: Any = None) -> Any:
+        return events.mean(1) if lengths is None else events.sum(1) / lengths[:, None]
 
     def reads(self, steps: int) -> tuple[int, ...]:
         return (steps,)
@@ -20,7 +20,7 @@ class Mean(ReadoutKind):
     def outputs(self, sums: Any) -> Any:
         return sums[:, 0]
 
-    def divisor(self, steps: int) -> int:
+    def divisor(self, steps: Any) -> Any:
         return steps
 
 

@@ -11,7 +11,7 @@ class EveryStep(ReadoutKind):
     name = "steps"
     per_step = True
 
-    def pool(self, events: Any) -> Any:
+    def pool(self, events: Any, lengths: Any = None) -> Any:
         return events
 
     def reads(self, steps: int) -> tuple[int, ...]:
@@ -20,7 +20,7 @@ class EveryStep(ReadoutKind):
     def outputs(self, sums: Any) -> Any:
         return sums
 
-    def divisor(self, steps: int) -> int:
+    def divisor(self, steps: Any) -> Any:
         return 1
 
 

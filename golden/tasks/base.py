@@ -2,13 +2,14 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
+from golden.lengths import blank, checked
 from golden.objective import CLASSES, VALUES, Objective
 from golden.recipe import Recipe
 from golden.scaling import Scaling
@@ -18,22 +19,61 @@ class DataError(ValueError):
     """Missing or damaged data; the message says what to fetch and where to put it."""
 
 
-class Split(NamedTuple):
-    """N sequences of T steps.
+@dataclass(frozen=True, eq=False)
+class Split:
+    """N sequences of up to T steps. It can be used as the pair ``(inputs, targets)``.
+
+    What a shorter sequence holds after its end has no effect: inputs become 0 there, and targets
+    are not scored.
 
     Attributes:
         inputs: (N, T, C) float32, or symbols 0 to C - 1 (N, T) int64, which the network reads
             one-hot or through an embedding.
         targets: one class per sequence (N,) int64, or per step (N, T) int64, where -1 is not
             scored; or K real values, (N, K) or (N, T, K) float32, where NaN is not scored.
+        lengths: (N,) int64, how many of the T steps each sequence has; None if all have T.
+
+    Raises:
+        ValueError: there is not a length for each sequence, or one is not in 1 to T.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
+    lengths: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.lengths is None:
+            return
+        count, steps = (*np.shape(self.inputs), 0, 0)[:2]
+        lengths = checked(self.lengths, count, steps)
+        object.__setattr__(self, "lengths", lengths)
+        object.__setattr__(self, "inputs", blank(self.inputs, lengths))
+        object.__setattr__(self, "targets", unscored(self.targets, lengths, steps))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter((self.inputs, self.targets))
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return (self.inputs, self.targets)[index]
+
+    @property
+    def steps(self) -> int:
+        """Steps of all sequences together, without padding."""
+        count, steps = self.inputs.shape[:2]
+        return count * steps if self.lengths is None else int(self.lengths.sum())
 
     def take(self, chosen) -> "Split":
         """The sequences that a slice, a mask or an array of indices selects."""
-        return Split(self.inputs[chosen], self.targets[chosen])
+        lengths = None if self.lengths is None else self.lengths[chosen]
+        return Split(self.inputs[chosen], self.targets[chosen], lengths)
+
+
+def unscored(targets: np.ndarray, lengths: np.ndarray, steps: int) -> np.ndarray:
+    """``targets`` that are not scored after the ``lengths`` of sequences of up to ``steps`` steps,
+    if they are targets of steps."""
+    axes, value = (3, np.nan) if targets.dtype.kind == "f" else (2, -1)
+    of_steps = targets.ndim == axes and targets.shape[:2] == (len(lengths), steps)
+    return blank(targets, lengths, value) if of_steps else targets
 
 
 @dataclass(frozen=True)
@@ -162,7 +202,8 @@ class Task(ABC):
         return everything.take(_held_out(len(everything.targets)))
 
     def augment(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A random variation of training inputs that leaves their targets valid."""
+        """A random variation of training inputs that leaves their targets valid. Shorter sequences
+        are padded with 0."""
         return inputs
 
 

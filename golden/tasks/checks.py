@@ -41,6 +41,8 @@ def check(task: Task, validation: bool = False) -> None:
         _check_inputs(f"{where}.inputs", split.inputs, task.input_size)
         shape = split.inputs.shape[:axes]
         task.objective.check(f"{where}.targets", split.targets, shape, task.outputs)
+        if task.stream and split.lengths is not None:
+            raise ValueError(f"{where} is a stream, which has no lengths: leave them out")
         if task.stream and len(split.inputs) != 1:
             raise ValueError(f"{where} must have one sequence, a stream, not {len(split.inputs)}")
 

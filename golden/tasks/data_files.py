@@ -7,26 +7,30 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.tasks.base import DataError
+from golden.lengths import blank, checked, real_steps
+from golden.tasks.base import DataError, unscored
 
 PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """N labelled sequences of T steps.
+    """N labelled sequences of up to T steps.
 
     Attributes:
-        inputs: (N, T, C) float32, all finite, or symbols (N, T) int64.
+        inputs: (N, T, C) float32, all finite, or symbols (N, T) int64; 0 after the end of a shorter
+            sequence, where targets of steps are -1 or NaN.
         targets: classes (N,) or (N, T) int64, or real values (N, K) or (N, T, K) float32.
         split: (N,) of :data:`PARTS`, if the file says what each sequence is for.
         features: names of the C features, for messages; empty for symbols.
+        lengths: (N,) int64, the steps of each sequence; None if all have T.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     split: np.ndarray | None
     features: tuple[str, ...]
+    lengths: np.ndarray | None
 
 
 def read(path: Path) -> Sequences:
@@ -36,7 +40,7 @@ def read(path: Path) -> Sequences:
         DataError: the file is damaged, or does not hold what it should; one sentence, with the
             place in the file.
     """
-    readers: dict[str, Callable[[Path], Sequences]] = {".npz": _archive, ".csv": _table}
+    readers: dict[str, Callable[[Path], Sequences]] = {".npz": _archive, ".csv": _labelled_table}
     if path.suffix.lower() not in readers:
         raise DataError(f"{path}: expected a file named *.npz or *.csv")
     found = readers[path.suffix.lower()](path)
@@ -59,9 +63,10 @@ def _archive(path: Path) -> Sequences:
         if name not in arrays:
             held = ", ".join(arrays) or "nothing"
             raise DataError(f"{path} has no array named {name!r}: it holds {held}")
-    if unknown := sorted(arrays.keys() - {"inputs", "targets", "split"}):
+    if unknown := sorted(arrays.keys() - {"inputs", "targets", "split", "lengths"}):
         raise DataError(
-            f"{path} has an array named {unknown[0]!r}: expected inputs, targets and perhaps split"
+            f"{path} has an array named {unknown[0]!r}: expected inputs, targets and perhaps split "
+            f"and lengths"
         )
     inputs, targets = arrays["inputs"], arrays["targets"]
     symbols = inputs.dtype.kind in "iu" and inputs.ndim == 2
@@ -81,25 +86,33 @@ def _archive(path: Path) -> Sequences:
             f"or real numbers ({count}, K) or ({count}, {steps}, K), not {targets.dtype} of shape "
             f"{targets.shape}"
         )
+    try:
+        ends = checked(arrays.get("lengths"), count, steps)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+    lengths, split = ends if "lengths" in arrays else None, arrays.get("split")
+    inputs = blank(inputs, ends)
     if symbols:
         if inputs.min() < 0:
             raise DataError(f"{path}: symbols must be 0 or more, not {inputs.min()}")
-        return Sequences(inputs.astype(np.int64), _typed(targets), arrays.get("split"), ())
+        inputs, targets = inputs.astype(np.int64), unscored(_typed(targets), ends, steps)
+        return Sequences(inputs, targets, split, (), lengths)
     with np.errstate(over="ignore"):  # to infinity, which is refused
         inputs, targets = inputs.astype(np.float32), _typed(targets)
-    _check_finite(path, "inputs", inputs)
+    _check_finite(path, "inputs", inputs, ends)
     if targets.dtype.kind == "f":
-        _check_finite(path, "targets", targets)
+        _check_finite(path, "targets", targets, ends)
     names = tuple(f"feature {index}" for index in range(inputs.shape[2]))
-    return Sequences(inputs, targets, arrays.get("split"), names)
+    return Sequences(inputs, unscored(targets, ends, steps), split, names, lengths)
 
 
 def _typed(targets: np.ndarray) -> np.ndarray:
     return targets.astype(np.float32 if targets.dtype.kind == "f" else np.int64)
 
 
-def _check_finite(path: Path, name: str, array: np.ndarray) -> None:
-    wrong = np.argwhere(~np.isfinite(array))
+def _check_finite(path: Path, name: str, array: np.ndarray, lengths: np.ndarray) -> None:
+    bad = ~np.isfinite(array)
+    wrong = np.argwhere(blank(bad, lengths) if array.ndim == 3 else bad)
     if len(wrong):
         place = ", ".join(map(str, wrong[0]))
         raise DataError(
@@ -141,9 +154,56 @@ def _check_split(path: Path, found: Sequences) -> None:
             raise DataError(f"{path}: split has no sequence for {part}")
 
 
-def _table(path: Path) -> Sequences:
+def _labelled_table(path: Path) -> Sequences:
+    table = read_table(path)
+    rows, targets, lengths = table.rows, table.targets, table.lengths
+    of_steps = table.columns(targets)
+    whole = all(row[targets[0]].lstrip("-").isdecimal() for row in rows) and len(targets) == 1
+    typed = of_steps[..., 0].astype(np.int64) if whole else of_steps.astype(np.float32)
+    steps = typed.shape[1]
+    per_sequence = (typed == typed[:, :1])[real_steps(lengths, steps)].all()
+    typed = typed[:, 0] if per_sequence else unscored(typed, lengths, steps)
+    split = None
+    if "split" in rows[0]:
+        split = np.array([rows[first]["split"] for first in np.cumsum(lengths) - lengths])
+    inputs = table.columns(table.features).astype(np.float32)
+    given = None if (lengths == steps).all() else lengths
+    return Sequences(inputs, typed, split, tuple(table.features), given)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A .csv file with a row per step of N sequences.
+
+    Attributes:
+        features, targets: titles of the columns that hold them.
+        rows: the cells by title; the steps of a sequence follow each other.
+        lengths: (N,), the steps of each sequence.
+    """
+
+    features: list[str]
+    targets: list[str]
+    rows: list[dict[str, str]]
+    lengths: np.ndarray
+
+    def columns(self, titles: list[str]) -> np.ndarray:
+        """(N, T, K), the numbers in K columns; 0 after the end of a shorter sequence."""
+        real = real_steps(self.lengths, self.lengths.max())
+        columns = np.zeros((*real.shape, len(titles)))
+        columns[real] = [[float(row[title]) for title in titles] for row in self.rows]
+        return columns
+
+
+def read_table(path: Path, labelled: bool = True) -> Table:
     """The columns sequence, step, the features, target or several named target..., and perhaps
-    split. The rows of a sequence are its steps in order."""
+    split. The rows of a sequence are its steps in order.
+
+    Args:
+        labelled: whether there must be targets; if not, they are not read.
+
+    Raises:
+        DataError: the file holds anything else.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [(number, cells) for number, cells in enumerate(csv.reader(file), 1) if cells]
@@ -154,13 +214,14 @@ def _table(path: Path) -> Sequences:
     titles = [title.strip() for title in rows[0][1]]
     targets = [title for title in titles if title.startswith("target")]
     features = [t for t in titles if t not in ("sequence", "step", "split", *targets)]
-    if len(set(titles)) < len(titles) or not targets or not features or "step" not in titles or (
-        "sequence" not in titles
-    ):  # fmt: skip
+    complete = features and (targets or not labelled) and {"sequence", "step"} <= {*titles}
+    if not complete or len(set(titles)) < len(titles):
+        wanted = "target (or several that begin with it) and perhaps split, " if labelled else ""
         raise DataError(
-            f"{path}, line 1: expected the titles sequence, step, one or more features, target "
-            f"(or several that begin with it) and perhaps split, each once, not {', '.join(titles)}"
+            f"{path}, line 1: expected the titles sequence, step, one or more features, {wanted}"
+            f"each once, not {', '.join(titles)}"
         )
+    targets = targets if labelled else []
     sequences: dict[str, list[int]] = {}
     table: list[dict[str, str]] = []
     for number, cells in rows[1:]:
@@ -181,26 +242,7 @@ def _table(path: Path) -> Sequences:
             _number(path, number, name, row[name])
         steps.append(len(table))
         table.append(row)
-    shortest, longest = (f(sequences, key=lambda s: len(sequences[s])) for f in (min, max))
-    if len(sequences[shortest]) != len(sequences[longest]):
-        raise DataError(
-            f"{path}: sequence {shortest} has {len(sequences[shortest])} steps, sequence {longest} "
-            f"has {len(sequences[longest])}: sequences must have the same number of steps"
-        )
-
-    def column(names: list[str]) -> np.ndarray:
-        values = np.array([[float(row[name]) for name in names] for row in table])
-        return values.reshape(len(sequences), -1, len(names))
-
-    of_steps = column(targets)
-    whole = all(row[targets[0]].lstrip("-").isdecimal() for row in table) and len(targets) == 1
-    typed = of_steps[..., 0].astype(np.int64) if whole else of_steps.astype(np.float32)
-    per_sequence = (typed == typed[:, :1]).all()
-    split = None
-    if "split" in titles:
-        split = np.array([table[steps[0]]["split"] for steps in sequences.values()])
-    inputs = column(features).astype(np.float32)
-    return Sequences(inputs, typed[:, 0] if per_sequence else typed, split, tuple(features))
+    return Table(features, targets, table, np.array(list(map(len, sequences.values()))))
 
 
 def _number(path: Path, line: int, column: str, cell: str) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.lengths import real_steps
 from golden.scaling import Scaling
 from golden.tasks.base import DataError, FileTask, Split
 from golden.tasks.data_files import Sequences, read
@@ -81,7 +82,10 @@ class OwnData(FileTask):
         found = self._sequences
         if self.scaling is not None or found.inputs.ndim == 2:
             return self.scaling
-        inputs = found.inputs[self._parts == "train"]
+        chosen = self._parts == "train"
+        inputs = found.inputs[chosen]
+        if found.lengths is not None:
+            inputs = inputs[real_steps(found.lengths[chosen], inputs.shape[1])][None]
         constant = np.flatnonzero((inputs == inputs[:1, :1]).all((0, 1)))
         if len(constant):
             feature = constant[0]
@@ -111,7 +115,8 @@ class OwnData(FileTask):
         inputs = self._sequences.inputs
         if scaling := self.input_scaling:
             inputs = scaling(inputs)
-        return Split(inputs, self._sequences.targets).take(np.isin(self._parts, parts))
+        split = Split(inputs, self._sequences.targets, self._sequences.lengths)
+        return split.take(np.isin(self._parts, parts))
 
     def everything(self) -> Split:
         return self._take("train", "validation")

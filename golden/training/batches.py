@@ -17,14 +17,19 @@ class Batch(NamedTuple):
     """This process's part of a batch.
 
     Attributes:
-        inputs, targets: as in a Split.
-        share: weight of this process's means in the mean over all processes. It is 1 if all
-            parts have the same number of sequences.
+        inputs, targets, lengths: as in a Split.
+        steps: of all its sequences together, without padding.
+        share: weight of this process's mean loss in the mean over all processes. It is 1 if all
+            parts have as many scored targets.
+        steps_share: weight of its activity. It is 1 if all parts have as many steps.
     """
 
     inputs: Tensor
     targets: Tensor
+    lengths: Tensor | None
+    steps: int
     share: float
+    steps_share: float
 
 
 class Batches:
@@ -87,18 +92,25 @@ class Batches:
         order = rng.permutation(count)
         size = self.recipe.batch_size
         for chosen in np.split(order, range(size, count, size)):
-            inputs, targets = self.split.take(chosen)
+            batch = self.split.take(chosen)
+            inputs = batch.inputs
             varied = self.task.augment(inputs, rng)
             if (varied.shape, varied.dtype) != (inputs.shape, inputs.dtype):
                 raise ValueError(
                     f"{self.task.name}: augment() must return {inputs.dtype} of shape "
                     f"{inputs.shape}, not {varied.dtype} of shape {varied.shape}"
                 )
-            yield self._of_this_process(Split(varied, targets))
+            yield self._of_this_process(Split(varied, batch.targets, batch.lengths))
 
     def _of_this_process(self, whole: Split) -> Batch:
-        mine, count = whole.take(slice(self.rank, None, self.processes)), len(whole.targets)
-        share = len(mine.targets) * self.processes / count
-        if share == 0:  # the process must still compute something; its weight is 0
+        mine = whole.take(slice(self.rank, None, self.processes))
+        share = self._scored(mine) * self.processes / max(self._scored(whole), 1)
+        steps_share = mine.steps * self.processes / whole.steps
+        if steps_share == 0:  # the process must still compute something; its weight is 0
             mine = whole.take(slice(1))
-        return Batch(torch.from_numpy(mine.inputs), torch.from_numpy(mine.targets), share)
+        inputs, targets = map(torch.from_numpy, mine)
+        lengths = None if mine.lengths is None else torch.from_numpy(mine.lengths)
+        return Batch(inputs, targets, lengths, mine.steps, share, steps_share)
+
+    def _scored(self, split: Split) -> int:
+        return int(self.task.objective.scored(split.targets).sum())

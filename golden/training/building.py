@@ -5,6 +5,8 @@ from dataclasses import asdict
 from typing import cast
 
 from golden.evaluation import has_twin
+from golden.integer import IntegerEGRU
+from golden.network.network import Network
 from golden.network.word_network import AnyNetwork
 from golden.quantization.quantize import quantize
 from golden.recipe import Recipe
@@ -47,6 +49,11 @@ def build(
             network = cast(AnyNetwork, trained)
             if not is_first():  # the first of several processes does the rest
                 return
-            twin = (lambda: quantize(network, calibration(task))) if has_twin(network) else None
+            twin = (lambda: _quantized(network, task)) if has_twin(network) else None
             training = {"training": {"command": train_command(task, recipe), **asdict(recipe)}}
             conclude(task, files, network, twin, training, start, resume)
+
+
+def _quantized(network: Network, task: Task) -> IntegerEGRU:
+    typical = calibration(task)
+    return quantize(network, typical.inputs, lengths=typical.lengths)

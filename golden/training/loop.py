@@ -235,34 +235,35 @@ class _Run(lightning.LightningModule):
         self.target_activity = target_activity(recipe, self.current_epoch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        inputs, targets, share = batch
-        outputs, events, state = self.network.run(inputs, self.state)
+        inputs, targets, lengths, steps, share, steps_share = batch
+        outputs, events, state = self.network.run(inputs, self.state, lengths)
         if self.task.stream:
             self.state = detach(state)
         objective = self.task.objective
         loss = objective.loss(outputs, targets)
-        total = loss
+        total = loss * share
         if self.price:
-            activity = _activity(events)
+            activity = _activity(events, steps)
             # The penalty is on the activity of the whole batch, not on this process's share.
             whole = activity.detach()
             if self._processes > 1:
-                whole = self.trainer.strategy.reduce(whole * share, reduce_op="mean")
+                whole = self.trainer.strategy.reduce(whole * steps_share, reduce_op="mean")
             if whole > self.target_activity:
-                total = total + self.price * (activity - self.target_activity)
+                total = total + self.price * (activity - self.target_activity) * steps_share
         with torch.no_grad():
             scored = objective.scored(targets).sum()
-            fired = torch.stack([(y != 0).float().mean() for y in events]).mean()
+            fired = torch.stack([y.count_nonzero() / y.shape[2] for y in events]).mean()
+            played = torch.tensor(steps)
             sums = objective.sums(outputs, targets)
-            totals = torch.stack([loss * scored, fired * scored, scored, *sums])
-            self.totals = self.totals + totals.double() * (share > 0)
-        return total * share
+            totals = torch.stack([loss * scored, scored, fired, played, *sums])
+            self.totals = self.totals + totals.double() * (steps_share > 0)
+        return total
 
     def on_train_epoch_end(self) -> None:
         totals = self.trainer.strategy.reduce(self.totals, reduce_op="sum")
-        loss, activity = (totals[:2] / totals[2]).tolist()
+        loss, activity = (totals[[0, 2]] / totals[[1, 3]]).tolist()
         objective = self.task.objective
-        metric = objective.measure(totals[3:].cpu().numpy())
+        metric = objective.measure(totals[4:].cpu().numpy())
         self._check("its loss", loss)
         for name, parameter in self.network.named_parameters():
             self._check(name, parameter.detach().abs().max().item())
@@ -309,14 +310,18 @@ def target_activity(recipe: Recipe, epoch: int) -> float:
     return recipe.start_activity ** (1 - part) * recipe.target_activity**part
 
 
-def _activity(events: tuple[Tensor, ...]) -> Tensor:
-    """The share of units that emit an event, as a differentiable function of the events.
+def _activity(events: tuple[Tensor, ...], steps: int) -> Tensor:
+    """The share of units that emit an event in ``steps`` steps, as a differentiable function of the
+    events.
 
     Each event y contributes y / y = 1, whose gradient is 1 / y. Units without an event have no
     gradient: their surrogate derivatives would count as well, and 1 / y would outweigh all else.
     """
     return torch.stack(
-        [torch.where(y > 0, y / y.detach().clamp_min(1e-3), 0).mean() for y in events]
+        [
+            torch.where(y > 0, y / y.detach().clamp_min(1e-3), 0).sum() / (steps * y.shape[2])
+            for y in events
+        ]
     ).mean()
 
 

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,15 @@ CALIBRATION_STREAMS, CALIBRATION_STEPS = 20, 500
 logger = logging.getLogger(__name__)
 
 
-def calibration(task: Task) -> np.ndarray:
-    """Training inputs (N, T, C) that scales are chosen by; of a stream, successive steps."""
+def calibration(task: Task) -> Split:
+    """Training sequences, with real inputs (N, T, C), that scales are chosen by; of a stream,
+    successive steps."""
     split = task.everything()
     if task.stream:
         length = min(split.inputs.shape[1] // CALIBRATION_STREAMS, CALIBRATION_STEPS)
-        split = Split(*(next(windows(fold(split, CALIBRATION_STREAMS), length))))
-    return real_inputs(task, split.take(slice(CALIBRATION_SEQUENCES)))
+        split = next(windows(fold(split, CALIBRATION_STREAMS), length))
+    split = split.take(slice(CALIBRATION_SEQUENCES))
+    return replace(split, inputs=real_inputs(task, split))
 
 
 def conclude(

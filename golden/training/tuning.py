@@ -63,7 +63,8 @@ def tune(
         )
         with files.claimed(resume, overwrite):
             bits = QuantizeConfig(weight_bits=tuning.weight_bits)
-            started = QuantizedNetwork(network, calibration(task), bits)
+            typical = calibration(task)
+            started = QuantizedNetwork(network, typical.inputs, bits, typical.lengths)
             trained, _ = train(task, recipe, files, resume, progress_bar, started)
             quantized = cast(QuantizedNetwork, trained)
             if not is_first():  # the first of several processes does the rest

@@ -8,7 +8,7 @@ import pytest
 
 import sim.simulation
 from egru_hw.contract.config import preset
-from golden import save_model
+from golden import load_model, save_model
 from golden.network.network import Network
 from golden.quantization.quantize import quantize
 from golden.tasks import TASKS
@@ -71,6 +71,40 @@ def test_the_accelerator_gives_the_prediction_of_the_integer_model(tiny):
         found[on] = json.loads(result.stdout)
     assert found["rtl"]["probabilities"] == found["integer"]["probabilities"]
     assert found["rtl"]["classes"] == found["integer"]["classes"]
+
+
+@pytest.mark.parametrize("objective", ["classes", "values"])
+def test_padding_is_left_out_of_predictions_of_steps(tmp_path, tiny, objective):
+    path, x = tmp_path / "steps.safetensors", np.load(tiny[1])
+    network = Network(2, 5, 3, readout="steps")
+    save_model(path, network, quantize(network, x), {"targets": objective})
+    x[1, 2:] = np.nan
+    np.savez(tmp_path / "x.npz", inputs=x, lengths=[6, 2])
+    for on in ("float", "integer", "rtl"):
+        result = invoke("predict", path, tmp_path / "x.npz", "--on", on, "--json")
+        assert result.exit_code == 0, result.stderr
+        found = json.loads(result.stdout)
+        names = {"classes": ["classes", "probabilities"], "values": ["values"]}[objective]
+        np.save(tmp_path / "y.npy", x[1:, :2])
+        alone = json.loads(invoke("predict", path, tmp_path / "y.npy", "--json", "--on", on).stdout)
+        for name in names:
+            assert [len(sequence) for sequence in found[name]] == [6, 2]
+            assert np.allclose(found[name][1], alone[name][0], rtol=0, atol=on == "float" and 1e-6)
+        rows = invoke("predict", path, tmp_path / "x.npz", "--on", on).stdout
+        assert len(re.findall(r"^│", rows, re.MULTILINE)) == 6 + 2
+
+
+def test_a_prediction_of_the_model_file_marks_padding(tmp_path, tiny):
+    network, x = Network(2, 5, 3, readout="steps"), np.load(tiny[1])
+    save_model(tmp_path / "steps.safetensors", network, quantize(network, x), {})
+    x[1, 2:] = np.inf
+    for kind in ("integer", "float"):
+        found = load_model(tmp_path / "steps.safetensors").predict(x, kind, lengths=[6, 2])
+        assert found.classes[1, 2:].tolist() == [-1] * 4
+        assert (found.classes[0] >= 0).all()
+        assert np.isnan(found.outputs[1, 2:]).all()
+        assert np.isnan(found.probabilities[1, 2:]).all()
+        assert np.allclose(found.probabilities[1, :2].sum(-1), 1)
 
 
 def test_an_accelerator_that_differs_fails_the_command(tiny, monkeypatch):

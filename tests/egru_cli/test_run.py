@@ -90,6 +90,18 @@ def test_own_sequences_run(tmp_path, model, device):
     assert "accuracy" not in report
 
 
+def test_own_sequences_end_where_they_say(tmp_path, model, device, monkeypatch):
+    x = generator(5).normal(size=(4, 9, 3))
+    x[1, 2:] = np.nan
+    np.savez(tmp_path / "x.npz", inputs=x, lengths=[9, 2, 4, 1])
+    monkeypatch.setattr(egru_cli.run, "BATCH", 18)
+    result, report = run(tmp_path, model, "--input", tmp_path / "x.npz")
+    assert result.exit_code == 0, result.stderr
+    assert (report["sequences"], report["steps_per_sequence"]) == (4, 4)
+    assert report["counters"]["steps"] == 16
+    assert (report["compared"], report["mismatches"]) == (16 * (6 + 2) + 4 * 6, 0)
+
+
 def test_a_difference_is_named_and_fails(tmp_path, model, faulty_device):
     result, report = run(tmp_path, model, "--sequences", 2)
     assert result.exit_code == 1

@@ -25,7 +25,8 @@ def test_arrays_of_every_shape_are_read(tmp_path, sequences):
         (sequences[..., :1], 1, sequences[..., :1]),
     ):
         np.save(path, stored)
-        found = read(path, features)
+        found, lengths = read(path, features)
+        assert lengths is None
         assert found.dtype == np.float32
         assert np.array_equal(found, expected)
 
@@ -33,15 +34,15 @@ def test_arrays_of_every_shape_are_read(tmp_path, sequences):
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int8", "uint8", "bool"])
 def test_numbers_of_every_type_are_read(tmp_path, dtype):
     np.save(tmp_path / "x.npy", np.array([[0, 1], [1, 0]], dtype))
-    assert np.array_equal(read(tmp_path / "x.npy", 2), [[[0, 1], [1, 0]]])
+    assert np.array_equal(read(tmp_path / "x.npy", 2).inputs, [[[0, 1], [1, 0]]])
 
 
 def test_an_archive_gives_its_only_array_or_the_one_named_inputs(tmp_path, sequences):
     path = tmp_path / "x.npz"
     np.savez(path, anything=sequences)
-    assert np.array_equal(read(path, 2), sequences)
+    assert np.array_equal(read(path, 2).inputs, sequences)
     np.savez(path, labels=np.arange(3), inputs=sequences)
-    assert np.array_equal(read(path, 2), sequences)
+    assert np.array_equal(read(path, 2).inputs, sequences)
 
 
 @pytest.mark.parametrize("titles", ["", "left, right\n", "\ufeff"])
@@ -49,7 +50,34 @@ def test_an_archive_gives_its_only_array_or_the_one_named_inputs(tmp_path, seque
 def test_a_table_is_one_sequence_with_a_line_per_step(tmp_path, titles, end):
     path = tmp_path / "x.csv"
     path.write_text(f"{titles}0.5, -1{end}2,3e-2{end}{end}", encoding="utf-8", newline="")
-    assert np.array_equal(read(path, 2), np.float32([[[0.5, -1], [2, 0.03]]]))
+    assert np.array_equal(read(path, 2).inputs, np.float32([[[0.5, -1], [2, 0.03]]]))
+
+
+def test_padded_sequences_are_read_with_their_lengths(tmp_path, sequences):
+    path, lengths = tmp_path / "x.npz", np.array([5, 2, 3])
+    padding = np.arange(5) >= lengths[:, None]
+    sequences[padding] = np.nan
+    for name in ("inputs", "anything"):
+        np.savez(path, **{name: sequences}, lengths=lengths)
+        found = read(path, 2)
+        assert np.array_equal(found.lengths, lengths)
+        assert np.array_equal(found.inputs[~padding], sequences[~padding])
+        assert not found.inputs[padding].any()
+
+
+@pytest.mark.parametrize("others", [(), ("split", "target"), ("target x", "target y")])
+def test_a_table_with_the_titles_of_a_training_holds_several_sequences(tmp_path, others):
+    path = tmp_path / "x.csv"
+    lines = [("sequence", "step", *others, "left", "right")]
+    for name, steps in (("b", 2), ("a", 3), ("c", 1)):
+        lines += [(name, t + 5, *["?"] * len(others), t, -t - 0.5) for t in range(steps)]
+    path.write_text("\n".join(", ".join(map(str, line)) for line in lines))
+    inputs, lengths = read(path, 2)
+    assert lengths.tolist() == [2, 3, 1]
+    step = np.arange(3)
+    expected = np.stack([step, -step - 0.5], 1) * (step < lengths[:, None])[..., None]
+    assert np.array_equal(inputs, expected)
+    refuse(path, 3, "has the shape (3, 3, 2): the model expects (N, T, 3)")
 
 
 def refuse(path, features, sentence):
@@ -82,6 +110,23 @@ def test_arrays_that_are_no_sequences_are_refused(tmp_path, array, sentence, suf
     else:
         np.savez(path, array)
     refuse(path, 2, sentence)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sentence"),
+    [
+        ([5, 0, 5], "the length of sequence 1 is 0: expected 1 to 5"),
+        ([5, 5, -1], "the length of sequence 2 is -1: expected 1 to 5"),
+        ([5, 5, 6], "the length of sequence 2 is 6: expected 1 to 5"),
+        ([5, 5], "lengths must be whole numbers of shape (3,), one for each sequence"),
+        ([5.0, 5.0, 5.0], "lengths must be whole numbers of shape (3,), one for each sequence"),
+        ([2, 5, 5], "has nan at sequence 0, step 1, feature 1: expected finite numbers"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(tmp_path, sequences, lengths, sentence):
+    sequences[0, 1:, 1] = np.nan
+    np.savez(tmp_path / "x.npz", inputs=sequences, lengths=np.array(lengths))
+    refuse(tmp_path / "x.npz", 2, sentence)
 
 
 def test_a_shape_for_one_feature_is_named_where_it_is_possible(tmp_path):
@@ -144,6 +189,9 @@ def test_an_archive_named_as_an_array_and_the_reverse_are_refused(tmp_path):
         ("1,2\nnan,4\n", "has nan at sequence 0, step 1, feature 0"),
         ("1,2,3\n", "has the shape (1, 3): the model expects (N, T, 2), N sequences"),
         ("\xff\xfe", "is not a text file in UTF-8"),
+        ("sequence,step,a,b\n0,0,1,2\n0,2,3,4\n", "line 3: step 2 of sequence 0 must follow"),
+        ("sequence,step,a,b\n0,0,1,x\n", "line 2, column b: expected a finite number, not 'x'"),
+        ("sequence,step\n0,0\n", "one or more features, each once, not sequence, step"),
     ],
 )
 def test_tables_that_are_no_sequence_are_refused(tmp_path, text, sentence):

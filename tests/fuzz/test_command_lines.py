@@ -67,7 +67,7 @@ def files(tmp_path_factory):
         torch.manual_seed(0)
         network = Network(2, 4, 2)
         path = tmp_path_factory.mktemp("model") / "model.safetensors"
-        save(path, network, quantize(network, calibration(Toy())), {"task": "toy"})
+        save(path, network, quantize(network, calibration(Toy()).inputs), {"task": "toy"})
         np.save(path.with_name("good.npy"), np.zeros((3, 4, 2)))
         path.with_name("good.csv").write_text("1,2\n")
         yield path.parent

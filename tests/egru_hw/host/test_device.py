@@ -14,6 +14,7 @@ from egru_hw.host.device import Device
 from egru_hw.host.transport import NoAnswer, TransportError
 from golden.integer import IntegerEGRU
 from golden.model_file import ModelFile
+from golden.readouts import READOUTS
 from sim.backends.amaranth_simulator import AmaranthTransport
 from sim.comparison import compare
 from sim.random_models import random_inputs, random_model
@@ -57,7 +58,7 @@ def transport():
 def session(seed: int = 1, kind: str = "mean"):
     """A model, and inputs (4, 6, 3)."""
     rng = generator(seed)
-    model = random_model(rng, 3, (5, 4), 2, threshold=2000)
+    model = random_model(rng, 3, (5, 4), 2, threshold=2000, readout=kind)
     return model, random_inputs(rng, 4, 6, 3)
 
 
@@ -286,3 +287,41 @@ def test_real_inputs_are_scaled_as_the_model_file_says(transport):
     device = Device(transport)
     device.load(file)
     assert compare(expected, device.run(inputs)).mismatches == 0
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+def test_nothing_is_sent_after_the_end_of_a_sequence(transport, kind, monkeypatch):
+    model, inputs = session(kind=kind)
+    lengths = np.array([6, 1, 4, 2])
+    inputs[:, -1] = 1  # so that every sequence has padding that would be sent
+    device = Device(transport)
+    device.load(model)
+    device.run(inputs[:1])
+    alone, before = [], transport.sent
+    for n, length in enumerate(lengths):
+        alone.append(device.run(inputs[n : n + 1, :length]))
+    sent, before = transport.sent - before, transport.sent
+    monkeypatch.setattr(device_module, "BATCH", 1)  # a batch for each, as above
+    padded = device.run(inputs, lengths=lengths)
+    counters = 2 * (len(lengths) - 1)  # which each run() reads once at its start
+    assert transport.sent - before == sent - counters
+    for n, length in enumerate(lengths):
+        assert np.array_equal(padded.events[0][n, :length], alone[n].events[0][0])
+        assert not padded.events[0][n, length:].any()
+        output = padded.outputs[n]
+        assert np.array_equal(output[:length] if output.ndim == 2 else output, alone[n].outputs[0])
+    for counter in (Counter.STEPS, Counter.MACS, Counter.INPUT_EVENTS):
+        assert padded.counters[counter] == sum(part.counters[counter] for part in alone)
+
+
+def test_batches_may_have_lengths(transport):
+    model, inputs = session()
+    device = Device(transport, TINY)
+    device.load(model)
+    batches = [(inputs[:2], np.array([6, 2])), inputs[2:, :3], (inputs[:0], np.zeros(0, int))]
+    found = list(device.batches(batches))
+    for batch, result in zip(batches, found, strict=True):
+        raw, lengths = batch if isinstance(batch, tuple) else (batch, None)
+        comparison = compare(model.run(raw, lengths=lengths), result)
+        assert comparison.mismatches == 0, str(comparison.first)
+    assert found[0].counters[Counter.STEPS] == 8

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden.objective import OBJECTIVES
 from golden.tasks import FileTask, Split, Task, find, of_model
 from golden.tasks.checks import check
 from golden.tasks.options import describe, options, with_options
@@ -179,6 +180,11 @@ REAL, VALUES = np.ones((4, 2), np.float32), {"classes": None, "values": 2}
         (Split(FLOATS, REAL * np.float32(np.inf)), VALUES, "targets must be finite, or NaN where"),
         (Split(FLOATS, REAL * np.float32(np.nan)), VALUES, "targets must not all be NaN: none is"),
         (Split(FLOATS, CLASSES), {"stream": True}, "must have one sequence, a stream, not 4"),
+        (
+            Split(FLOATS[:1], CLASSES[:1], np.array([5])),
+            {"stream": True},
+            "is a stream, which has no lengths: leave them out",
+        ),
     ],
 )
 def test_invalid_sequences_rejected(split, attributes, sentence):
@@ -187,6 +193,39 @@ def test_invalid_sequences_rejected(split, attributes, sentence):
         check(task)
     assert sentence in str(caught.value)
     assert str(caught.value).startswith("bare: everything()")
+
+
+@pytest.mark.parametrize("attributes", [{}, VALUES])
+@pytest.mark.parametrize("readout", ["mean", "last", "steps"])
+def test_sequences_of_different_lengths_may_have_anything_in_the_padding(readout, attributes):
+    lengths = np.array([5, 1, 3, 2])
+    padding = np.arange(5) >= lengths[:, None]
+    real = attributes is VALUES
+    inputs = np.ones((4, 5, 2), np.float32)
+    inputs[padding] = np.nan
+    targets = np.ones((4, 5, 2), np.float32) if real else np.ones((4, 5), np.int64)
+    targets[padding] = np.inf if real else 99
+    split = Split(inputs, targets if readout == "steps" else targets[:, 0], lengths)
+    check(type("Given", (Bare,), {"split": split, "readout": readout, **attributes})())
+    assert np.isnan(inputs[1, 1, 0])
+    assert not split.inputs[padding].any()
+    assert split.steps == 11
+    if readout == "steps":
+        scored = OBJECTIVES["values" if real else "classes"].scored(split.targets)
+        assert np.array_equal(scored[..., 0] if real else scored, ~padding)
+    taken = split.take(np.array([2, 0]))
+    assert taken.lengths.tolist() == [3, 5]
+    assert np.array_equal(taken.inputs, split.inputs[[2, 0]])
+
+
+def test_a_split_can_be_used_as_a_pair():
+    split = Split(FLOATS, CLASSES, np.array([5, 1, 3, 2]))
+    inputs, targets = split
+    assert split[0] is inputs
+    assert split[1] is targets
+    assert split.targets is targets
+    with pytest.raises(ValueError, match="the length of sequence 3 is 6: expected 1 to 5"):
+        Split(FLOATS, CLASSES, np.array([5, 1, 3, 6]))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import egru_cli.sim
 import sim
 from egru_hw.contract.config import preset
 from golden import load_model
+from golden.tasks import configure
 from tests.golden.tasks.test_own_data import sequences, table
+from tests.helpers.streams import generator
 from tests.helpers.toy import run
 
 
@@ -49,6 +51,56 @@ def test_a_table_is_trained_evaluated_tuned_simulated_and_predicted(folder):
         code, output = run("predict", path, "x.npy", "--on", on, "--json")
         assert code == 0
         assert (np.array(json.loads(output)["classes"]) == classes[:50]).mean() > 0.9
+
+
+@pytest.mark.parametrize("suffix", ["npz", "csv"])
+def test_sequences_of_different_lengths_go_all_the_way_to_the_hardware(folder, suffix):
+    inputs, classes = sequences(150, 7)
+    lengths = generator(7).integers(1, 8, 150)
+    padding = np.arange(7) >= lengths[:, None]
+    inputs[padding] = np.nan
+    data = folder / f"my.{suffix}"
+    if suffix == "npz":
+        np.savez(data, inputs=inputs, targets=classes, lengths=lengths)
+    else:
+        data.write_text(table(inputs, classes, lengths=lengths))
+    words = ("--hidden-size", 6, "--epochs", 15, "--learning-rate", 0.02)
+    assert run("train", "--data", data, *words) == (0, "")
+    path = folder / "runs" / "own-data.safetensors"
+    model = load_model(path)
+    assert model.config["results"]["accuracy"][1] > 0.9
+    assert run("tune", path, "--data", data, "--epochs", 1) == (0, "")
+    tuned = folder / "runs" / "own-data-4bit.safetensors"
+
+    test = configure("own-data", data).test()
+    code, output = run("eval", tuned, "--data", data, "--json")
+    assert code == 0
+    scaled = load_model(tuned)
+    alone = [
+        scaled.twin().run(scaled.twin().quantize_inputs(test.inputs[n : n + 1, :length]))
+        for n, length in enumerate(test.lengths)
+    ]
+    fired = sum(np.count_nonzero(result.events[0]) for result in alone)
+    found = json.loads(output)["activity"][0][1]
+    assert found == pytest.approx(fired / (6 * test.lengths.sum()), rel=1e-12)
+
+    words = (tuned, "--data", data, "--sequences", len(test.inputs))
+    code, output = run("sim", *words, "--out", folder / "sim")
+    assert code == 0, output
+    report = json.loads((folder / "sim" / "report.json").read_text())
+    assert report["mismatches"] == 0
+    assert report["compared"] == 6 * test.lengths.sum() + len(test.inputs) * (6 + 2)
+    assert report["counters"]["steps"] == test.lengths.sum()
+    assert report["accuracy"]["RTL"] > 0.8
+    assert run("cost", *words, "--preset", "tiny", "--json", folder / "cost.json")[0] == 0
+    costs = json.loads((folder / "cost.json").read_text())
+    for name in ("cycles", "steps", "macs", "rows"):
+        assert costs["counters"][name] == report["counters"][name]
+
+    for on in ("float", "integer"):
+        code, output = run("predict", path, data, "--on", on, "--json")
+        assert code == 0
+        assert (np.array(json.loads(output)["classes"]) == classes).mean() > 0.9
 
 
 def test_the_scaling_of_the_model_is_kept_on_other_data(folder):

@@ -102,7 +102,7 @@ def test_a_second_ctrl_c_and_sigterm_stop_at_once(tmp_path, monkeypatch, signals
 
 
 def test_a_network_that_cannot_be_quantised_is_kept(tmp_path, monkeypatch):
-    def refuse(network, inputs):
+    def refuse(network, inputs, lengths):
         raise ValueError("an accumulator could overflow")
 
     monkeypatch.setattr("golden.training.building.quantize", refuse)
