@@ -14,6 +14,7 @@ from boards import BOARDS, build
 from boards import find as find_board
 from boards.ecp5.utilization import Utilization
 from egru_cli.console import console, results
+from egru_hw.contract.config import preset
 from golden import output
 from golden.model_file import find as find_model
 from golden.model_file import load
@@ -42,7 +43,7 @@ def main(
     or does not meet timing.
     """
     target, path, start = find_board(board), find_model(model), time.monotonic()
-    target.variant(variant)
+    chosen = target.variant(variant)
     report = out / f"{board}-{variant.lower()}" / "report.json"
     output.check(report)
     output.target(report).unlink(missing_ok=True)
@@ -60,6 +61,7 @@ def main(
     facts = {
         "board": board,
         "variant": variant.upper(),
+        "config": asdict(preset(chosen.preset)),
         "model": {"file": model, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
         "mhz": {"achieved": found.achieved, "demanded": found.demanded},
         "resources": {name: asdict(use) for name, use in found.resources.items()},

@@ -14,9 +14,9 @@ from amaranth.hdl import Elaboratable
 from boards.board import Board, BuildError
 from boards.ecp5.tools import Tools
 from boards.ecp5.top import Top, check_clock
-from boards.ecp5.utilization import Utilization, overfull
-from egru_hw.contract.config import preset
-from egru_hw.contract.image import build_image
+from boards.ecp5.utilization import Use, Utilization, overfull, uses
+from egru_hw.contract.config import Config, preset
+from egru_hw.contract.image import Image, build_image
 from golden import output
 from golden.integer import IntegerEGRU
 
@@ -94,6 +94,34 @@ def build(
     return Build(directory / BITSTREAM, utilization, versions, seconds)
 
 
+def resources(
+    board: Board,
+    variant: str,
+    config: Config,
+    directory: Path,
+    *,
+    progress: Callable[[str], None] = lambda step: None,
+) -> tuple[dict[str, Use], dict[str, str]]:
+    """What an accelerator of ``config`` uses of a part, and the tools' versions.
+
+    Synthesises and packs an accelerator without a model, and neither places nor routes it. Takes
+    a minute or two. The tools' logs are in ``directory``.
+
+    Raises:
+        BuildError: a tool is missing or fails, or the design does not fit.
+    """
+    top = Top(board, config, Image.empty(), board.frequency)
+    tools = Tools.find()
+    synthesis, packing, _ = _plan(
+        board.variant(variant).platform(), top, directory, ["--pack-only"], progress
+    )
+    _run(synthesis, directory, tools, progress)
+    unplaced = packing[: packing.index("--textcfg")]  # there is nothing to write
+    _run(unplaced, directory, tools, progress)
+    log = (directory / "nextpnr-ecp5.log").read_text(errors="replace")
+    return uses(log), tools.versions()
+
+
 def _implement(
     platform: TemplatedPlatform,
     top: Elaboratable,
@@ -104,24 +132,13 @@ def _implement(
     progress: Callable[[str], None],
 ) -> Utilization:
     """Synthesis, place and route, and packing, in ``directory``."""
-    progress("generating the hardware")
-    plan = platform.prepare(
-        top,
-        "top",
-        verbose=True,  # in the logs
-        script_after_read=KEEP_SLICES,
-        script_after_synth="flatten; opt_clean -purge",
-        nextpnr_opts=[
-            *NEXTPNR_OPTIONS,
-            *("--seed", str(seed)),
-            *("--report", "nextpnr.json"),
-            # A missed clock is found in the report; else nextpnr would stop without writing one.
-            "--timing-allow-fail",
-        ],
-    )
-    plan.extract(directory)
-    synthesis, place_and_route, packing = json.loads(plan.files["build_top.json"])["commands"]
-
+    options = [
+        *("--seed", str(seed)),
+        *("--report", "nextpnr.json"),
+        # A missed clock is found in the report; else nextpnr would stop without writing one.
+        "--timing-allow-fail",
+    ]
+    synthesis, place_and_route, packing = _plan(platform, top, directory, options, progress)
     _run(synthesis, directory, tools, progress)
     _run(place_and_route, directory, tools, progress)
     report = Utilization.parse((directory / "nextpnr.json").read_text(), mhz)
@@ -134,6 +151,27 @@ def _implement(
     _run(packing, directory, tools, progress)
     shutil.move(directory / "top.bit", output.target(directory / BITSTREAM))
     return report
+
+
+def _plan(
+    platform: TemplatedPlatform,
+    top: Elaboratable,
+    directory: Path,
+    nextpnr_options: list[str],
+    progress: Callable[[str], None],
+) -> list[list[str]]:
+    """Write the inputs of the tools to ``directory``; returns the three commands."""
+    progress("generating the hardware")
+    plan = platform.prepare(
+        top,
+        "top",
+        verbose=True,  # in the logs
+        script_after_read=KEEP_SLICES,
+        script_after_synth="flatten; opt_clean -purge",
+        nextpnr_opts=[*NEXTPNR_OPTIONS, *nextpnr_options],
+    )
+    plan.extract(directory)
+    return json.loads(plan.files["build_top.json"])["commands"]
 
 
 def _run(

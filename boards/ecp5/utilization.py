@@ -47,9 +47,13 @@ class Utilization:
         return cls(*min(clocks), resources)
 
 
-def overfull(log: str) -> dict[str, Use]:
-    """Resources that the design needs more of than the device has, from nextpnr's log."""
+def uses(log: str) -> dict[str, Use]:
+    """What the design uses of every resource of the device, from nextpnr's log."""
     _, _, table = log.partition("Device utilisation:")
     rows = re.findall(r"(\w+): +(\d+)/ *(\d+) +\d+%", table)
-    uses = {RESOURCES.get(cell, cell): Use(int(used), int(limit)) for cell, used, limit in rows}
-    return {name: use for name, use in uses.items() if use.used > use.available}
+    return {RESOURCES.get(cell, cell): Use(int(used), int(limit)) for cell, used, limit in rows}
+
+
+def overfull(log: str) -> dict[str, Use]:
+    """Resources that the design needs more of than the device has, from nextpnr's log."""
+    return {name: use for name, use in uses(log).items() if use.used > use.available}

@@ -15,6 +15,15 @@ from egru_hw.contract.registers import register_addresses
 from golden.integer import SUMS, IntegerEGRU, IntegerLayer, numerics
 
 LOADABLE = (Target.REGISTERS, Target.WEIGHTS, Target.PARAMETERS, Target.READOUT)
+NEEDED = {
+    "max_layers": "layers",
+    "max_inputs": "inputs",
+    "max_units": "units (in whole groups)",
+    "max_outputs": "outputs",
+    "weight_rows": "rows of weights",
+    "weight_bits": "bits per weight",
+}
+"""The fields of a configuration that limit models, in words."""
 
 
 @dataclass(frozen=True)
@@ -98,34 +107,46 @@ def build_image(model: IntegerEGRU, config: Config, report_events: bool = True) 
     )
 
 
+def needs(model: IntegerEGRU, config: Config) -> dict[str, int]:
+    """What ``model`` needs at least of each field of ``config`` that limits models.
+
+    It depends on ``lanes`` and ``units_per_cycle`` of ``config`` alone.
+    """
+    return {
+        "max_layers": model.num_layers,
+        "max_inputs": model.input_size,
+        "max_units": sum(config.layer_groups(h) for h in model.hidden_sizes)
+        * config.units_per_cycle,
+        "max_outputs": model.outputs,
+        "weight_rows": sum(
+            (layer.input_size + layer.hidden_size) * config.pitch(layer.hidden_size)
+            for layer in model.layers
+        ),
+        "weight_bits": model.weight_bits,
+    }
+
+
+def fits(model: IntegerEGRU, config: Config) -> bool:
+    """Whether hardware of ``config`` holds ``model``."""
+    return not _lack(model, config)
+
+
 def _check_fit(model: IntegerEGRU, config: Config) -> None:
     if not (lack := _lack(model, config)):
         return
-    what, needed, available = lack
-    fitting = [name for name, other in PRESETS.items() if not _lack(model, other)]
+    name, needed, available = lack
+    fitting = [title for title, other in PRESETS.items() if fits(model, other)]
     raise ValueError(
-        f"the model does not fit this accelerator: it needs {needed} {what}, there are "
+        f"the model does not fit this accelerator: it needs {needed} {NEEDED[name]}, there are "
         f"{available} (presets that it fits: {', '.join(fitting) or 'none'})"
     )
 
 
 def _lack(model: IntegerEGRU, config: Config) -> tuple[str, int, int] | None:
-    """Something of which ``model`` needs more than ``config`` has: its name, and how many."""
-    units = sum(config.layer_groups(h) * config.units_per_cycle for h in model.hidden_sizes)
-    weight_rows = sum(
-        (layer.input_size + layer.hidden_size) * config.pitch(layer.hidden_size)
-        for layer in model.layers
-    )
-    for what, needed, available in (
-        ("layers", model.num_layers, config.max_layers),
-        ("inputs", model.input_size, config.max_inputs),
-        ("units (in whole groups)", units, config.max_units),
-        ("outputs", model.outputs, config.max_outputs),
-        ("rows of weights", weight_rows, config.weight_rows),
-        ("bits per weight", model.weight_bits, config.weight_bits),
-    ):
-        if needed > available:
-            return what, needed, available
+    """A field of ``config`` of which ``model`` needs more than there is: its name, and how many."""
+    for name, needed in needs(model, config).items():
+        if needed > (available := getattr(config, name)):
+            return name, needed, available
     return None
 
 

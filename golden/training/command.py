@@ -18,13 +18,19 @@ def train_command(task: Task, recipe: Recipe) -> str:
     words = ["train", task.name]
     if data := getattr(task, "data", None):
         words += ["--data", Path(data).name]
+    return _command(*words, *train_options(task, recipe), *_threads())
+
+
+def train_options(task: Task, recipe: Recipe) -> list[str]:
+    """The options of ``egru train`` for the task's options and ``recipe``, without defaults."""
+    words = []
     usual = options(type(task)())
     for name, value in options(task).items():
         words += ["--option", f"{name}={value}"] if value != usual[name] else []
     # The other defaults depend on the chosen cell; the default cell itself does not.
     defaults = asdict(task.recipe_for(recipe.cell)) | {"cell": task.recipe.cell}
     chosen = {n: v for n, v in asdict(recipe).items() if not recipe.unmet(n, task.stream)}
-    return _command(*words, *_changed(chosen, defaults), *_threads())
+    return words + _changed(chosen, defaults)
 
 
 def tune_command(model: Path, tuning: Tuning) -> str:

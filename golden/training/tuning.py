@@ -52,7 +52,7 @@ def tune(
         check_model(task, file.config, file.network_config)
         check(task)
         recipe = replace(
-            _recipe(file),
+            recipe_of(file),
             epochs=tuning.epochs,
             learning_rate=tuning.learning_rate,
             seed=tuning.seed,
@@ -77,8 +77,12 @@ def tune(
             conclude(task, files, quantized.network, twin, training, start, resume)
 
 
-def _recipe(file: ModelFile) -> Recipe:
-    """The recipe that a model file records."""
+def recipe_of(file: ModelFile) -> Recipe:
+    """The recipe that a model file records.
+
+    Raises:
+        ValueError: it records none, or one that is not valid.
+    """
     if "training" not in file.config:
         raise ValueError(f"{file.path} does not record the recipe it was trained with")
     values = {name: v for name, v in file.config["training"].items() if name != "command"}

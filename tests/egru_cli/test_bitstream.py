@@ -9,6 +9,7 @@ import pytest
 import egru_cli.bitstream as command
 from boards import Build, BuildError
 from boards.ecp5.utilization import Utilization
+from egru_hw.contract.config import PRESETS, Config
 from tests.helpers.command import invoke
 from tests.helpers.fpga_tools import REPORT
 
@@ -54,6 +55,7 @@ def test_the_report_holds_what_the_table_on_standard_output_shows(run):
     assert run.built == ("ulx3s", "12f", "integers", None, 2)
     report = json.loads(run.report.read_text())
     assert report["variant"] == "12F"
+    assert Config(**report["config"]) == PRESETS["ulx3s-12f"]
     assert report["mhz"] == {"achieved": 83.2, "demanded": 80}
     assert report["resources"]["block RAMs"] == {"used": 45, "available": 56}
     assert report["tools"] == TOOLS

@@ -22,7 +22,7 @@ FLOORS = (
     ("golden.network",),
     ("golden.quantization",),
     ("golden.model_file",),
-    ("golden.evaluation", "golden.generation"),
+    ("golden.evaluation", "golden.generation", "golden.stepping"),
     ("golden.training",),
     ("golden",),
     ("egru_hw.contract",),

@@ -38,6 +38,10 @@ def test_the_wheel_holds_the_shipped_models_and_the_marks_of_types(files):
     assert {*models, *(f"{package}/py.typed" for package in PACKAGES)} <= files
 
 
+def test_the_wheel_holds_the_tables_of_the_costs(files):
+    assert {"egru_hw/cost/builds.json", "egru_hw/cost/energy.toml"} <= files
+
+
 def test_the_wheel_holds_no_tests_no_experiments_and_no_sources_of_the_core(files):
     tops = {path.partition("/")[0] for path in files}
     assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)

@@ -61,6 +61,17 @@ def test_build_returns_the_bitstream_and_how_it_was_made(build):
     assert steps[-3:] == ["synthesis: yosys", "place and route: nextpnr-ecp5", "packing: ecppack"]
 
 
+def test_resources_are_those_of_the_packed_design_which_is_not_placed(tmp_path, monkeypatch, tools):
+    monkeypatch.setattr(flow, "Top", Blinker)
+    tools.write("nextpnr-ecp5", f'echo "$@" > {tmp_path}/arguments; cat {tools.folder}/log')
+    used, versions = flow.resources(BOARD, "12F", preset("tiny"), tmp_path / "synthesis")
+    assert used["LUTs"] == Use(11732, 24288)
+    assert versions.keys() == {"yosys", "nextpnr-ecp5", "ecppack"}
+    arguments = (tmp_path / "arguments").read_text().split()
+    assert "--pack-only" in arguments
+    assert "--textcfg" not in arguments  # nextpnr would abort
+
+
 def test_a_linked_bitstream_is_written_where_the_link_leads(build, tmp_path):
     build.bitstream.unlink()
     build.bitstream.symlink_to(tmp_path / "there.bit")
