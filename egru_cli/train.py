@@ -61,7 +61,7 @@ def main(
     chosen = with_options(find(task), data, parse(option or []))
     given = {name: value for name, value in choices.items() if value is not None}
     recipe = replace(chosen.recipe_for(given.get("cell")), **given)
-    recipe.check_effect(given, chosen.stream)
+    recipe.check_effect(given, chosen)
     prepare(threads)
 
     from golden.training import Files, build

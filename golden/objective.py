@@ -37,9 +37,13 @@ class Objective(ABC):
     def scored(self, targets: Any) -> Any:
         """Which of the targets count, of the targets' shape."""
 
+    def weight(self, targets: np.ndarray) -> float:
+        """Of ``targets`` together in :meth:`loss`; their number, unless some weigh more."""
+        return float(self.scored(targets).sum())
+
     @abstractmethod
     def loss(self, outputs: Any, targets: Any) -> Any:
-        """The mean loss of scored targets; tensors only."""
+        """The weighted mean loss of scored targets; tensors only."""
 
     @abstractmethod
     def sums(self, outputs: Any, targets: Any) -> list[Any]:
@@ -55,9 +59,27 @@ class Objective(ABC):
 
 
 class Classes(Objective):
-    """A class 0 to K - 1 for each sequence or step, int64 (...); -1 is not scored."""
+    """A class 0 to K - 1 for each sequence or step, int64 (...); -1 is not scored.
+
+    Args:
+        weights: (K,) of the classes in the loss; all 1 if omitted.
+    """
 
     name, metric, title, form = "classes", "accuracy", "accuracy", ".2%"
+
+    def __init__(self, weights: np.ndarray | None = None):
+        self.weights = weights
+
+    @classmethod
+    def balanced(cls, targets: np.ndarray, outputs: int) -> "Classes":
+        """The objective in whose loss the K = ``outputs`` classes of ``targets`` count alike: each
+        weight is the average number of targets of a class, divided by the class's own."""
+        counts = np.bincount(targets[targets >= 0], minlength=outputs)
+        return cls(counts.sum() / outputs / np.maximum(counts, 1))
+
+    def weight(self, targets):
+        scored = targets[self.scored(targets)]
+        return float(len(scored) if self.weights is None else self.weights[scored].sum())
 
     def check(self, where, targets, shape, outputs):
         if targets.dtype != np.int64 or targets.shape != shape:
@@ -80,7 +102,9 @@ class Classes(Objective):
         """Cross-entropy in nats."""
         from torch.nn import functional as F
 
-        return F.cross_entropy(outputs.flatten(0, -2), targets.flatten(), ignore_index=-1)
+        weights = None if self.weights is None else outputs.new_tensor(self.weights)
+        logits, classes = outputs.flatten(0, -2), targets.flatten()
+        return F.cross_entropy(logits, classes, weights, ignore_index=-1)
 
     def sums(self, outputs, targets):
         return [(outputs.argmax(-1) == targets).sum(), self.scored(targets).sum()]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 
 from golden.cells import CELLS, Cell
 from golden.limits import LAYERS, UNITS
@@ -11,42 +11,53 @@ from golden.limits import LAYERS, UNITS
 LARGEST_SEED = 2**63 - 1  # the largest that torch takes
 
 
+class Trained(Protocol):
+    """What choices depend on of a :class:`golden.tasks.Task`."""
+
+    @property
+    def stream(self) -> bool: ...
+
+    @property
+    def values(self) -> int | None: ...
+
+
 class Need(NamedTuple):
     """What a choice has no effect without.
 
     Attributes:
         words: what the user must choose to meet it.
-        is_met: whether a recipe meets it; the second argument: whether the task is a stream.
+        is_met: whether a recipe meets it for a task.
     """
 
     words: str
-    is_met: Callable[["Recipe", bool], bool]
+    is_met: Callable[["Recipe", Trained], bool]
 
 
 def _cell(is_met: Callable[[Cell], bool]) -> Need:
     names = [name for name, cell in CELLS.items() if is_met(cell)]
-    return Need(f"--cell {' or '.join(names)}", lambda recipe, stream: recipe.cell in names)
+    return Need(f"--cell {' or '.join(names)}", lambda recipe, task: recipe.cell in names)
 
 
-STREAM = Need("a language model as TASK", lambda recipe, stream: stream)
-EMBEDDING = Need("--embedding-size", lambda recipe, stream: recipe.embedding_size is not None)
-STACK = Need("--num-layers 2 or more", lambda recipe, stream: recipe.num_layers > 1)
+STREAM = Need("a language model as TASK", lambda recipe, task: task.stream)
+CLASSES = Need("a TASK with classes", lambda recipe, task: task.values is None)
+EMBEDDING = Need("--embedding-size", lambda recipe, task: recipe.embedding_size is not None)
+STACK = Need("--num-layers 2 or more", lambda recipe, task: recipe.num_layers > 1)
 HIDDEN = Need(
     "--num-layers 2 or more if there is an --embedding-size",
-    lambda recipe, stream: not EMBEDDING.is_met(recipe, stream) or STACK.is_met(recipe, stream),
+    lambda recipe, task: not EMBEDDING.is_met(recipe, task) or STACK.is_met(recipe, task),
 )
 BETWEEN = Need(
     f"{STACK.words} or {EMBEDDING.words}",
-    lambda recipe, stream: STACK.is_met(recipe, stream) or EMBEDDING.is_met(recipe, stream),
+    lambda recipe, task: STACK.is_met(recipe, task) or EMBEDDING.is_met(recipe, task),
 )
 EVENTS = _cell(lambda cell: cell.emits_events)
-PRICE = Need("--activity-price above 0", lambda recipe, stream: recipe.activity_price > 0)
+PRICE = Need("--activity-price above 0", lambda recipe, task: recipe.activity_price > 0)
 FALL = Need(
     "a --start-activity other than --target-activity",
-    lambda recipe, stream: recipe.start_activity != recipe.target_activity,
+    lambda recipe, task: recipe.start_activity != recipe.target_activity,
 )
-START = Need("--target-until above 0", lambda recipe, stream: recipe.target_until > 0)
-SURROGATE = Need("--surrogate-height above 0", lambda recipe, stream: recipe.surrogate_height > 0)
+START = Need("--target-until above 0", lambda recipe, task: recipe.target_until > 0)
+SURROGATE = Need("--surrogate-height above 0", lambda recipe, task: recipe.surrogate_height > 0)
 
 
 def _choice(
@@ -166,6 +177,13 @@ class Recipe(_Choices):
     learning_rate: float = _positive(6e-3, "Peak learning rate of the one-cycle schedule.")
     weight_decay: float = _positive(1e-2, "Weight decay of AdamW. It does not apply to thresholds.")
     clip: float = _positive(1.0, "Maximum gradient norm. 0 disables clipping.")
+    class_weights: str | None = _choice(
+        None,
+        "Weights of the classes in the training loss. Balanced: as much as each class is rarer "
+        "than the average, so that all count alike. Metrics and test losses have no weights.",
+        CLASSES,
+        choices=("balanced",),
+    )
     target_activity: float = _share(
         0.1,
         "Activity above which the penalty applies in the last epochs: share of units per step.",
@@ -230,23 +248,23 @@ class Recipe(_Choices):
                 f"not {self.target_from}"
             )
 
-    def unmet(self, name: str, stream: bool) -> Need | None:
+    def unmet(self, name: str, task: Trained) -> Need | None:
         """The first need of the choice ``name`` that is not met, if any."""
         wanted = needs(self.__dataclass_fields__[name])
-        return next((need for need in wanted if not need.is_met(self, stream)), None)
+        return next((need for need in wanted if not need.is_met(self, task)), None)
 
-    def check_effect(self, names: Iterable[str], stream: bool) -> None:
+    def check_effect(self, names: Iterable[str], task: Trained) -> None:
         """Refuse choices without an effect.
 
         Args:
             names: of the choices that were made.
-            stream: whether the task is a stream.
+            task: what it is for.
 
         Raises:
             ValueError: naming one.
         """
         for name in names:
-            if need := self.unmet(name, stream):
+            if need := self.unmet(name, task):
                 option = f"--{name.replace('_', '-')}"
                 raise ValueError(f"{option} has no effect without {need.words}: leave it out")
 

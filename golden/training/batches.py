@@ -9,6 +9,7 @@ from torch import Tensor
 
 from golden.evaluation import first, fold, windows
 from golden.limits import STATES
+from golden.objective import Classes
 from golden.recipe import Recipe
 from golden.tasks import Split, Task
 
@@ -19,8 +20,8 @@ class Batch(NamedTuple):
     Attributes:
         inputs, targets, lengths: as in a Split.
         steps: of all its sequences together, without padding.
-        share: weight of this process's mean loss in the mean over all processes. It is 1 if all
-            parts have as many scored targets.
+        share: weight of this process's mean loss in the mean over all processes. It is 1 if the
+            targets of all parts weigh as much.
         steps_share: weight of its activity. It is 1 if all parts have as many steps.
     """
 
@@ -38,6 +39,9 @@ class Batches:
     Each epoch has its own random generator, and all random choices are made for the whole batch.
     So a checkpoint needs no generator state, and several processes train on the same batches as
     a single one.
+
+    Attributes:
+        objective: the task's, with the recipe's weights of classes.
 
     Args:
         epoch: returns the current epoch.
@@ -59,6 +63,9 @@ class Batches:
             self.split = fold(first(split, recipe.limit), recipe.batch_size)
         else:
             self.split = split.take(slice(recipe.limit))
+        self.objective = task.objective
+        if recipe.class_weights:
+            self.objective = Classes.balanced(self.split.targets, task.outputs)
         self._check_size()
 
     def _check_size(self) -> None:
@@ -104,13 +111,11 @@ class Batches:
 
     def _of_this_process(self, whole: Split) -> Batch:
         mine = whole.take(slice(self.rank, None, self.processes))
-        share = self._scored(mine) * self.processes / max(self._scored(whole), 1)
+        weight, of_all = self.objective.weight(mine.targets), self.objective.weight(whole.targets)
+        share = weight * self.processes / of_all if of_all else 0.0
         steps_share = mine.steps * self.processes / whole.steps
         if steps_share == 0:  # the process must still compute something; its weight is 0
             mine = whole.take(slice(1))
         inputs, targets = map(torch.from_numpy, mine)
         lengths = None if mine.lengths is None else torch.from_numpy(mine.lengths)
         return Batch(inputs, targets, lengths, mine.steps, share, steps_share)
-
-    def _scored(self, split: Split) -> int:
-        return int(self.task.objective.scored(split.targets).sum())

@@ -29,7 +29,7 @@ def train_options(task: Task, recipe: Recipe) -> list[str]:
         words += ["--option", f"{name}={value}"] if value != usual[name] else []
     # The other defaults depend on the chosen cell; the default cell itself does not.
     defaults = asdict(task.recipe_for(recipe.cell)) | {"cell": task.recipe.cell}
-    chosen = {n: v for n, v in asdict(recipe).items() if not recipe.unmet(n, task.stream)}
+    chosen = {n: v for n, v in asdict(recipe).items() if not recipe.unmet(n, task)}
     return words + _changed(chosen, defaults)
 
 

@@ -52,7 +52,7 @@ def make_network(task: Task, recipe: Recipe) -> AnyNetwork:
     options: dict[str, Any] = {"cell": recipe.cell, "num_layers": recipe.num_layers}
     options |= {name: getattr(recipe, name) for name in find_cell(recipe.cell).options}
     regular = ("embedding_size", "dropout", "word_dropout")
-    recipe.check_effect([name for name in regular if getattr(recipe, name)], task.stream)
+    recipe.check_effect([name for name in regular if getattr(recipe, name)], task)
     if recipe.embedding_size is None:
         if recipe.num_layers > 1:
             options["dropout"] = recipe.dropout
@@ -195,9 +195,11 @@ class _Run(lightning.LightningModule):
         }
 
     def train_dataloader(self) -> Batches:
-        return Batches(
+        batches = Batches(
             self.task, self.recipe, lambda: self.current_epoch, self.global_rank, self._processes
         )
+        self.objective = batches.objective
+        return batches
 
     @property
     def _processes(self) -> int:
@@ -239,8 +241,9 @@ class _Run(lightning.LightningModule):
         outputs, events, state = self.network.run(inputs, self.state, lengths)
         if self.task.stream:
             self.state = detach(state)
-        objective = self.task.objective
-        loss = objective.loss(outputs, targets)
+        objective = self.objective
+        # Without a scored target there is no mean, but the other processes wait for a gradient.
+        loss = objective.loss(outputs, targets) if share else 0.0 * outputs.sum()
         total = loss * share
         if self.price:
             activity = _activity(events, steps)

@@ -87,18 +87,20 @@ def test_the_content_of_the_padding_has_no_effect_on_the_training(tmp_path):
     assert not equal(found[0], untrained)
 
 
+@pytest.mark.parametrize("class_weights", [None, "balanced"])
 @pytest.mark.parametrize("kind", ["mean", "steps"])
-def test_several_processes_share_loss_and_activity_of_a_batch(kind):
-    task = Lengths(kind)
-    network = make_network(task, RECIPE).double()
+def test_several_processes_share_loss_and_activity_of_a_batch(kind, class_weights):
+    task, recipe = Lengths(kind), replace(RECIPE, class_weights=class_weights)
+    network = make_network(task, recipe).double()
+    batches = Batches(task, recipe, lambda: 0)
 
     def means(batch) -> tuple[float, float]:
         outputs, events, _ = network.run(batch.inputs.double(), lengths=batch.lengths)
-        loss = task.objective.loss(outputs, batch.targets)
+        loss = batches.objective.loss(outputs, batch.targets)
         return loss.item(), _activity(events, batch.steps).item()
 
-    whole = list(Batches(task, RECIPE, lambda: 0))
-    shared = [list(Batches(task, RECIPE, lambda: 0, rank, 3)) for rank in range(3)]
+    whole = list(batches)
+    shared = [list(Batches(task, recipe, lambda: 0, rank, 3)) for rank in range(3)]
     assert len(whole) == 2
     for batch, *parts in zip(whole, *shared, strict=True):
         loss, activity = means(batch)
