@@ -73,7 +73,7 @@ def _simulate(file: ModelFile, inputs: np.ndarray, lengths: np.ndarray | None) -
         console.print(f"mismatch: first {first}")
         raise typer.Exit(1)
     hardware = simulation.hardware
-    outputs = integer.logits(hardware.outputs, hardware.lengths)
+    outputs = file.unscaled(integer.logits(hardware.outputs, hardware.lengths))
     return Prediction(outputs, file.objective, hardware.lengths)
 
 

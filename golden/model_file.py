@@ -72,9 +72,20 @@ class ModelFile:
         values = self.config.get("scaling")
         return Scaling.from_json(values) if values else None
 
+    @property
+    def target_scaling(self) -> Scaling | None:
+        """By what the targets were scaled that the models predict, if at all."""
+        values = self.config.get("target_scaling")
+        return Scaling.from_json(values) if values else None
+
     def scaled(self, inputs: np.ndarray) -> np.ndarray:
         """A user's sequences (..., C) as the models read them."""
         return self.scaling(inputs) if self.scaling else inputs
+
+    def unscaled(self, outputs: np.ndarray) -> np.ndarray:
+        """The models' real outputs (..., K) in the units of a user's targets; logits stay as they
+        are."""
+        return self.target_scaling.inverse(outputs) if self.target_scaling else outputs
 
     def twin(self) -> IntegerEGRU:
         """The integer model.
@@ -123,14 +134,15 @@ class ModelFile:
         if kind == "integer":
             model = self.twin()
             result = model.run(model.quantize_inputs(x), lengths=ends)
-            return Prediction(model.logits(result.outputs, ends), self.objective, ends)
+            outputs = self.unscaled(model.logits(result.outputs, ends))
+            return Prediction(outputs, self.objective, ends)
         network = self.network()
         import torch
 
         given = None if lengths is None else torch.from_numpy(ends)
         with torch.no_grad():
             outputs = network(torch.as_tensor(x, dtype=torch.float32), lengths=given)
-        return Prediction(outputs.double().numpy(), self.objective, ends)
+        return Prediction(self.unscaled(outputs.double().numpy()), self.objective, ends)
 
     def network(self) -> "Network | WordNetwork":
         """The float network. ``ModuleNotFoundError`` names the extra if PyTorch is missing."""
@@ -377,6 +389,10 @@ def _check_config(config: Any, network: dict[str, Any]) -> None:
         features = len(Scaling.from_json(scaling).mean)
         if features != network["input_size"]:
             raise ValueError(f"its scaling is of {features} features, not {network['input_size']}")
+    if scaling := config.get("target_scaling"):
+        targets = len(Scaling.from_json(scaling).mean)
+        if targets != network["outputs"]:
+            raise ValueError(f"its scaling is of {targets} targets, not {network['outputs']}")
     if "data" in config.get("options", {}):
         raise TypeError("the options contain the data path")
 

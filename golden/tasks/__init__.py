@@ -91,6 +91,10 @@ def of_model(path: Path, config: dict[str, Any], data: Path | None = None) -> Ta
         task = with_options(find(config["task"], path), data, config.get("options", {}))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    if isinstance(task, OwnData) and config.get("scaling"):
-        return replace(task, scaling=Scaling.from_json(config["scaling"]))
-    return task
+    if not isinstance(task, OwnData):
+        return task
+    inputs, targets = (
+        Scaling.from_json(values) if (values := config.get(name)) else None
+        for name in ("scaling", "target_scaling")
+    )
+    return replace(task, scaling=inputs, scaling_of_targets=targets)

@@ -122,6 +122,11 @@ class Task(ABC):
         return None
 
     @property
+    def target_scaling(self) -> Scaling | None:
+        """By what targets are scaled, if the model has to predict them in other units."""
+        return None
+
+    @property
     def symbols(self) -> list[str] | None:
         """The symbols that the numbers 0 to C - 1 stand for; None if the inputs are numbers."""
         return None

@@ -19,12 +19,14 @@ class OwnData(FileTask):
     Attributes:
         test_share: share of the sequences that are the test set, if the file has no split.
         last_step: read out the last step of a sequence instead of the mean of all.
-        scaling: of the inputs; chosen on the training sequences if omitted.
+        scaling, scaling_of_targets: of real inputs and targets; chosen on the training sequences if
+            omitted.
     """
 
     test_share: float = 0.2
     last_step: bool = False
     scaling: Scaling | None = None
+    scaling_of_targets: Scaling | None = None
 
     name = "own-data"
     source = "a .npz or .csv file with your sequences"
@@ -96,6 +98,20 @@ class OwnData(FileTask):
         return Scaling.of(inputs)
 
     @cached_property
+    def target_scaling(self) -> Scaling | None:
+        if self.scaling_of_targets is not None or self.values is None:
+            return self.scaling_of_targets
+        targets = self._sequences.targets[self._parts == "train"]
+        targets = targets.reshape(-1, targets.shape[-1])
+        constant = np.flatnonzero(np.nanmax(targets, 0) == np.nanmin(targets, 0))
+        if len(constant):
+            raise DataError(
+                f"{self.data}: target {constant[0]} is {np.nanmax(targets[:, constant[0]])} in all "
+                f"training sequences: there is nothing to learn"
+            )
+        return Scaling.of(targets)
+
+    @cached_property
     def _parts(self) -> np.ndarray:
         """What each sequence is for."""
         if self._sequences.split is not None:
@@ -115,7 +131,10 @@ class OwnData(FileTask):
         inputs = self._sequences.inputs
         if scaling := self.input_scaling:
             inputs = scaling(inputs)
-        split = Split(inputs, self._sequences.targets, self._sequences.lengths)
+        targets = self._sequences.targets
+        if scaling := self.target_scaling:
+            targets = scaling(targets)
+        split = Split(inputs, targets, self._sequences.lengths)
         return split.take(np.isin(self._parts, parts))
 
     def everything(self) -> Split:

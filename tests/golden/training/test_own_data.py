@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 import egru_cli.sim
-import sim
+import sim.simulation
 from egru_hw.contract.config import preset
 from golden import load_model
 from golden.tasks import configure
+from sim.simulation import run as simulate
 from tests.golden.tasks.test_own_data import sequences, table
+from tests.helpers.command import invoke
 from tests.helpers.streams import generator
 from tests.helpers.toy import run
 
@@ -19,7 +21,7 @@ from tests.helpers.toy import run
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small = {"config": preset("tiny"), "backend": "amaranth"}
-    monkeypatch.setattr(egru_cli.sim, "run", lambda *a, **o: sim.run(*a, **(o | small)))
+    monkeypatch.setattr(egru_cli.sim, "run", lambda *a, **o: simulate(*a, **(o | small)))
     return tmp_path
 
 
@@ -133,3 +135,49 @@ def test_a_training_on_nothing_and_a_file_of_another_shape_rejected(folder):
         assert code == 2
         assert "my.npz: the data have 1 features or symbols a step where the model has 2" in output
     assert run("predict", "runs/own-data.safetensors", "my.npz")[0] == 2
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_values_of_any_unit_are_learnt_and_predicted_in_that_unit(folder, per_step, monkeypatch):
+    small = {"config": preset("tiny"), "backend": "amaranth"}
+    monkeypatch.setattr(sim.simulation, "run", lambda *a, **o: simulate(*a, **(o | small)))
+    rng = generator(11)
+    inputs = rng.normal(size=(240, 6, 2))
+    means = inputs.cumsum(1) / np.arange(1, 7)[:, None] if per_step else inputs.mean(1)
+    unit = np.array([400.0, 2e-4])
+    targets = means * unit + [101_300.0, 0.0]
+    np.savez("my.npz", inputs=inputs, targets=targets)
+    words = ("--hidden-size", 8, "--epochs", 30, "--learning-rate", 0.03, "--batch-size", 20)
+    assert run("train", "--data", "my.npz", *words, "--activity-price", 0) == (0, "")
+    path = folder / "runs" / "own-data.safetensors"
+    model = load_model(path)
+    assert model.config["results"]["r2"][1] > 0.6
+    errors = (model.predict(inputs).outputs - targets) / unit
+    axes = tuple(range(targets.ndim - 1))
+    shares = errors.var(axes) / (targets / unit).var(axes)
+    assert shares.max() < 0.4  # of either target, although one is a million times the other
+    assert abs(errors.mean(axes)).max() < 0.2
+
+    wanted = {"float": model.predict(inputs[:5], "float"), "integer": model.predict(inputs[:5])}
+    np.save("x.npy", inputs[:5])
+    for on in ("float", "integer", "rtl"):
+        result = invoke("predict", path, "x.npy", "--on", on, "--json")
+        assert result.exit_code == 0
+        expected = wanted["integer" if on == "rtl" else on].outputs
+        assert np.allclose((json.loads(result.stdout)["values"] - expected) / unit, 0, atol=1e-5)
+
+    # Evaluated on other data, targets are scaled as the model file says.
+    moved = targets + unit * [1, 0]
+    np.savez("moved.npz", inputs=inputs, targets=moved)
+    scores = [json.loads(run("eval", path, "--data", f"{name}.npz", "--json")[1]) for name in
+              ("my", "moved")]  # fmt: skip
+    assert scores[0]["loss"] == model.config["results"]["loss"]
+    assert scores[1]["loss"][1] > scores[0]["loss"][1] + 0.3
+
+
+def test_targets_that_never_change_rejected(folder):
+    rows = "".join(f"{n},0,{n},{n / 3},4.5\n" for n in range(30))
+    (folder / "my.csv").write_text(f"sequence,step,x,target a,target b\n{rows}")
+    code, output = run("train", "--data", "my.csv")
+    assert code == 2
+    assert "my.csv: target 1 is 4.5 in all training sequences: there is nothing to learn" in output
