@@ -157,7 +157,7 @@ def real_inputs(task: Task, split: Split) -> np.ndarray:
 
 def _groups(split: Split) -> Iterator[Split]:
     for begin in range(0, len(split.targets), SEQUENCES):
-        yield split.take(slice(begin, begin + SEQUENCES))
+        yield split.take(slice(begin, begin + SEQUENCES)).trimmed()
 
 
 class _Total:

@@ -35,27 +35,9 @@ class Cell(ABC):
     ) -> "nn.Module":
         """Untrained layers, batch first, initialised from torch's global generator."""
 
-    def run(
-        self, layers: "nn.Module", x: "Tensor", state: Any, lengths: "Tensor | None" = None
-    ) -> tuple[tuple["Tensor", ...], Any]:
+    def run(self, layers: "nn.Module", x: "Tensor", state: Any) -> tuple[tuple["Tensor", ...], Any]:
         """``(events, state)`` for inputs (N, T, C): the outputs (N, T, H) of every layer, or only
-        of the last if the module returns no others, and the final state.
-
-        Args:
-            lengths: (N,) int64, the steps of each sequence, if they differ: nothing is computed
-                after them, and events are 0.
-        """
-        if lengths is None:
-            return self._run(layers, x, state)
-        from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        events, state = self._run(layers, packed, state)
-        padded = (pad_packed_sequence(y, True, total_length=x.shape[1])[0] for y in events)
-        return tuple(padded), state
-
-    def _run(self, layers: Any, x: Any, state: Any) -> tuple[tuple, Any]:
-        """As :meth:`run`, for inputs (N, T, C) or packed."""
+        of the last if the module returns no others, and the final state."""
         y, state = layers(x, state)
         return (y,), state
 

@@ -25,7 +25,7 @@ class EGRUCell(Cell):
 
         return EGRU(input_size, hidden_size, num_layers, batch_first=True, **options)
 
-    def _run(self, layers, x, state) -> tuple[tuple, Any]:
+    def run(self, layers, x, state) -> tuple[tuple, Any]:
         return layers.run_layers(x, state)
 
     def parameter_shapes(self, inputs, units):

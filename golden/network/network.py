@@ -73,12 +73,14 @@ class Network(nn.Module):
 
         Args:
             lengths: (N,) int64, how many of the T steps each sequence has; all if omitted. Events
-                are 0 after them, and outputs of steps mean nothing.
+                after them are 0, outputs of steps mean nothing, and the state is None. (Layers run
+                on through the padding: that is faster than packed sequences, but loses the state.)
         """
         layers = getattr(self, self.cell.name)
-        events, state = self.cell.run(
-            layers, self.values(without_padding(x, lengths)), state, lengths
-        )
+        values = self.values(without_padding(x, lengths))
+        events, state = self.cell.run(layers, values, state)
+        if lengths is not None:
+            events, state = tuple(without_padding(y, lengths) for y in events), None
         return self.readout(self.readout_kind.pool(events[-1], lengths)), events, state
 
     def values(self, x: Tensor) -> Tensor:

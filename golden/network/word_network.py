@@ -75,11 +75,13 @@ class WordNetwork(nn.Module):
         states = [None] * len(self.layers) if state is None else state
         events, last = [], []
         for layer, before in zip(self.layers, states, strict=True):
-            (y,), after = self.cell.run(layer, values, before, lengths)
+            (y,), after = self.cell.run(layer, values, before)
             values = self._drop(y)
             events.append(y)
             last.append(after)
         logits = F.linear(values, self.embedding.weight, self.bias)
+        if lengths is not None:
+            return logits, tuple(without_padding(y, lengths) for y in events), None
         return logits, tuple(events), tuple(last)
 
     def _drop(self, values: Tensor) -> Tensor:

@@ -56,6 +56,15 @@ class Split:
     def __getitem__(self, index: int) -> np.ndarray:
         return (self.inputs, self.targets)[index]
 
+    def trimmed(self) -> "Split":
+        """The same without the steps that no sequence has."""
+        if self.lengths is None:
+            return self
+        steps, longest = self.inputs.shape[1], self.lengths.max()
+        of_steps = has_steps(self.targets, len(self.inputs), steps)
+        targets = self.targets[:, :longest] if of_steps else self.targets
+        return Split(self.inputs[:, :longest], targets, self.lengths)
+
     @property
     def steps(self) -> int:
         """Steps of all sequences together, without padding."""
@@ -71,9 +80,13 @@ class Split:
 def unscored(targets: np.ndarray, lengths: np.ndarray, steps: int) -> np.ndarray:
     """``targets`` that are not scored after the ``lengths`` of sequences of up to ``steps`` steps,
     if they are targets of steps."""
-    axes, value = (3, np.nan) if targets.dtype.kind == "f" else (2, -1)
-    of_steps = targets.ndim == axes and targets.shape[:2] == (len(lengths), steps)
-    return blank(targets, lengths, value) if of_steps else targets
+    value = np.nan if targets.dtype.kind == "f" else -1
+    return blank(targets, lengths, value) if has_steps(targets, len(lengths), steps) else targets
+
+
+def has_steps(targets: np.ndarray, count: int, steps: int) -> bool:
+    """Whether there is a target for each of ``steps`` steps of ``count`` sequences."""
+    return targets.ndim == 2 + (targets.dtype.kind == "f") and targets.shape[:2] == (count, steps)
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class Batches:
         order = rng.permutation(count)
         size = self.recipe.batch_size
         for chosen in np.split(order, range(size, count, size)):
-            batch = self.split.take(chosen)
+            batch = self.split.take(chosen).trimmed()
             inputs = batch.inputs
             varied = self.task.augment(inputs, rng)
             if (varied.shape, varied.dtype) != (inputs.shape, inputs.dtype):

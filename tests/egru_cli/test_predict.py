@@ -107,6 +107,21 @@ def test_a_prediction_of_the_model_file_marks_padding(tmp_path, tiny):
         assert np.allclose(found.probabilities[1, :2].sum(-1), 1)
 
 
+@pytest.mark.parametrize("on", ["float", "integer", "rtl"])
+def test_a_prediction_of_a_padded_sequence_is_that_of_the_sequence_alone(tmp_path, tiny, on):
+    path, x = tmp_path / "firing.safetensors", np.load(tiny[1])
+    network = Network(2, 5, 3, threshold_mean=0.02)
+    save_model(path, network, quantize(network, x), {})
+    np.save(tmp_path / "alone.npy", x[1:, :2])
+    x[1, 2:] = np.nan
+    np.savez(tmp_path / "x.npz", inputs=x, lengths=[6, 2])
+    found, alone = (
+        json.loads(invoke("predict", path, tmp_path / name, "--on", on, "--json").stdout)
+        for name in ("x.npz", "alone.npy")
+    )
+    assert np.allclose(found["probabilities"][1], alone["probabilities"][0], rtol=1e-6, atol=0)
+
+
 def test_an_accelerator_that_differs_fails_the_command(tiny, monkeypatch):
     from tests.helpers.simulation import spoil
 

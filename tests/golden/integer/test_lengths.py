@@ -76,10 +76,9 @@ def test_outputs_are_continued_from_each_sequences_own():
     raw, lengths = random_inputs(rng, 3, 8, 2), np.array([8, 3, 5])
     first = model.run(raw[:, :4], lengths=np.minimum(lengths, 4))
     whole = model.run(raw, lengths=lengths)
-    for n in (0, 2):
-        state = tuple((y[n : n + 1], h[n : n + 1]) for y, h in first.state)
-        rest = model.run(raw[n : n + 1, 4 : lengths[n]], state, first.outputs[n : n + 1])
-        assert np.array_equal(rest.outputs[0], whole.outputs[n])
+    state = tuple((y[[0, 2]], h[[0, 2]]) for y, h in first.state)
+    rest = model.run(raw[[0, 2], 4:], state, first.outputs[[0, 2]], lengths=[4, 1])
+    assert np.array_equal(rest.outputs, whole.outputs[[0, 2]])
 
 
 def test_padding_of_real_inputs_is_never_quantised():

@@ -218,6 +218,19 @@ def test_sequences_of_different_lengths_may_have_anything_in_the_padding(readout
     assert np.array_equal(taken.inputs, split.inputs[[2, 0]])
 
 
+@pytest.mark.parametrize("targets", [CLASSES, np.zeros((4, 5), np.int64), REAL])
+def test_a_batch_of_short_sequences_is_trimmed_to_the_longest(targets):
+    split = Split(FLOATS + 1, targets, np.array([5, 1, 3, 2])).take(slice(1, 4))
+    found = split.trimmed()
+    assert np.array_equal(found.inputs, split.inputs[:, :3])
+    per_step = targets.shape == (4, 5)
+    expected = split.targets[:, :3] if per_step else split.targets
+    assert np.array_equal(found.targets, expected)
+    assert found.lengths.tolist() == [1, 3, 2]
+    whole = Split(FLOATS, targets)
+    assert whole.trimmed() is whole
+
+
 def test_a_split_can_be_used_as_a_pair():
     split = Split(FLOATS, CLASSES, np.array([5, 1, 3, 2]))
     inputs, targets = split
