@@ -1,96 +1,165 @@
 """``egru cost``: what a model costs on the accelerator, computed from its events."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import numpy as np
 import typer
 from rich.table import Table
 
-from boards.ulx3s import BOARD
+from boards import BOARDS
+from boards import find as find_board
 from egru_cli.console import console, results
-from egru_cli.options import Model, Preset, TaskData
+from egru_cli.explore import OUT, Exploration
+from egru_cli.options import Model, TaskData
 from egru_cli.sim import choose
-from egru_hw.contract.config import Config
 from egru_hw.contract.config import preset as preset_of
 from egru_hw.contract.image import build_image
-from egru_hw.contract.protocol import Counter
-from egru_hw.cost.cycles import Cost, cost
+from egru_hw.cost import search
+from egru_hw.cost.area import variants
+from egru_hw.cost.summary import summary
 from golden import output
-from golden.integer import IntegerEGRU
-from golden.lengths import real_steps
 from golden.model_file import load
 from golden.tasks import of_model
 from golden.tasks.checks import check_model
-from sim.report import dense_macs, write_json
+from sim.report import write_json
 from sim.simulation import DEFAULT_PRESET
+
+if TYPE_CHECKING:
+    from golden import Network
 
 
 def main(
     model: Model = "mnist1d",
+    axes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME=VALUE,VALUE",
+            help="What --sweep varies: options of egru train, and weight_bits.",
+            show_default=False,
+        ),
+    ] = None,
     data: TaskData = None,
     sequences: Annotated[
         int, typer.Option(min=1, help="Number of randomly chosen test sequences.")
     ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for the choice of sequences.")] = 2,
-    preset: Preset = DEFAULT_PRESET,
+    board: Annotated[str, typer.Option(help=f"Board, one of: {', '.join(BOARDS)}.")] = "ulx3s",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Preset that sets the size of the accelerator.", show_default=DEFAULT_PRESET
+        ),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
+    ] = None,
+    time_gru: Annotated[
+        bool,
+        typer.Option(
+            "--time-gru",
+            help="Also time a GRU of the same size, and the float model, on this processor. Needs "
+            "PyTorch, and takes some seconds.",
+        ),
+    ] = False,
+    searching: Annotated[
+        bool,
+        typer.Option("--search", help="Compare all presets and a grid of configurations."),
+    ] = False,
+    sweeping: Annotated[
+        bool,
+        typer.Option(
+            "--sweep",
+            help="Train MODEL's task again with every combination of the VALUEs, and compare. "
+            "Models that an earlier sweep has left in OUT are not trained again.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for what --search and --sweep write.", show_default=str(OUT)),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Processes of --search and --sweep.",
+            show_default="number of cores",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of the scheduler of a Dask cluster that does the work of --search and "
+            "--sweep instead. Needs the extra egru-hw[cluster].",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Compute what test sequences of MODEL's task cost on the accelerator.
 
     Runs the integer model only. The cycles are those that the accelerator counts if it never waits
-    for the host. See docs/cost.md.
+    for the host. Areas are from recorded builds, or interpolated between them; energies are
+    estimates. See docs/cost.md.
+
+    With --search or --sweep, writes the table to OUT/cost.json and a plot to OUT/cost.png.
     """
-    file = load(model)
+    many = searching or sweeping
+    _refuse("without --sweep", not sweeping, axes=axes)
+    _refuse("without --search or --sweep", not many, out=out, jobs=jobs, cluster=cluster)
+    _refuse("with --search or --sweep", many, json=json, time_gru=time_gru)
+    _refuse("with --search", searching, preset=preset)
+    _refuse("with --cluster", bool(cluster), jobs=jobs)
+    if sweeping and not axes:
+        raise ValueError("--sweep needs MODEL and at least one NAME=VALUE,VALUE after it")
+    file, target = load(model), find_board(board)
+    name = preset or DEFAULT_PRESET
+    candidate = search.Candidate(preset_of(name), name)
+    if many:
+        Exploration(
+            model=model,
+            file=file,
+            data=data,
+            sequences=sequences,
+            seed=seed,
+            board=target,
+            candidate=None if searching else candidate,
+            axes=axes or [],
+            out=out or OUT,
+        ).run(jobs, cluster)
+        return
     integer, task = file.twin(), of_model(file.path, file.config, data)
     check_model(task, file.config, file.network_config)
-    config = preset_of(preset)
-    build_image(integer, config)  # refuses a model that does not fit
+    build_image(integer, candidate.config)  # refuses a model that does not fit
     if json:
         output.check(json)
     split = choose(task, sequences, seed)
     result = integer.run(integer.quantize_inputs(split.inputs), lengths=split.lengths)
-    found = cost(integer, result, config)
+    parts = variants(target.name)
+    point = search.evaluate(candidate, integer, result, target.frequency, parts)
     figures = {
         "model": model,
-        "preset": preset,
+        "preset": name,
+        "board": target.name,
         "seed": seed,
-        **summary(found, integer, config, BOARD.frequency),
+        **summary(point, integer, target.frequency),
     }
+    if time_gru:
+        from golden.stepping import step_seconds
+
+        network = cast("Network", file.network())  # as it has an integer model
+        figures["processor_seconds_per_step"] = step_seconds(network, split.inputs[0])
     print_table(figures)
     if json:
         write_json(figures, json)
         console.print(f"wrote {json}")
 
 
-def summary(found: Cost, model: IntegerEGRU, config: Config, mhz: float) -> dict[str, Any]:
-    """Every figure, ready for JSON, for a clock of ``mhz``."""
-    steps, counters = int(found.lengths.sum()), found.counters
-    cycles = counters[Counter.CYCLES] / steps
-    rows = counters[Counter.ROWS] / steps
-    macs, dense = counters[Counter.MACS] / steps, dense_macs(model)
-    latency = found.latency[real_steps(found.lengths, found.latency.shape[1])]
-    return {
-        "sequences": len(found.lengths),
-        "steps_per_sequence": steps / len(found.lengths),
-        "clock_mhz": mhz,
-        "cycles_per_step": cycles,
-        "latency_mean": float(latency.mean()),
-        "latency_99_percent": float(np.quantile(latency, 0.99, method="higher")),
-        "latency_worst": int(latency.max()),
-        "lanes_busy": rows / cycles,
-        "weight_rows_per_step": rows,
-        "weight_bytes_per_step": rows * config.row_bits / 8,
-        "macs_per_step": macs,
-        "dense_macs_per_step": dense,
-        "performed_gops": 2e-3 * macs * mhz / cycles,
-        "effective_gops": 2e-3 * dense * mhz / cycles,
-        "counters": {counter.name.lower(): value for counter, value in counters.items()},
-        "config": asdict(config),
-    }
+def _refuse(why: str, applies: bool, **options: Any) -> None:
+    """``ValueError`` if one of ``options`` is given where it has no effect."""
+    for name, value in options.items():
+        if applies and value:
+            option = "NAME=VALUE" if name == "axes" else f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} has no effect {why}: leave it out")
 
 
 def print_table(figures: dict[str, Any]) -> None:
@@ -104,10 +173,15 @@ def print_table(figures: dict[str, Any]) -> None:
     def time(cycles: float) -> str:
         return f"{cycles:.1f} ({cycles / mhz:.2f} us)"
 
+    def nanojoules(part: str) -> str:
+        low, typical, high = figures["energy_nj_per_step"][part].values()
+        return f"{typical:.0f} nJ ({low:.0f} to {high:.0f})"
+
     share = figures["macs_per_step"] / figures["dense_macs_per_step"]
+    cycles, dense = figures["cycles_per_step"], figures["dense_cycles_per_step_at_least"]
     for row in (
         ("sequences x steps", f"{figures['sequences']} x {figures['steps_per_sequence']:g}"),
-        ("cycles per step", time(figures["cycles_per_step"])),
+        ("cycles per step", time(cycles)),
         ("latency of a step, mean", time(figures["latency_mean"])),
         ("latency of a step, 99 %", time(figures["latency_99_percent"])),
         ("latency of a step, worst", time(figures["latency_worst"])),
@@ -119,4 +193,22 @@ def print_table(figures: dict[str, Any]) -> None:
         ("GOp/s effective, as a dense network", f"{figures['effective_gops']:.1f}"),
     ):
         table.add_row(*row)
+    table.add_section()
+    for name, used in figures["resources"].items():
+        table.add_row(f"{name}, {figures['resources_are']}", str(used))
+    table.add_row(f"MHz reached, {figures['mhz_is']}", f"{figures['mhz_reached']:.1f}")
+    table.add_row(f"variants of {figures['board']} that it fits", ", ".join(figures["variants"]))
+    table.add_section()
+    for part in ("dynamic", "static", "total"):
+        table.add_row(f"energy of a step, {part}, estimate", nanojoules(part))
+    table.add_section()
+    table.add_row(
+        "dense GRU on these lanes, at least", f"{time(dense)}, {dense / cycles:.2f} times as long"
+    )
+    for name, seconds in figures.get("processor_seconds_per_step", {}).items():
+        ratio = seconds * 1e6 / (cycles / mhz)
+        table.add_row(
+            f"{name} on this processor, median",
+            f"{seconds * 1e6:.1f} us, {ratio:.1f} times as long",
+        )
     results.print(table)

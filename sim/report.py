@@ -13,8 +13,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from egru_hw.contract.config import GATE_COUNT, Config
+from egru_hw.contract.config import Config
 from egru_hw.contract.protocol import Counter
+from egru_hw.cost.summary import dense_macs
 from egru_hw.host.replies import HardwareResult
 from golden import output
 from golden.integer import IntegerEGRU
@@ -69,14 +70,6 @@ def _versions(*packages: str) -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
-
-
-def dense_macs(model: IntegerEGRU) -> int:
-    """Multiply-accumulates per step if every input and every unit had an event."""
-    return sum(
-        GATE_COUNT * layer.hidden_size * (layer.input_size + layer.hidden_size)
-        for layer in model.layers
-    )
 
 
 def print_table(report: dict[str, Any], objective: Objective, console: Console) -> None:

@@ -18,6 +18,7 @@ from egru_hw.gateware.lane_slice import LaneSlice
 from egru_hw.gateware.tokens import Kind
 from egru_hw.gateware.unit_group import UnitGroup
 from golden.integer import IntegerEGRU, IntegerResult
+from golden.lengths import real_steps
 
 WALK_TO_LANES = 2  # cycles from the end of ``located`` in WeightFetch to the first row at the lanes
 
@@ -38,6 +39,16 @@ class Cost:
     cycles: np.ndarray
     latency: np.ndarray
     lengths: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        """Of all sequences together."""
+        return int(self.lengths.sum())
+
+    @property
+    def latencies(self) -> np.ndarray:
+        """Of all steps that there are, in one row."""
+        return self.latency[real_steps(self.lengths, self.latency.shape[1])]
 
 
 def cost(model: IntegerEGRU, result: IntegerResult, config: Config) -> Cost:

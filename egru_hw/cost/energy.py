@@ -50,7 +50,7 @@ def counted(
     model: IntegerEGRU, result: IntegerResult, found: Cost, config: Config, area: Area
 ) -> dict[str, float]:
     """What a step does on average, by the names of the table."""
-    counters, steps = found.counters, found.latency.size
+    counters, steps = found.counters, found.steps
     events = sum(int(np.count_nonzero(layer)) for layer in result.events)
     last_layer = int(np.count_nonzero(result.events[-1]))
     inputs = int(result.input_events[0].sum())

@@ -53,7 +53,7 @@ class Point:
 
     @property
     def cycles_per_step(self) -> float:
-        return self.cost.counters[Counter.CYCLES] / self.cost.latency.size
+        return self.cost.counters[Counter.CYCLES] / self.cost.steps
 
 
 def candidates(model: IntegerEGRU, variants: Variants) -> list[Candidate]:
@@ -109,7 +109,7 @@ def evaluate(
         raise ValueError(f"{candidate} fits no variant of the board ({', '.join(variants)})")
     found = cost(model, result, config)
     counts = energy.counted(model, result, found, config, needed)
-    cycles = found.counters[Counter.CYCLES] / found.latency.size
+    cycles = found.counters[Counter.CYCLES] / found.steps
     estimate = energy.energy(counts, cycles, mhz, fitting[0])
     return Point(candidate, found, needed, fitting, estimate)
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import egru_hw
 from boards.ecp5 import flow
-from egru_cli import bench, program
+from egru_cli import bench, explore, program
 from egru_cli.app import SUBCOMMANDS, subcommand
 from egru_hw.gateware import verilog
 from experiments.results import page, runner
-from golden import generation, training
+from golden import generation, stepping, training
 from golden.model_file import save
 from golden.network.network import Network
 from golden.quantization.quantize import quantize
@@ -28,6 +28,7 @@ from tests.helpers.toy import Toy
 VALID = {
     "model": "model.safetensors", "file": "good.npy", "task": "toy", "presets": "tiny",
     "sequences": "5", "shapes": "1,2,3,4", "preset_name": "tiny", "data": "folder",
+    "axes": "epochs=1", "board": "ulx3s",
 }  # fmt: skip
 
 
@@ -58,6 +59,8 @@ def files(tmp_path_factory):
             (verilog, "emit", lambda config: ""),
             (flow.Tools, "find", stop),
             (bench, "benchmark", lambda *_: None),
+            (explore, "workers", stop),
+            (stepping, "SECONDS", 0),
             (runner, "_work", lambda *_: 0),
             (page, "write", lambda *_: None),
             (program, "_loader", lambda: "true"),
