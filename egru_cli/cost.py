@@ -12,6 +12,7 @@ from boards.ulx3s import BOARD
 from egru_cli.console import console, results
 from egru_cli.options import Model, Preset, TaskData
 from egru_cli.sim import choose
+from egru_cli.trace import Trace, write_trace
 from egru_hw.contract.config import Config
 from egru_hw.contract.config import preset as preset_of
 from egru_hw.contract.image import build_image
@@ -37,6 +38,7 @@ def main(
     json: Annotated[
         Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
     ] = None,
+    trace: Trace = None,
 ) -> None:
     """Compute what test sequences of MODEL's task cost on the accelerator.
 
@@ -48,10 +50,10 @@ def main(
     check_model(task, file.config, file.network_config)
     config = preset_of(preset)
     build_image(integer, config)  # refuses a model that does not fit
-    if json:
-        output.check(json)
+    output.check(*filter(None, (json, trace)))
     inputs, _ = choose(task, sequences, seed)
-    found = cost(integer, integer.run(integer.quantize_inputs(inputs)), config)
+    result = integer.run(integer.quantize_inputs(inputs))
+    found = cost(integer, result, config)
     figures = {
         "model": model,
         "preset": preset,
@@ -62,6 +64,8 @@ def main(
     if json:
         write_json(figures, json)
         console.print(f"wrote {json}")
+    if trace:
+        write_trace(trace, integer, result, config, f"{model} on {preset}")
 
 
 def summary(found: Cost, model: IntegerEGRU, config: Config, mhz: float) -> dict[str, Any]:

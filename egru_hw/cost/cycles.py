@@ -6,7 +6,7 @@ simulated, and the result is exact: it equals ``Counter.CYCLES`` of the hardware
 lets commands run out, takes every reply at once, has events reported, and the weights are on chip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,18 +44,12 @@ def cost(model: IntegerEGRU, result: IntegerResult, config: Config) -> Cost:
     Takes a fraction of a millisecond a step of the shipped models.
     """
     count, steps = result.input_events[0].shape
-    reads = frozenset(model.readout_kind.reads(steps))
-    fired = [events != 0 for events in result.events]
     cycles = np.empty(count, np.int64)
     latency = np.empty((count, steps), np.int64)
     for n in range(count):
-        run = _Sequence(model, config)
-        for t in range(steps):
-            layers = [np.flatnonzero(layer[n, t]).tolist() for layer in fired]
-            latency[n, t] = run.step(int(result.input_events[0][n, t]), layers)
-            if t + 1 in reads:
-                run.command(Kind.READOUT)
-        cycles[n] = run.cycles
+        path = SequencePath(model, config)
+        latency[n] = list(path.play(result, n))
+        cycles[n] = path.cycles
     inputs = [int(events.sum()) for events in result.input_events]
     recurrent = [int(events.sum()) for events in result.recurrent_events]
     rows = sum(
@@ -81,10 +75,11 @@ class _List:
     closed: int
 
 
-class _Sequence:
+class SequencePath:
     """A sequence on its way through the accelerator. The sequencer takes its RESET in cycle 0."""
 
     def __init__(self, model: IntegerEGRU, config: Config):
+        self.reads = model.readout_kind.reads
         self.per_cycle = config.units_per_cycle
         self.groups = [config.layer_groups(units) for units in model.hidden_sizes]
         self.pitches = [config.pitch(units) for units in model.hidden_sizes]
@@ -102,6 +97,16 @@ class _Sequence:
     @property
     def cycles(self) -> int:
         return self.readout.retired
+
+    def play(self, result: IntegerResult, sequence: int) -> Iterator[int]:
+        """Pass the steps and reads of a sequence of ``result``; yields each step's latency."""
+        inputs = result.input_events[0][sequence].tolist()
+        reads = frozenset(self.reads(len(inputs)))
+        for t, count in enumerate(inputs):
+            fired = [np.flatnonzero(events[sequence, t]).tolist() for events in result.events]
+            yield self.step(count, fired)
+            if t + 1 in reads:
+                self.command(Kind.READOUT)
 
     def command(self, kind: int) -> None:
         """RESET or READOUT."""
