@@ -77,4 +77,4 @@ def main(
         from egru_cli.report.pages import of_training
 
         report = json.loads(files.report.read_text())
-        write_page(html, of_training(report, files.history, load(files.model)))
+        write_page(html, of_training(report, files.history, load(files.model), chosen))

@@ -29,7 +29,7 @@ def rasters(
             "step",
             "unit",
             [("step", "@x"), ("unit", "@y"), ("value", "@value / 256")],
-            height=max(200, min(460, 90 + 4 * values.shape[2])),
+            height=max(240, min(460, 90 + 4 * values.shape[2])),
             **({"x_range": made[0].x_range} if made else {}),
         )
         ring = {"size": 6, "fill_color": None, "line_color": COLOURS[0]}

@@ -16,9 +16,16 @@ from egru_hw.host.replies import HardwareResult
 from golden.integer import IntegerEGRU, IntegerResult
 from golden.model_file import ModelFile
 from golden.objective import CLASSES, Objective
+from golden.tasks import Split, Task
 
 Layers = tuple[np.ndarray, ...]
 """Per layer the event values (N, T, H), 0 where a unit is silent."""
+
+TESTED = 1000
+"""Sequences, or steps of a stream, that the float network predicts after training."""
+
+MOST_CLASSES = 100
+"""Up to which a confusion matrix can be read."""
 
 TIMED_STEPS = 5000
 """Steps whose cycles are computed: enough for the figures, in less than a second or two."""
@@ -131,13 +138,23 @@ def _of_predictions(logits: np.ndarray, targets: np.ndarray, objective: Objectiv
     return Section("Forecast and target", text, [predictions.forecast(logits, targets)])
 
 
-def of_training(report: dict[str, Any], history: Path, file: ModelFile) -> str:
+def _outputs(file: ModelFile, split: Split) -> np.ndarray:
+    """What the float network predicts."""
+    import torch
+
+    with torch.no_grad():
+        return file.network().run(torch.from_numpy(split.inputs))[0].double().numpy()
+
+
+def of_training(report: dict[str, Any], history: Path, file: ModelFile, task: Task) -> str:
     """The page of a training.
 
     Args:
         report: what ``egru train`` writes as JSON.
         history: its CSV file.
     """
+    from golden.evaluation import first  # needs PyTorch, which training has
+
     with history.open(newline="") as lines:
         epochs = [
             {name: float(text) if text else None for name, text in row.items()}
@@ -168,6 +185,11 @@ def of_training(report: dict[str, Any], history: Path, file: ModelFile) -> str:
                 [curves.against_operations(epochs, name, objective.title, form, dense, final)],
             )
         )
+    if config.get("outputs", MOST_CLASSES + 1) <= MOST_CLASSES:  # a model of words has none
+        test = task.test()
+        split = first(test, TESTED) if task.stream else test.take(slice(TESTED))
+        outputs = _outputs(file, split)
+        sections.append(_of_predictions(outputs, split.targets, objective))
     kinds = ("float", "integer")
     summary = [("epochs", str(len(epochs)))]
     for kind, value in zip(kinds, metric, strict=False):

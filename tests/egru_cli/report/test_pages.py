@@ -71,7 +71,7 @@ def pages(tmp_path_factory):
     return {name: folder / f"{name}.html" for name in FIGURES}
 
 
-FIGURES = {"train": 4, "cost": 5, "sim": 5}
+FIGURES = {"train": 5, "cost": 5, "sim": 5}
 """Figures of each page."""
 
 
