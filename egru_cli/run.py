@@ -9,6 +9,7 @@ import typer
 
 from egru_cli import sequences as files
 from egru_cli.console import console, results
+from egru_cli.html import Html, write_page
 from egru_cli.options import Model, TaskData
 from egru_cli.port import Port, connected, link_facts
 from egru_cli.progress import progress
@@ -58,6 +59,7 @@ def main(
     ] = True,
     check: Annotated[bool, typer.Option(help="Compare with the integer model.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("build/run"),
+    html: Html = None,
 ) -> None:
     """Run MODEL on a device, on test sequences of its task or on your own.
 
@@ -121,9 +123,15 @@ def main(
         if events:
             reports.plot_raster(simulation, first.sequence if first else 0, raster)
             written.append(raster)
-    reports.print_table(report, file.objective, results)
+    rows = reports.print_table(report, file.objective, results)
     reports.write_json(report, report_path)
     console.print(f"wrote {', '.join(map(str, written))}")
+    if html:
+        from egru_cli.report.pages import Outcome, of_sequences
+
+        shown = first.sequence if first else 0
+        outcome = Outcome(integer, device.config, golden, hardware, targets, shown)
+        write_page(html, of_sequences(report, rows, outcome, file))
     if first:
         raise typer.Exit(1)
 

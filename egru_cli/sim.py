@@ -8,8 +8,10 @@ import numpy as np
 import typer
 
 from egru_cli.console import console, results
+from egru_cli.html import Html, write_page
 from egru_cli.options import Model, Preset, TaskData
 from egru_cli.progress import progress
+from egru_cli.trace import Trace, write_trace
 from golden import output
 from golden.model_file import ModelFile, load
 from golden.tasks import Split, Task, of_model
@@ -50,6 +52,8 @@ def main(
     out: Annotated[
         Path, typer.Option(help="Folder for the report and the compiled simulations.")
     ] = BUILD,
+    trace: Trace = None,
+    html: Html = None,
 ) -> None:
     """Run test sequences of MODEL's task on the simulated accelerator.
 
@@ -61,7 +65,12 @@ def main(
     check_model(task, file.config, file.network_config)
     recording = out / f"egru.{'fst' if can_write_fst() else 'vcd'}" if waves else None
     report_path, raster = out / "report.json", out / "raster.png"
-    output.check(report_path, raster)
+    output.check(report_path, raster, *filter(None, [trace]))
+    if trace and stall:
+        raise ValueError(
+            "--trace shows an accelerator that never waits for the host: leave out --stall, or "
+            "--trace"
+        )
     split = choose(task, sequences, seed)
     with progress() as show:
         simulation = run(
@@ -89,7 +98,7 @@ def main(
             RTL=simulation.hardware.outputs,
         ),
     }
-    reports.print_table(report, file.objective, results)
+    rows = reports.print_table(report, file.objective, results)
     reports.write_json(report, report_path)
     first = simulation.comparison.first
     reports.plot_raster(simulation, first.sequence if first else 0, raster)
@@ -97,6 +106,21 @@ def main(
     if recording:
         cut = recording.stat().st_size >= WAVES_LIMIT
         console.print(f"wrote {recording}" + (", which ends early, at its limit of 1 GB" * cut))
+    if html:
+        from egru_cli.report.pages import Outcome, of_sequences
+
+        outcome = Outcome(
+            simulation.model,
+            simulation.config,
+            simulation.golden,
+            simulation.hardware,
+            split.targets,
+            first.sequence if first else 0,
+        )
+        write_page(html, of_sequences(report, rows, outcome, file))
+    if trace:
+        title = f"{model} on {preset}"
+        write_trace(trace, simulation.model, simulation.golden, simulation.config, title)
     if first:
         console.print(f"mismatch: first {first}")
         raise typer.Exit(1)

@@ -1,5 +1,6 @@
 """``egru train``: from a task to a trained, quantised and evaluated model file."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from egru_cli.console import console
+from egru_cli.html import Html, write_page
 from egru_cli.training_options import Data, Overwrite, Resume, Threads, prepare, with_options_of
+from golden.model_file import load
 from golden.recipe import Recipe
 from golden.tasks import TASKS, find
 from golden.tasks.options import describe, parse, with_options
@@ -45,6 +48,7 @@ def main(
     threads: Threads = 1,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    html: Html = None,
     **choices: Any,
 ) -> None:
     """Train a network on TASK, quantise it to 8 bits, and evaluate both models on the test set.
@@ -65,6 +69,12 @@ def main(
     prepare(threads)
 
     from golden.training import Files, build
+    from golden.training.processes import is_first
 
     files = Files(out or Path("runs") / f"{task.rpartition(':')[2]}.safetensors")
     build(chosen, recipe, files, resume, console.is_terminal, overwrite)
+    if html and is_first():
+        from egru_cli.report.pages import of_training
+
+        report = json.loads(files.report.read_text())
+        write_page(html, of_training(report, files.history, load(files.model), chosen))

@@ -72,8 +72,10 @@ def _versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def print_table(report: dict[str, Any], objective: Objective, console: Console) -> None:
-    """The short table."""
+def print_table(
+    report: dict[str, Any], objective: Objective, console: Console
+) -> list[tuple[str, str]]:
+    """Print the short table; returns its rows."""
     table = Table(title=f"{report['model']} on {report['preset']}", title_justify="left")
     table.add_column("quantity")
     table.add_column("value", justify="right")
@@ -108,6 +110,7 @@ def print_table(report: dict[str, Any], objective: Objective, console: Console) 
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    return rows
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:

@@ -43,7 +43,7 @@ basic)
     ;;
 full)
     echo "egru-hw: adding PyTorch and the test tools to .venv; this takes a few minutes, once."
-    install --no-build-isolation --editable '.[sim,boards,train,dev]'
+    install --no-build-isolation --editable '.[sim,boards,report,train,dev]'
     ;;
 esac
 touch ".venv/ready-$stage"

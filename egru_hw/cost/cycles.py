@@ -6,7 +6,7 @@ simulated, and the result is exact: it equals ``Counter.CYCLES`` of the hardware
 lets commands run out, takes every reply at once, has events reported, and the weights are on chip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,18 +57,12 @@ def cost(model: IntegerEGRU, result: IntegerResult, config: Config) -> Cost:
     Takes a fraction of a millisecond a step of the shipped models.
     """
     count, steps = result.input_events[0].shape
-    fired = [events != 0 for events in result.events]
     cycles = np.empty(count, np.int64)
     latency = np.zeros((count, steps), np.int64)
     for n, length in enumerate(result.lengths.tolist()):
-        run = _Sequence(model, config)
-        reads = frozenset(model.readout_kind.reads(length))
-        for t in range(length):
-            layers = [np.flatnonzero(layer[n, t]).tolist() for layer in fired]
-            latency[n, t] = run.step(int(result.input_events[0][n, t]), layers)
-            if t + 1 in reads:
-                run.command(Kind.READOUT)
-        cycles[n] = run.cycles
+        path = SequencePath(model, config)
+        latency[n, :length] = list(path.play(result, n))
+        cycles[n] = path.cycles
     inputs = [int(events.sum()) for events in result.input_events]
     recurrent = [int(events.sum()) for events in result.recurrent_events]
     rows = sum(
@@ -94,10 +88,11 @@ class _List:
     closed: int
 
 
-class _Sequence:
+class SequencePath:
     """A sequence on its way through the accelerator. The sequencer takes its RESET in cycle 0."""
 
     def __init__(self, model: IntegerEGRU, config: Config):
+        self.reads = model.readout_kind.reads
         self.per_cycle = config.units_per_cycle
         self.groups = [config.layer_groups(units) for units in model.hidden_sizes]
         self.pitches = [config.pitch(units) for units in model.hidden_sizes]
@@ -115,6 +110,17 @@ class _Sequence:
     @property
     def cycles(self) -> int:
         return self.readout.retired
+
+    def play(self, result: IntegerResult, sequence: int) -> Iterator[int]:
+        """Pass the steps and reads of a sequence of ``result``; yields each step's latency."""
+        length = result.lengths[sequence]
+        inputs = result.input_events[0][sequence, :length].tolist()
+        reads = frozenset(self.reads(len(inputs)))
+        for t, count in enumerate(inputs):
+            fired = [np.flatnonzero(events[sequence, t]).tolist() for events in result.events]
+            yield self.step(count, fired)
+            if t + 1 in reads:
+                self.command(Kind.READOUT)
 
     def command(self, kind: int) -> None:
         """RESET or READOUT."""

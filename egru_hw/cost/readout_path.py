@@ -19,6 +19,7 @@ class ReadoutPath:
 
     Attributes:
         room: first cycle in which the queue has room for another spike.
+        multiplied: cycle in which the multipliers took the latest row.
         retired: cycle in which the latest marker retired.
         sending: first and last cycles of outputs, which keep other replies waiting.
     """
@@ -26,6 +27,7 @@ class ReadoutPath:
     def __init__(self, pitch: int, outputs: int):
         self.pitch, self.outputs = pitch, outputs
         self.room = 0
+        self.multiplied = -MULTIPLY - 1
         self.retired = 0
         self.sending: deque[tuple[int, int]] = deque()
         self._left_queue = deque([-1] * QUEUE_DEPTH, QUEUE_DEPTH)  # to the output register
@@ -33,7 +35,6 @@ class ReadoutPath:
         self._located = -1  # and began its walk along the rows
         self._walked = -1  # and requested its last row
         self._used = deque([-1] * IN_FLIGHT, IN_FLIGHT)  # rows and markers, by the multipliers
-        self._row_used = -MULTIPLY - 1  # as the last of these, but of rows only
 
     def push(self, cycle: int, kind: int, ours: bool) -> None:
         """A spike enters in ``cycle``; ``ours`` if it is of the last layer."""
@@ -46,14 +47,14 @@ class ReadoutPath:
         if ours and kind in (Kind.EVENT, Kind.UPDATE):
             for _ in range(self.pitch):
                 # The store holds one row; the fetch remembers IN_FLIGHT requests.
-                step = max(step + 1, self._used[0] + 1, self._row_used)
-                self._row_used = max(step, self._used[-1]) + 1
-                self._used.append(self._row_used)
+                step = max(step + 1, self._used[0] + 1, self.multiplied)
+                self.multiplied = max(step, self._used[-1]) + 1
+                self._used.append(self.multiplied)
         else:
             step = max(step + 1, self._used[0] + 1)
             used = max(step, self._used[-1]) + 1
             if kind == Kind.READOUT:
-                used = self._send(max(used, self._row_used + MULTIPLY + 1))
+                used = self._send(max(used, self.multiplied + MULTIPLY + 1))
             self._used.append(used)
         self._walked = step
         if kind != Kind.EVENT:

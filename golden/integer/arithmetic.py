@@ -1,6 +1,6 @@
 """The arithmetic of a layer, step by step, as ``docs/numerics.md`` specifies it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -75,23 +75,34 @@ def _operand_weights(weight: np.ndarray, alignment: int) -> np.ndarray:
     return np.ascontiguousarray((weight.T << alignment).astype(np.float32))
 
 
-def layer_steps(
-    layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray
-) -> Iterator[Units]:
-    """The steps of one layer over ``values`` (N, T, C) from the state (y, h), each (N, H)."""
+def accumulator(layer: IntegerLayer) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A function of a step's input values (N, C) and of the events before it (N, H): the sums
+    (N, 4, H) of accumulators (r, z, p, q), without biases."""
     # float32 matrix multiplication is fast, and exact in any order of summation: by the
     # accumulator bound, every partial sum is an integer below 2**23.
     weight_input = _operand_weights(layer.weight_input, layer.input_alignment)
     weight_recurrent = _operand_weights(layer.weight_recurrent, layer.recurrent_alignment)
-    count, size = h.shape
-    sums = np.empty((count, len(SUMS), size), np.float32)
-    for t in range(values.shape[1]):
-        from_input = (values[:, t].astype(np.float32) @ weight_input).reshape(count, 3, size)
+
+    def accumulate(values: np.ndarray, y: np.ndarray) -> np.ndarray:
+        count, size = y.shape
+        sums = np.empty((count, len(SUMS), size), np.float32)
+        from_input = (values.astype(np.float32) @ weight_input).reshape(count, 3, size)
         from_events = (y.astype(np.float32) @ weight_recurrent).reshape(count, 3, size)
         sums[:, :3] = from_input
         sums[:, :2] += from_events[:, :2]
         sums[:, 3] = from_events[:, 2]
-        units = step(layer, sums.astype(np.int64), h)
+        return sums.astype(np.int64)
+
+    return accumulate
+
+
+def layer_steps(
+    layer: IntegerLayer, values: np.ndarray, y: np.ndarray, h: np.ndarray
+) -> Iterator[Units]:
+    """The steps of one layer over ``values`` (N, T, C) from the state (y, h), each (N, H)."""
+    accumulate = accumulator(layer)
+    for t in range(values.shape[1]):
+        units = step(layer, accumulate(values[:, t], y), h)
         y, h = units.y, units.h
         yield units
 

@@ -1,6 +1,7 @@
 """Quantisation-aware training: a network whose forward pass is its integer model's."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from golden.lengths import by_length
 from golden.network.network import LayerEvents, Network, without_padding
 from golden.quantization.integer_layer import integer_layer
 from golden.quantization.quantize import QuantizeConfig
-from golden.quantization.scales import choose_scales, to_numpy, unit_biases
+from golden.quantization.scales import Scales, choose_scales, to_numpy, unit_biases
 
 
 class QuantizedNetwork(nn.Module):
@@ -44,14 +45,24 @@ class QuantizedNetwork(nn.Module):
         config: QuantizeConfig | None = None,
         lengths=None,
     ):
+        bits = (config or QuantizeConfig()).weight_bits
+        self._set_up(network, lambda: choose_scales(network, calibration_inputs, bits, lengths))
+
+    @classmethod
+    def of(cls, network: Network, integer: IntegerEGRU) -> "QuantizedNetwork":
+        """``network`` with the scales of an integer model that was made from it."""
+        quantized = cls.__new__(cls)
+        quantized._set_up(network, lambda: Scales.of(integer))
+        return quantized
+
+    def _set_up(self, network: Network, scales: Callable[[], Scales]) -> None:
         super().__init__()
         if (dtype := network.readout.weight.dtype) not in (torch.float32, torch.float64):
             raise ValueError(
                 f"the network's {dtype} cannot hold the integer model's numbers: "
                 f"convert it to float32 with network.float()"
             )
-        weight_bits = (config or QuantizeConfig()).weight_bits
-        self.scales = choose_scales(network, calibration_inputs, weight_bits, lengths)
+        self.scales = scales()
         self.network = copy.deepcopy(network)
         self.integer()
 

@@ -44,6 +44,21 @@ class Scales:
     readout: tuple[Format, Format] | None
     one_hot: bool
 
+    @classmethod
+    def of(cls, integer: IntegerEGRU) -> "Scales":
+        """The scales that ``integer`` was made with."""
+        bits, value_fraction, layers = integer.weight_bits, integer.input_format.fraction, []
+        for layer in integer.layers:
+            fractions = layer.input_fraction(value_fraction), layer.recurrent_fraction
+            layers.append((weight_format(bits, fractions[0]), weight_format(bits, fractions[1])))
+            value_fraction = EVENT.fraction
+        readout = None
+        if integer.readout is not None:
+            fraction, operand = integer.readout.fraction, integer.readout.bias_operand
+            bias_fraction = fraction + EVENT.fraction - (operand.bit_length() - 1)
+            readout = weight_format(bits, fraction), weight_format(bits, bias_fraction)
+        return cls(bits, integer.input_format, tuple(layers), readout, integer.one_hot)
+
     def integer(self, network: Network | EGRU) -> IntegerEGRU:
         """The integer model of ``network`` with these scales.
 

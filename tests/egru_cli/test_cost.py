@@ -150,3 +150,26 @@ def test_options_without_an_effect_are_refused(words, sentence, tmp_path, monkey
     assert result.exit_code == 2
     assert f"error: {sentence}" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_trace_of_a_sequence_adds_up_to_its_counters(tmp_path):
+    figures, path = tmp_path / "cost.json", tmp_path / "trace.json"
+    result = invoke("cost", "--sequences", 1, "--json", figures, "--trace", path)
+    assert result.exit_code == 0, result.stderr
+    assert f"wrote {path}" in result.stderr
+    found = json.loads(figures.read_text())
+    events = json.loads(path.read_text())["traceEvents"]
+    threads = {e["args"]["name"]: e["tid"] for e in events if e["name"] == "thread_name"}
+    spans = [event for event in events if event["ph"] == "X"]
+    lanes = [span for span in spans if span["tid"] == threads["lanes"]]
+    assert sum(span["args"]["cycles"] for span in lanes) == found["counters"]["rows"]
+    ends = [span["args"]["cycle"] + span["args"]["cycles"] for span in spans]
+    assert max(ends) - 1 == found["counters"]["cycles"]
+    last = max(span["ts"] + span["dur"] for span in spans)
+    assert abs(last * found["clock_mhz"] - max(ends)) < 0.1
+
+
+def test_a_trace_that_cannot_be_written_is_refused(tmp_path):
+    result = invoke("cost", "--trace", tmp_path)
+    assert result.exit_code == 2
+    assert f"error: {tmp_path} is not a regular file" in result.stderr

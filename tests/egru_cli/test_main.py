@@ -153,6 +153,8 @@ def test_the_table_of_extras_is_that_of_the_project():
         ("matplotlib", ("results", "--train", "none")),
         ("matplotlib", ("bench",)),
         ("amaranth_boards", ("bitstream",)),
+        ("bokeh", ("cost", "--html", "page.html")),
+        ("bokeh", ("train", "mnist1d", "--html", "page.html")),
     ],
 )
 def test_a_missing_extra_is_one_sentence(module, words, tmp_path):

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import egru_cli.sim as command
+from egru_hw.cost.timeline import timeline
 from golden.model_file import load
 from tests.helpers.command import invoke
 from tests.helpers.simulation import simulate_tiny, spoil
@@ -22,6 +23,7 @@ from tests.helpers.simulation import simulate_tiny, spoil
         ([""], "there is no model file at the empty path: correct the path"),
         (["--preset", "huge"], "no preset 'huge'"),
         (["--stall", "2"], "stall must be a probability"),
+        (["--stall", "0.1", "--trace", "trace.json"], "--trace shows an accelerator that never"),
         (["--sequences", "1001"], "--sequences 1001: mnist1d has 1000 test sequences"),
     ],
 )
@@ -59,6 +61,16 @@ def test_the_report_holds_what_the_table_on_standard_output_shows(monkeypatch, t
     assert "mnist1d on ulx3s-85f" in result.stdout
     assert f"{report['cycles_per_step']:.1f}" in result.stdout
     assert "wrote" in result.stderr
+
+
+def test_the_trace_is_that_of_the_first_sequence(monkeypatch, tmp_path):
+    simulation = simulate_tiny()
+    path = tmp_path / "trace.json"
+    result, _ = report_of(simulation, monkeypatch, tmp_path, "--trace", path)
+    assert result.exit_code == 0, result.output
+    expected = timeline(simulation.model, simulation.golden, simulation.config)
+    spans = [e["args"] for e in json.loads(path.read_text())["traceEvents"] if e["ph"] == "X"]
+    assert [span["cycle"] for span in spans] == [span.begin for span in expected.spans]
 
 
 def test_the_float_accuracy_is_the_recorded_one_with_and_without_torch(monkeypatch, tmp_path):

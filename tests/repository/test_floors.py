@@ -23,6 +23,7 @@ FLOORS = (
     ("golden.quantization",),
     ("golden.model_file",),
     ("golden.evaluation", "golden.generation", "golden.stepping"),
+    ("golden.budget",),
     ("golden.training",),
     ("golden",),
     ("egru_hw.contract",),

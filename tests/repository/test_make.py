@@ -118,7 +118,7 @@ def test_install_that_fails_is_named_and_repeated(machine):
     assert "pip could not install" in machine.complaint("setup")
     machine.program("pip", "echo $* >> calls")
     assert machine.make("setup").returncode == 0
-    assert "--editable .[sim,boards,train,dev]" in machine.calls.read_text()
+    assert "--editable .[sim,boards,report,train,dev]" in machine.calls.read_text()
 
 
 def test_setup_that_was_interrupted_starts_over(machine):

@@ -32,10 +32,14 @@ def test_the_wheel_holds_every_module_of_its_packages(files):
             assert str(path.relative_to(ROOT)) in files
 
 
-def test_the_wheel_holds_the_shipped_models_and_the_marks_of_types(files):
+def test_the_wheel_holds_the_shipped_models_the_page_and_the_marks_of_types(files):
     models = [str(path.relative_to(ROOT)) for path in ROOT.glob("golden/models/*.safetensors")]
     assert models
-    assert {*models, *(f"{package}/py.typed" for package in PACKAGES)} <= files
+    assert {
+        *models,
+        "egru_cli/report/page.html",
+        *(f"{package}/py.typed" for package in PACKAGES),
+    } <= files
 
 
 def test_the_wheel_holds_the_tables_of_the_costs(files):

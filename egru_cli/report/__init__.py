@@ -1,0 +1,1 @@
+"""Reports as HTML pages that need no network: figures by Bokeh, text by Jinja."""
