@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from golden.readouts import readout_kind
-from golden.tasks.base import Split, Task
+from golden.tasks.base import DataError, Split, Task
 
 
 def check(task: Task, validation: bool = False) -> None:
@@ -35,7 +35,12 @@ def check(task: Task, validation: bool = False) -> None:
     held_out = ("train", "validation") if validation else ()
     for part in ("everything", *held_out, "test"):
         where = f"{task.name}: {part}()"
-        split = getattr(task, part)()
+        try:
+            split = getattr(task, part)()
+        except DataError:
+            raise
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
         if not isinstance(split, Split) or not all(isinstance(a, np.ndarray) for a in split):
             raise ValueError(f"{where} must return a Split of two NumPy arrays")
         _check_inputs(f"{where}.inputs", split.inputs, task.input_size)

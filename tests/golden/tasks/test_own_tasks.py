@@ -218,6 +218,17 @@ def test_sequences_of_different_lengths_may_have_anything_in_the_padding(readout
     assert np.array_equal(taken.inputs, split.inputs[[2, 0]])
 
 
+def test_an_own_task_with_bad_lengths_rejected_with_the_sequence():
+    class Given(Bare):
+        def everything(self):
+            return Split(FLOATS, CLASSES, np.array([5, 1, 0, 6]))
+
+        test = everything
+
+    with pytest.raises(ValueError, match=r"^bare: everything\(\): the length of sequence 2 is 0"):
+        check(Given())
+
+
 @pytest.mark.parametrize("targets", [CLASSES, np.zeros((4, 5), np.int64), REAL])
 def test_a_batch_of_short_sequences_is_trimmed_to_the_longest(targets):
     split = Split(FLOATS + 1, targets, np.array([5, 1, 3, 2])).take(slice(1, 4))
