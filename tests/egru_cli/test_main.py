@@ -152,7 +152,6 @@ def test_the_table_of_extras_is_that_of_the_project():
         ("matplotlib", ("sim",)),
         ("matplotlib", ("results", "--train", "none")),
         ("matplotlib", ("bench",)),
-        ("matplotlib", ("cost", "--search")),
         ("torch", ("cost", "mnist1d", "epochs=1", "--sweep")),
         ("distributed", ("cost", "--search", "--cluster", "tcp://127.0.0.1:1")),
         ("amaranth_boards", ("bitstream",)),
