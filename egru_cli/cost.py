@@ -9,7 +9,6 @@ from rich.table import Table
 from boards import BOARDS
 from boards import find as find_board
 from egru_cli.console import console, results
-from egru_cli.explore import OUT, Exploration
 from egru_cli.html import Html, write_page
 from egru_cli.options import Model, TaskData
 from egru_cli.sim import choose
@@ -28,6 +27,8 @@ from sim.simulation import DEFAULT_PRESET
 
 if TYPE_CHECKING:
     from golden import Network
+
+OUT = Path("build/cost")
 
 
 def main(
@@ -119,6 +120,8 @@ def main(
     name = preset or DEFAULT_PRESET
     candidate = search.Candidate(preset_of(name), name)
     if many:
+        from egru_cli.explore import Exploration
+
         Exploration(
             model=model,
             file=file,

@@ -26,8 +26,6 @@ from golden.tasks import Split, Task, of_model
 from golden.tasks.checks import check_model
 from sim.report import write_json
 
-OUT = Path("build/cost")
-
 Scored = dict[str, tuple[ModelFile, dict[str, float]]]
 """Models and their scores, by name."""
 

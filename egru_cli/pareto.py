@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -118,14 +119,10 @@ def _cells(row: Row) -> dict[str, str]:
 
 def plot(rows: Sequence[Row], path: Path) -> None:
     """Cycles of a step against LUTs or, in a sweep, the score; the Pareto front is filled."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     score = next((name for name in rows[0].scores if name != "activity"), None)
     worth = pareto([row.aims() for row in rows])
-    figure, axes = pyplot.subplots(figsize=(8, 5))
+    figure = Figure(figsize=(8, 5), layout="tight")
+    axes = figure.subplots()
     for number, name in enumerate(dict.fromkeys(row.model for row in rows)):
         shown = [(row, best) for row, best in zip(rows, worth, strict=True) if row.model == name]
         color = f"C{number % 10}"
@@ -138,7 +135,5 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         )
     axes.set(xlabel="cycles per step", ylabel=score or "LUTs")
     axes.legend(frameon=False, title="filled: Pareto front")
-    figure.tight_layout()
     figure.savefig(image := io.BytesIO(), dpi=120)
-    pyplot.close(figure)
     output.write(path, image.getvalue())

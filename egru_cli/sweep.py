@@ -123,40 +123,40 @@ def train(
     """
     from golden.training.command import train_options
 
+    reading = ["--data", str(data.resolve())] if data else []
+    first = {point.trained: replace(point, bits=TRAINED_BITS) for point in points}
+    tunings = {point.name: point for point in points if point.name != point.trained}
     done: Models = {}
     running: dict[Future[bytes], str] = {}
-    reading = ["--data", str(data.resolve())] if data else []
-    train_words = {
-        p.trained: ["train", task.name, *train_options(task, p.recipe), *reading] for p in points
-    }
-    tunings = {p.name: p for p in points if p.name != p.trained}
-    total = len(train_words) + len(tunings)
 
     def path(name: str) -> Path:
         return out / f"{name}.safetensors"
 
+    wanted = first | tunings
+    kept = {name: _kept(path(name), p) for name, p in wanted.items() if path(name).exists()}
+
     def start(name: str, words: list[str], base: Path | None = None) -> None:
         given = (base.name, base.read_bytes()) if base else None
-        running[pool.submit(trained, words, given, os.getcwd())] = name
+        running[pool.submit(trained, [*words, *reading], given, os.getcwd())] = name
 
     def finish(name: str, found: ModelFile | TrainingFailed) -> None:
         done[name] = found
-        for tuned in [p for p in tunings.values() if p.trained == name]:
+        for tuned in [point for point in tunings.values() if point.trained == name]:
             if isinstance(found, TrainingFailed):
                 finish(tuned.name, found)
-            elif path(tuned.name).exists():
-                finish(tuned.name, _kept(path(tuned.name), tuned))
+            elif tuned.name in kept:
+                finish(tuned.name, kept[tuned.name])
             else:
-                words = ["--weight-bits", str(tuned.bits), "--seed", str(tuned.recipe.seed)]
-                start(tuned.name, ["tune", found.path.name, *words, *reading], found.path)
-        report(done, total)
+                bits, seed = str(tuned.bits), str(tuned.recipe.seed)
+                words = ["tune", found.path.name, "--weight-bits", bits, "--seed", seed]
+                start(tuned.name, words, found.path)
+        report(done, len(wanted))
 
-    for point in {p.trained: p for p in points}.values():
-        if path(point.trained).exists():
-            kept = replace(point, bits=TRAINED_BITS)
-            finish(point.trained, _kept(path(point.trained), kept))
+    for name, point in first.items():
+        if name in kept:
+            finish(name, kept[name])
         else:
-            start(point.trained, train_words[point.trained])
+            start(name, ["train", task.name, *train_options(task, point.recipe)])
     while running:
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             name = running.pop(future)

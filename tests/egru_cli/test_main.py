@@ -152,6 +152,8 @@ def test_the_table_of_extras_is_that_of_the_project():
         ("matplotlib", ("sim",)),
         ("matplotlib", ("results", "--train", "none")),
         ("matplotlib", ("bench",)),
+        ("torch", ("cost", "mnist1d", "epochs=1", "--sweep")),
+        ("distributed", ("cost", "--search", "--cluster", "tcp://127.0.0.1:1")),
         ("amaranth_boards", ("bitstream",)),
         ("bokeh", ("cost", "--html", "page.html")),
         ("bokeh", ("train", "mnist1d", "--html", "page.html")),

@@ -111,11 +111,15 @@ def test_what_is_done_is_not_trained_again(commands, tmp_path):
     assert {path: path.read_bytes() for path in before} == before  # byte for byte
 
 
-def test_models_of_other_settings_are_neither_used_nor_replaced(commands, tmp_path):
-    swept(tmp_path, "weight_bits=8")
-    points = settings(["weight_bits=8"], Recipe(hidden_size=5, epochs=2), Toy())
+@pytest.mark.parametrize("removed", ["trained,weight_bits=4", "trained"])
+def test_models_of_other_settings_are_refused_before_any_training(commands, tmp_path, removed):
+    swept(tmp_path, "weight_bits=8,4")
+    (tmp_path / "out" / f"{removed}.safetensors").unlink()
+    del commands[:]
+    points = settings(["weight_bits=8,4"], Recipe(hidden_size=5, epochs=2), Toy())
     with pytest.raises(ValueError, match=r"trained with other settings: name another folder"):
         sweep.train(points, Toy(), None, tmp_path / "out", Here(), lambda found, total: None)
+    assert commands == []
 
 
 def test_a_failure_leaves_the_other_points(commands, tmp_path):
