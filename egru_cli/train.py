@@ -9,6 +9,7 @@ import typer
 
 from egru_cli.console import console
 from egru_cli.html import Html, write_page
+from egru_cli.outlook import outlook
 from egru_cli.training_options import Data, Overwrite, Resume, Threads, prepare, with_options_of
 from golden.model_file import load
 from golden.recipe import Recipe
@@ -72,6 +73,8 @@ def main(
     from golden.training.processes import is_first
 
     files = Files(out or Path("runs") / f"{task.rpartition(':')[2]}.safetensors")
+    if is_first() and (sentence := outlook(chosen, recipe)):
+        console.print(f"note: {sentence}")
     build(chosen, recipe, files, resume, console.is_terminal, overwrite)
     if html and is_first():
         from egru_cli.report.pages import of_training

@@ -107,34 +107,45 @@ def build_image(model: IntegerEGRU, config: Config, report_events: bool = True) 
     )
 
 
-def needs(model: IntegerEGRU, config: Config) -> dict[str, int]:
+@dataclass(frozen=True)
+class Sizes:
+    """What :func:`needs` reads of a model, for one that does not exist yet."""
+
+    input_size: int
+    hidden_sizes: tuple[int, ...]
+    outputs: int
+    weight_bits: int
+
+
+def needs(model: IntegerEGRU | Sizes, config: Config) -> dict[str, int]:
     """What ``model`` needs at least of each field of ``config`` that limits models.
 
     It depends on ``lanes`` and ``units_per_cycle`` of ``config`` alone.
     """
+    input_sizes = (model.input_size, *model.hidden_sizes)
     return {
-        "max_layers": model.num_layers,
+        "max_layers": len(model.hidden_sizes),
         "max_inputs": model.input_size,
         "max_units": sum(config.layer_groups(h) for h in model.hidden_sizes)
         * config.units_per_cycle,
         "max_outputs": model.outputs,
         "weight_rows": sum(
-            (layer.input_size + layer.hidden_size) * config.pitch(layer.hidden_size)
-            for layer in model.layers
+            (inputs + units) * config.pitch(units)
+            for inputs, units in zip(input_sizes, model.hidden_sizes, strict=False)
         ),
         "weight_bits": model.weight_bits,
     }
 
 
-def fits(model: IntegerEGRU, config: Config) -> bool:
+def fits(model: IntegerEGRU | Sizes, config: Config) -> bool:
     """Whether hardware of ``config`` holds ``model``."""
-    return not _lack(model, config)
+    return not lack(model, config)
 
 
 def _check_fit(model: IntegerEGRU, config: Config) -> None:
-    if not (lack := _lack(model, config)):
+    if not (lacking := lack(model, config)):
         return
-    name, needed, available = lack
+    name, needed, available = lacking
     fitting = [title for title, other in PRESETS.items() if fits(model, other)]
     raise ValueError(
         f"the model does not fit this accelerator: it needs {needed} {NEEDED[name]}, there are "
@@ -142,7 +153,7 @@ def _check_fit(model: IntegerEGRU, config: Config) -> None:
     )
 
 
-def _lack(model: IntegerEGRU, config: Config) -> tuple[str, int, int] | None:
+def lack(model: IntegerEGRU | Sizes, config: Config) -> tuple[str, int, int] | None:
     """A field of ``config`` of which ``model`` needs more than there is: its name, and how many."""
     for name, needed in needs(model, config).items():
         if needed > (available := getattr(config, name)):

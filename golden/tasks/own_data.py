@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.lengths import real_steps
+from golden.recipe import Recipe
 from golden.scaling import Scaling
 from golden.tasks.base import DataError, FileTask, Split
 from golden.tasks.data_files import Sequences, read
@@ -29,6 +30,7 @@ class OwnData(FileTask):
     scaling_of_targets: Scaling | None = None
 
     name = "own-data"
+    recipe = Recipe(batch_size=32, learning_rate=1e-2)  # most files are small
     source = "a .npz or .csv file with your sequences"
 
     def __post_init__(self) -> None:
