@@ -10,7 +10,7 @@ from boards import BOARDS
 from boards import find as find_board
 from egru_cli.console import console, results
 from egru_cli.html import Html, write_page
-from egru_cli.options import Model, TaskData
+from egru_cli.options import Model, Sequences, TaskData
 from egru_cli.sim import choose
 from egru_cli.trace import Trace, write_trace
 from egru_hw.contract.config import preset as preset_of
@@ -42,9 +42,7 @@ def main(
         ),
     ] = None,
     data: TaskData = None,
-    sequences: Annotated[
-        int, typer.Option(min=1, help="Number of randomly chosen test sequences.")
-    ] = 100,
+    sequences: Sequences = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed for the choice of sequences.")] = 2,
     board: Annotated[str, typer.Option(help=f"Board, one of: {', '.join(BOARDS)}.")] = "ulx3s",
     preset: Annotated[

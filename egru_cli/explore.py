@@ -38,7 +38,7 @@ class Exploration:
         model: name of the model.
         file: its file.
         data: files of its task, if it reads any.
-        sequences, seed: number of test sequences, and the seed of their choice.
+        sequences, seed: of test sequences; see :func:`egru_cli.sim.choose`.
         board: the board.
         candidate: the only configuration; None for all presets and the grid.
         axes: what to train the model with, as NAME=VALUE,VALUE; empty for the model as it is.
@@ -48,7 +48,7 @@ class Exploration:
     model: str
     file: ModelFile
     data: Path | None
-    sequences: int
+    sequences: int | None
     seed: int
     board: Board
     candidate: Candidate | None
@@ -78,7 +78,7 @@ class Exploration:
         facts = {
             "board": self.board.name,
             "clock_mhz": self.board.frequency,
-            "sequences": self.sequences,
+            "sequences": len(split.inputs),
             "seed": self.seed,
             "rows": pareto.facts(rows),
             "failed": failures,

@@ -18,3 +18,12 @@ TaskData = Annotated[
 ]
 
 Preset = Annotated[str, typer.Option(help="Preset that sets the size of the accelerator.")]
+
+Sequences = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of randomly chosen test sequences.",
+        show_default="100, or all if there are fewer",
+    ),
+]

@@ -10,7 +10,7 @@ import typer
 from egru_cli import sequences as files
 from egru_cli.console import console, results
 from egru_cli.html import Html, write_page
-from egru_cli.options import Model, TaskData
+from egru_cli.options import Model, Sequences, TaskData
 from egru_cli.port import Port, connected, link_facts
 from egru_cli.progress import progress
 from egru_cli.sim import choose, metrics
@@ -35,10 +35,7 @@ def main(
     model: Model = "mnist1d",
     port: Port = None,
     data: TaskData = None,
-    sequences: Annotated[
-        int | None,
-        typer.Option(min=1, help="Number of randomly chosen test sequences.", show_default="100"),
-    ] = None,
+    sequences: Sequences = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="Random seed for the choice of sequences.", show_default="2"),
@@ -78,7 +75,7 @@ def main(
     else:
         task = of_model(file.path, file.config, data)
         check_model(task, file.config, file.network_config)
-        split = choose(task, sequences or 100, 2 if seed is None else seed)
+        split = choose(task, sequences, 2 if seed is None else seed)
         played, targets, lengths = split.inputs, split.targets, split.lengths
     raw = integer.checked_inputs(integer.quantize_inputs(played, lengths))
     lengths = checked(lengths, *raw.shape[:2])

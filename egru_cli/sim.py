@@ -9,7 +9,7 @@ import typer
 
 from egru_cli.console import console, results
 from egru_cli.html import Html, write_page
-from egru_cli.options import Model, Preset, TaskData
+from egru_cli.options import Model, Preset, Sequences, TaskData
 from egru_cli.progress import progress
 from egru_cli.trace import Trace, write_trace
 from golden import output
@@ -24,13 +24,14 @@ from sim.stimulus import WAVES_LIMIT
 STREAM_STEPS = 100
 """Length of the sequences that a stream is cut into."""
 
+USUAL = 100
+"""Sequences that are chosen if the user does not tell how many."""
+
 
 def main(
     model: Model = "mnist1d",
     data: TaskData = None,
-    sequences: Annotated[
-        int, typer.Option(min=1, help="Number of randomly chosen test sequences.")
-    ] = 100,
+    sequences: Sequences = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed for the choice of sequences and for the stalls.")
     ] = 2,
@@ -126,13 +127,15 @@ def main(
         raise typer.Exit(1)
 
 
-def choose(task: Task, count: int, seed: int) -> Split:
-    """Random test sequences, with real inputs (N, T, C)."""
+def choose(task: Task, count: int | None, seed: int) -> Split:
+    """Random test sequences, with real inputs (N, T, C); :data:`USUAL` unless there are fewer, if
+    ``count`` is None."""
     split = task.test()
     if task.stream:
         steps = split.inputs.shape[1] // STREAM_STEPS * STREAM_STEPS
         split = Split(*(a[0, :steps].reshape(-1, STREAM_STEPS, *a.shape[2:]) for a in split))
     total = len(split.inputs)
+    count = count or min(USUAL, total)
     if count > total:
         raise ValueError(f"--sequences {count}: {task.name} has {total} test sequences")
     split = split.take(np.random.default_rng(seed).permutation(total)[:count])

@@ -8,8 +8,10 @@ import pytest
 import egru_cli.sim as command
 from egru_hw.cost.timeline import timeline
 from golden.model_file import load
+from golden.tasks import TASKS
 from tests.helpers.command import invoke
 from tests.helpers.simulation import simulate_tiny, spoil
+from tests.helpers.toy import Toy
 
 
 @pytest.mark.parametrize(
@@ -100,3 +102,12 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_simulation(
     assert result.exit_code == 2
     assert f"error: {tmp_path / name} is not a regular file: name another" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_without_a_number_a_hundred_sequences_are_chosen_or_all_that_there_are():
+    task = Toy()  # 50 test sequences
+    assert len(command.choose(task, None, 0).inputs) == 50
+    assert len(command.choose(TASKS["mnist1d"], None, 0).inputs) == 100
+    assert len(command.choose(task, 7, 0).inputs) == 7
+    with pytest.raises(ValueError, match="--sequences 51: toy has 50 test sequences"):
+        command.choose(task, 51, 0)
