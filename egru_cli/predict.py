@@ -68,7 +68,7 @@ def _simulate(file: ModelFile, inputs: np.ndarray, lengths: np.ndarray | None) -
 
     integer = file.twin()
     with progress() as show:
-        simulation = run(integer, file.scaled(inputs), lengths=lengths, progress=show)
+        simulation = run(integer, file.preparation(inputs), lengths=lengths, progress=show)
     if first := simulation.comparison.first:
         console.print(f"mismatch: first {first}")
         raise typer.Exit(1)

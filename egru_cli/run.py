@@ -71,7 +71,7 @@ def main(
             if value is not None:
                 raise ValueError(f"--{name} has no effect with --input: leave one of them out")
         given, lengths = files.read(inputs, integer.input_size)
-        played, targets = file.scaled(given), None
+        played, targets = file.preparation(given), None
     else:
         task = of_model(file.path, file.config, data)
         check_model(task, file.config, file.network_config)

@@ -75,6 +75,11 @@ def main(
     files = Files(out or Path("runs") / f"{task.rpartition(':')[2]}.safetensors")
     if is_first() and (sentence := outlook(chosen, recipe)):
         console.print(f"note: {sentence}")
+    if is_first() and isinstance(chosen, OwnData) and chosen.input_encoder:
+        before, after = chosen.encoded_shares
+        console.print(
+            f"note: {after:.1%} of the input values are not zero, {before:.1%} before the encoder"
+        )
     build(chosen, recipe, files, resume, console.is_terminal, overwrite)
     if html and is_first():
         from egru_cli.report.pages import of_training

@@ -19,11 +19,13 @@ from safetensors.numpy import save as to_bytes
 
 from golden import output
 from golden.cells import CELLS
+from golden.encoding import Encoder
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import VALUE_BITS, Format
 from golden.lengths import blank, checked
 from golden.objective import OBJECTIVES, Objective
 from golden.prediction import Prediction
+from golden.preparation import Preparation
 from golden.readouts import readout_kind
 from golden.scaling import Scaling
 
@@ -78,9 +80,11 @@ class ModelFile:
         values = self.config.get("target_scaling")
         return Scaling.from_json(values) if values else None
 
-    def scaled(self, inputs: np.ndarray) -> np.ndarray:
-        """A user's sequences (..., C) as the models read them."""
-        return self.scaling(inputs) if self.scaling else inputs
+    @property
+    def preparation(self) -> Preparation:
+        """What becomes of a user's sequences before the models read them."""
+        values = self.config.get("encoder")
+        return Preparation(self.scaling, Encoder.from_json(values) if values else None)
 
     def unscaled(self, outputs: np.ndarray) -> np.ndarray:
         """The models' real outputs (..., K) in the units of a user's targets; logits stay as they
@@ -130,7 +134,7 @@ class ModelFile:
         x = blank(x, ends)
         if not np.isfinite(x).all():
             raise ValueError("inputs must be finite, but some are NaN or infinite")
-        x = self.scaled(x)
+        x = self.preparation(x)
         if kind == "integer":
             model = self.twin()
             result = model.run(model.quantize_inputs(x), lengths=ends)
@@ -389,6 +393,8 @@ def _check_config(config: Any, network: dict[str, Any]) -> None:
         features = len(Scaling.from_json(scaling).mean)
         if features != network["input_size"]:
             raise ValueError(f"its scaling is of {features} features, not {network['input_size']}")
+    if encoder := config.get("encoder"):
+        Encoder.from_json(encoder)
     if scaling := config.get("target_scaling"):
         targets = len(Scaling.from_json(scaling).mean)
         if targets != network["outputs"]:

@@ -25,6 +25,7 @@ from egru_hw.host.stream import Stream
 from egru_hw.host.transport import Transport, TransportError
 from golden.integer import IntegerEGRU
 from golden.model_file import ModelFile
+from golden.preparation import Preparation
 
 BATCH = 1 << 14
 """About as many commands are in each batch that :meth:`Device.run` makes."""
@@ -112,22 +113,23 @@ class Device:
         return replace(transport.statistics) if isinstance(transport, Line) else None
 
     def load(self, model: IntegerEGRU | ModelFile) -> None:
-        """Load ``model``, unless the accelerator holds it. A file's scaling of inputs is kept.
+        """Load ``model``, unless the accelerator holds it. A file's preparation of inputs is
+        kept.
 
         Raises:
             ValueError: it does not fit the accelerator.
             TransportError: the device does not answer.
         """
-        scaling = None
+        prepare = Preparation()
         if isinstance(model, ModelFile):
-            scaling = model.scaling
+            prepare = model.preparation
             model = model.twin()
         if not isinstance(model, IntegerEGRU):
             raise TypeError(
                 f"model must be an IntegerEGRU, or what load_model() returns, not "
                 f"{type(model).__name__}"
             )
-        placement = Placement(model, self.config, scaling)
+        placement = Placement(model, self.config, prepare)
         with self._connection.exchange():
             self._load(placement)
         self._placement = placement

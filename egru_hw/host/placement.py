@@ -1,6 +1,6 @@
 """A model as it lies in an accelerator, and from there its commands and results."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,7 @@ from egru_hw.host import commands
 from egru_hw.host.replies import HardwareResult, Replies
 from golden.integer import IntegerEGRU
 from golden.lengths import checked, real_steps
-from golden.scaling import Scaling
+from golden.preparation import Preparation
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Placement:
     """``model`` in an accelerator of ``config``.
 
     Args:
-        scaling: of real inputs, if the model was trained on scaled ones.
+        prepare: what becomes of real inputs before they are quantised.
 
     Attributes:
         image: what the accelerator's memories hold.
@@ -30,7 +30,7 @@ class Placement:
 
     model: IntegerEGRU
     config: Config
-    scaling: Scaling | None = None
+    prepare: Preparation = field(default_factory=Preparation)
 
     @cached_property
     def image(self) -> Image:
@@ -54,7 +54,7 @@ class Placement:
         return tuple(values[..., units] for units in self.slices)
 
     def raw(self, inputs, lengths=None) -> tuple[np.ndarray, np.ndarray]:
-        """(N, T, C) raw inputs, from raw integers or from real numbers: scaled and quantised; and
+        """(N, T, C) raw inputs, from raw integers or from real numbers: prepared and quantised; and
         the lengths (N,) of the sequences, which all have T steps if None are given.
 
         Raises:
@@ -62,8 +62,7 @@ class Placement:
         """
         inputs = np.asarray(inputs)
         if inputs.dtype.kind not in "iu":
-            scaled = self.scaling(inputs) if self.scaling else inputs
-            inputs = self.model.quantize_inputs(scaled, lengths)
+            inputs = self.model.quantize_inputs(self.prepare(inputs), lengths)
         raw = self.model.checked_inputs(inputs, lengths)
         lengths = checked(lengths, *raw.shape[:2])
         longest = int(lengths.max(initial=1))

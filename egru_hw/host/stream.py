@@ -34,30 +34,36 @@ class Stream:
     def __init__(self, connection: Connection, placement: Placement):
         self._connection, self._placement = connection, placement
         self._at_rest = True
+        self._sent: np.ndarray | None = None  # by the encoder
         connection.sequence = self
 
     def step(self, inputs) -> StepResult:
-        """Run one step, on inputs (C,): integers are raw, real numbers are scaled and quantised.
+        """Run one step, on inputs (C,): integers are raw; real numbers are prepared as the model
+        file says, and quantised.
 
         Raises:
             ValueError: the model does not take such inputs.
             TransportError: the device does not answer.
         """
         placement, connection = self._placement, self._connection
-        raw, _ = placement.raw(np.asarray(inputs)[None, None])
+        inputs, sent = np.asarray(inputs), self._sent
+        if inputs.dtype.kind not in "iu":
+            prepared, sent = placement.prepare.step(inputs, sent)
+            inputs = placement.model.quantize_inputs(prepared[None, None])[0, 0]
+        raw, _ = placement.raw(inputs[None, None])
         packets = commands.sequence(raw[0], reads=[1])
         if self._at_rest:
             packets = np.append(pack(Command.RESET), packets)
         with connection.exchange(self):
             connection.send(packets)
             replies = connection.receive({Reply.STEP: 1, Reply.OUTPUT: placement.model.outputs})
-        self._at_rest = False
+        self._at_rest, self._sent = False, sent
         return StepResult(placement.layers(replies.events(placement.units)[0]), replies.outputs)
 
     def reset(self) -> None:
         """Begin the next step from rest."""
         self._connection.check(self)
-        self._at_rest = True
+        self._at_rest, self._sent = True, None
 
     def state(self) -> tuple[np.ndarray, ...]:
         """Per layer (H,): the state h after the last step."""

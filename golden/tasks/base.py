@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from golden.encoding import Encoder
 from golden.lengths import blank, checked
 from golden.objective import CLASSES, VALUES, Objective
 from golden.recipe import Recipe
@@ -132,6 +133,11 @@ class Task(ABC):
     @property
     def input_scaling(self) -> Scaling | None:
         """By what inputs are scaled, if the model has to scale a user's sequences likewise."""
+        return None
+
+    @property
+    def input_encoder(self) -> Encoder | None:
+        """By what scaled inputs are encoded, if the model has to encode a user's likewise."""
         return None
 
     @property

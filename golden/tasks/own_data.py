@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from golden.lengths import real_steps
+from golden.encoding import Encoder
+from golden.lengths import checked, real_steps
+from golden.preparation import Preparation
 from golden.recipe import Recipe
 from golden.scaling import Scaling
 from golden.tasks.base import DataError, FileTask, Split
@@ -20,12 +23,16 @@ class OwnData(FileTask):
     Attributes:
         test_share: share of the sequences that are the test set, if the file has no split.
         last_step: read out the last step of a sequence instead of the mean of all.
+        encoder: of scaled inputs that are numbers; see :class:`golden.encoding.Encoder`.
+        encoder_threshold: of the encoder, in standard deviations of the features.
         scaling, scaling_of_targets: of real inputs and targets; chosen on the training sequences if
             omitted.
     """
 
     test_share: float = 0.2
     last_step: bool = False
+    encoder: Literal["none", "send-on-delta", "threshold"] = "none"
+    encoder_threshold: float = 0.0
     scaling: Scaling | None = None
     scaling_of_targets: Scaling | None = None
 
@@ -38,6 +45,11 @@ class OwnData(FileTask):
             raise ValueError(
                 f"the option test_share of {self.name} must be above 0 and below 1, "
                 f"not {self.test_share}"
+            )
+        if (self.encoder == "none") != (self.encoder_threshold == 0) or self.encoder_threshold < 0:
+            raise ValueError(
+                f"the options encoder and encoder_threshold of {self.name} belong together: give "
+                f"an encoder and a threshold above 0, or none of the two"
             )
 
     def path(self) -> Path:
@@ -99,6 +111,27 @@ class OwnData(FileTask):
             )
         return Scaling.of(inputs)
 
+    @property
+    def input_encoder(self) -> Encoder | None:
+        if self.encoder == "none":
+            return None
+        if self._sequences.inputs.ndim == 2:
+            raise DataError(
+                f"{self.data}: the option encoder has no effect on symbols: leave it out"
+            )
+        return Encoder(self.encoder, self.encoder_threshold)
+
+    @property
+    def encoded_shares(self) -> tuple[float, float]:
+        """Shares of input values of steps that are not zero, without the encoder and with it."""
+        found = self._sequences
+        scaled = Preparation(self.input_scaling)(found.inputs)
+        lengths = checked(found.lengths, *scaled.shape[:2])
+        steps = real_steps(lengths, scaled.shape[1])
+        encoded = self.input_encoder(scaled) if self.input_encoder else scaled
+        before, after = (float(np.mean(values[steps] != 0)) for values in (scaled, encoded))
+        return before, after
+
     @cached_property
     def target_scaling(self) -> Scaling | None:
         if self.scaling_of_targets is not None or self.values is None:
@@ -130,9 +163,7 @@ class OwnData(FileTask):
         return parts
 
     def _take(self, *parts: str) -> Split:
-        inputs = self._sequences.inputs
-        if scaling := self.input_scaling:
-            inputs = scaling(inputs)
+        inputs = Preparation(self.input_scaling, self.input_encoder)(self._sequences.inputs)
         targets = self._sequences.targets
         if scaling := self.target_scaling:
             targets = scaling(targets)

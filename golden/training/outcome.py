@@ -79,6 +79,7 @@ def conclude(
         "vocabulary": task.vocabulary,
         "targets": task.objective.name,
         "scaling": asdict(scaling) if (scaling := task.input_scaling) else None,
+        "encoder": asdict(encoder) if (encoder := task.input_encoder) else None,
         "target_scaling": asdict(scaling) if (scaling := task.target_scaling) else None,
         **training,
         "results": results,

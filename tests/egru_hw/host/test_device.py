@@ -12,6 +12,7 @@ from egru_hw.contract.protocol import VERSION, Command, Counter, Reply, unpack
 from egru_hw.host import device as device_module
 from egru_hw.host.device import Device
 from egru_hw.host.transport import NoAnswer, TransportError
+from golden.encoding import KINDS as ENCODERS
 from golden.integer import IntegerEGRU
 from golden.model_file import ModelFile
 from golden.readouts import READOUTS
@@ -287,6 +288,30 @@ def test_real_inputs_are_scaled_as_the_model_file_says(transport):
     device = Device(transport)
     device.load(file)
     assert compare(expected, device.run(inputs)).mismatches == 0
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_real_inputs_are_encoded_in_runs_and_in_streams(transport, kind):
+    model, _ = session()
+    config = {"encoder": {"kind": kind, "threshold": 0.6}}
+    file = ModelFile(Path("a.safetensors"), model, config, {}, {})
+    inputs = generator(3).normal(size=(1, 6, 3))
+    prepared = file.preparation(inputs)
+    assert 0 < np.count_nonzero(prepared) < prepared.size
+    expected = model.run(model.quantize_inputs(prepared))
+    device = Device(transport)
+    device.load(file)
+    assert compare(expected, device.run(inputs)).mismatches == 0
+    stream = device.stream()
+    for _ in range(2):  # again from rest, with an encoder that has sent nothing
+        for t in range(6):
+            if t == 3:
+                with pytest.raises(ValueError, match="finite"):  # leaves the encoder as it is
+                    stream.step(np.array([np.nan, 0.0, 0.0]))
+            found = stream.step(inputs[0, t])
+            for layer, events in zip(expected.events, found.events, strict=True):
+                assert np.array_equal(events, layer[0, t])
+        stream.reset()
 
 
 @pytest.mark.parametrize("kind", READOUTS)

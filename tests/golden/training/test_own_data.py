@@ -181,3 +181,60 @@ def test_targets_that_never_change_rejected(folder):
     code, output = run("train", "--data", "my.csv")
     assert code == 2
     assert "my.csv: target 1 is 4.5 in all training sequences: there is nothing to learn" in output
+
+
+@pytest.mark.parametrize("encoder", ["send-on-delta", "threshold"])
+def test_encoded_inputs_are_fewer_and_encoded_alike_everywhere(folder, encoder, monkeypatch):
+    small = {"config": preset("tiny"), "backend": "amaranth"}
+    monkeypatch.setattr(sim.simulation, "run", lambda *a, **o: simulate(*a, **(o | small)))
+    inputs, classes = sequences(120)
+    np.savez("my.npz", inputs=inputs, targets=classes)
+    options = ("-o", f"encoder={encoder}", "-o", "encoder_threshold=0.8")
+    words = ("--hidden-size", 6, "--epochs", 25, "--learning-rate", 0.02)
+    code, output = run("train", "--data", "my.npz", *options, *words)
+    assert code == 0
+    path = folder / "runs" / "own-data.safetensors"
+    model = load_model(path)
+    prepared = model.preparation(inputs)
+    assert (prepared != 0).mean() < 0.7
+    assert "of the input values are not zero, 100.0% before the encoder" in output
+    assert model.config["results"]["accuracy"][1] > 0.7
+    assert run("tune", path, "--data", "my.npz", "--epochs", 1) == (0, "")
+    tuned = load_model(folder / "runs" / "own-data-4bit.safetensors")
+    assert np.array_equal(tuned.preparation(inputs), prepared)
+    code, output = run("eval", path, "--data", "my.npz", "--json")
+    assert json.loads(output)["loss"] == model.config["results"]["loss"]
+
+    expected = model.twin().run(model.twin().quantize_inputs(prepared)).outputs.argmax(-1)
+    assert (expected == classes).mean() > 0.7
+    np.save("x.npy", inputs[:20])
+    for on in ("float", "integer", "rtl"):
+        found = json.loads(invoke("predict", path, "x.npy", "--on", on, "--json").stdout)
+        assert (np.array(found["classes"]) == expected[:20]).mean() >= (0.8 if on == "float" else 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("encoder=threshold",), "the options encoder and encoder_threshold of own-data belong"),
+        (("encoder_threshold=0.5",), "the options encoder and encoder_threshold of own-data"),
+        (("encoder=delta", "encoder_threshold=1"), "encoder of own-data must be none or send-on-"),
+        (("encoder=threshold", "encoder_threshold=-1"), "give an encoder and a threshold above 0"),
+    ],
+)
+def test_encoders_without_a_meaning_rejected(folder, options, sentence):
+    inputs, classes = sequences(40)
+    np.savez("my.npz", inputs=inputs, targets=classes)
+    words = [word for option in options for word in ("-o", option)]
+    code, output = run("train", "--data", "my.npz", *words)
+    assert code == 2
+    assert sentence in output
+
+
+def test_an_encoder_of_symbols_rejected(folder):
+    np.savez("my.npz", inputs=np.arange(120).reshape(40, 3) % 5, targets=np.arange(40) % 2)
+    code, output = run(
+        "train", "--data", "my.npz", "-o", "encoder=threshold", "-o", "encoder_threshold=1"
+    )
+    assert code == 2
+    assert "my.npz: the option encoder has no effect on symbols: leave it out" in output
