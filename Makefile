@@ -48,7 +48,7 @@ python := .venv/bin/python
 environment := PATH="$$PWD/.venv/bin:$$PATH"
 
 .PHONY: help setup sim test soak selftest campaign fuzz prove sanitize bench results lint rtl docs \
-    bitstream program demo train wheel-test clean
+    tutorial bitstream program demo train wheel-test clean
 
 help:
 	@echo 'make TARGET [KNOB=value ...]'
@@ -73,6 +73,7 @@ help:
 	@echo '  lint        check style and types'
 	@echo '  rtl         write the Verilog of every preset to rtl/'
 	@echo '  docs        write docs/interface.md from the code'
+	@echo '  tutorial    run the commands of docs/tutorial.md and write their output there'
 	@echo '  bitstream   build build/BOARD-VARIANT/egru.bit and report.json'
 	@printf '              %s="%s"\n' BOARD "$$BOARD" VARIANT "$$VARIANT" MODEL "$$MODEL" \
 	    PLACEMENT_SEED "$$PLACEMENT_SEED"
@@ -140,6 +141,9 @@ rtl: $(basic)
 
 docs: $(basic)
 	$(python) tools/interface.py
+
+tutorial: $(full)
+	$(python) tools/tutorial.py
 
 bitstream: $(basic)
 	$(egru) bitstream "$$BOARD" --variant "$$VARIANT" --model "$$MODEL" \

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 # From the bottom up. Modules on one floor do not import those of another name on it.
 FLOORS = (
     ("golden.lazy", "golden.lengths", "golden.limits", "golden.output"),
-    ("golden.objective", "golden.scaling", "golden.readouts"),
+    ("golden.objective", "golden.scaling", "golden.encoding", "golden.readouts"),
+    ("golden.preparation",),
     ("golden.prediction",),
     ("golden.integer", "golden.core"),
     ("golden.cells",),
