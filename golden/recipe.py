@@ -216,6 +216,9 @@ class Recipe(_Choices):
     input_gain: float = _positive(
         1.0, "Factor of the EGRU's initial input weights. Tasks with few features need more."
     )
+    recurrent_gain: float = _positive(
+        1.0, "Factor of the EGRU's initial recurrent weights. Long sequences need less."
+    )
     forget_bias: float = _choice(
         0.0, "Initial bias of the LSTM's forget gate. Higher values give a longer memory."
     )

@@ -18,6 +18,7 @@ class EGRUCell(Cell):
         "update_bias",
         "update_bias_spread",
         "input_gain",
+        "recurrent_gain",
         "drop_connect",
     )
     emits_events = True

@@ -73,6 +73,7 @@ class EGRU(nn.Module):
             this, so that time constants cover a range. A bias b is a time constant of 1 + e^b
             steps.
         input_gain: gain of the Xavier-normal initial input weights of the first layer.
+        recurrent_gain: gain of the Xavier-normal initial recurrent weights.
         trace: also return the exponential trace of the last layer's events,
             ``trace = 0.9 trace + 0.1 y``.
         backend: "core" is the C++ core, whose cost is proportional to the events; "torch" is
@@ -100,6 +101,7 @@ class EGRU(nn.Module):
         update_bias: float = 0.0,
         update_bias_spread: float = 0.0,
         input_gain: float = 1.0,
+        recurrent_gain: float = 1.0,
         trace: bool = False,
         backend: str = "auto",
         device=None,
@@ -117,6 +119,7 @@ class EGRU(nn.Module):
         for name, value in (
             ("surrogate_height", surrogate_height),
             ("update_bias_spread", update_bias_spread),
+            ("recurrent_gain", recurrent_gain),
         ):
             if not value >= 0:
                 raise ValueError(f"{name} must not be negative, not {value!r}")
@@ -146,6 +149,7 @@ class EGRU(nn.Module):
         self.update_bias = update_bias
         self.update_bias_spread = update_bias_spread
         self.input_gain = input_gain
+        self.recurrent_gain = recurrent_gain
         self.trace = trace
         self.backend = backend
 
@@ -159,8 +163,8 @@ class EGRU(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-normal weights for each gate, zero biases except the update gate's,
-        Beta-distributed thresholds."""
+        """Xavier-normal weights for each gate, times their gains; zero biases except the update
+        gate's; Beta-distributed thresholds."""
         bias, spread = self.update_bias, self.update_bias_spread
         mean = self.threshold_mean
         beta = torch.distributions.Beta(3 * mean / (1 - mean), 3.0)
@@ -173,6 +177,7 @@ class EGRU(nn.Module):
                         gate.copy_(nn.init.xavier_normal_(torch.empty_like(gate.contiguous())))
                 if layer == 0:
                     weight_ih.mul_(self.input_gain)
+                weight_hh.mul_(self.recurrent_gain)
                 bias_ih.zero_()
                 update_gate = bias_ih[self.hidden_size : 2 * self.hidden_size]
                 update_gate.fill_(bias)

@@ -357,6 +357,7 @@ def test_zoneout_keeps_single_states_in_training():
         ({"surrogate_width": 0}, "surrogate_width must be positive"),
         ({"update_bias_spread": -1}, "update_bias_spread must not be negative"),
         ({"input_gain": 0}, "input_gain must be positive"),
+        ({"recurrent_gain": -1}, "recurrent_gain must not be negative"),
         ({"threshold_mean": 1.0}, "threshold_mean must lie in"),
     ],
 )
@@ -412,14 +413,18 @@ def test_update_biases_fill_their_range_and_nothing_else_is_spread():
         assert not torch.cat([r, n]).any()
 
 
-def test_the_input_gain_scales_the_first_layer_s_input_weights_alone():
+@pytest.mark.parametrize(
+    ("gain", "scaled"),
+    [("input_gain", ["weight_ih_l0"]), ("recurrent_gain", ["weight_hh_l0", "weight_hh_l1"])],
+)
+def test_a_gain_scales_the_first_layer_s_input_weights_or_all_recurrent_ones(gain, scaled):
     made = []
-    for gain in (1.0, 8.0):
+    for options in ({}, {gain: 8.0}):
         torch.manual_seed(0)
-        made.append(EGRU(2, 30, num_layers=2, input_gain=gain).state_dict())
-    plain, scaled = made
-    for name, value in plain.items():
-        assert torch.equal(scaled[name], 8 * value if name == "weight_ih_l0" else value), name
+        made.append(EGRU(2, 30, num_layers=2, **options).state_dict())
+    before, after = made
+    for name, value in before.items():
+        assert torch.equal(after[name], 8 * value if name in scaled else value), name
 
 
 def test_foreign_recurrent_networks_rejected():
