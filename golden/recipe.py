@@ -226,6 +226,17 @@ class Recipe(_Choices):
     update_bias: float = _choice(
         0.0, "Initial bias of the EGRU's update gate. Higher values give a longer memory."
     )
+    update_bias_spread: float = _positive(
+        0.0,
+        "Initial biases of the EGRU's update gate differ by up to this from the update bias, so "
+        "that units have time constants from short to long.",
+    )
+    input_gain: float = _positive(
+        1.0, "Factor of the EGRU's initial input weights. Tasks with few features need more."
+    )
+    recurrent_gain: float = _positive(
+        1.0, "Factor of the EGRU's initial recurrent weights. Long sequences need less."
+    )
     forget_bias: float = _choice(
         0.0, "Initial bias of the LSTM's forget gate. Higher values give a longer memory."
     )

@@ -83,8 +83,15 @@ class Run:
         )
 
     def is_of(self, recorded: dict[str, Any]) -> bool:
-        """Whether a recorded recipe is this run's. Fields that it lacks had their defaults."""
-        return asdict(Recipe()) | recorded == asdict(self.recipe)
+        """Whether a recorded recipe is this run's.
+
+        Fields that it lacks had their defaults. Choices of another cell may differ.
+        """
+        recipe, task = self.recipe, self.task(None)
+        idle = {name for name in asdict(recipe) if recipe.unmet(name, task)}
+        both = asdict(Recipe()) | recorded, asdict(recipe)
+        earlier, now = ({k: v for k, v in r.items() if k not in idle} for r in both)
+        return earlier == now
 
     def task(self, data: Path | None) -> Task:
         """The task, with its files in the folder ``data`` if it needs any."""

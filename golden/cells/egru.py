@@ -16,6 +16,9 @@ class EGRUCell(Cell):
         "surrogate_width",
         "threshold_mean",
         "update_bias",
+        "update_bias_spread",
+        "input_gain",
+        "recurrent_gain",
         "drop_connect",
     )
     emits_events = True

@@ -69,6 +69,11 @@ class EGRU(nn.Module):
             drawn from, in (0, 1).
         update_bias: initial bias of the update gate: the higher, the longer a unit keeps its
             state, as with an LSTM's forget bias.
+        update_bias_spread: initial biases of the update gate are uniform in ``update_bias`` ±
+            this, so that time constants cover a range. A bias b is a time constant of 1 + e^b
+            steps.
+        input_gain: gain of the Xavier-normal initial input weights of the first layer.
+        recurrent_gain: gain of the Xavier-normal initial recurrent weights.
         trace: also return the exponential trace of the last layer's events,
             ``trace = 0.9 trace + 0.1 y``.
         backend: "core" is the C++ core, whose cost is proportional to the events; "torch" is
@@ -94,6 +99,9 @@ class EGRU(nn.Module):
         surrogate_width: float = 1.0,
         threshold_mean: float = 0.3,
         update_bias: float = 0.0,
+        update_bias_spread: float = 0.0,
+        input_gain: float = 1.0,
+        recurrent_gain: float = 1.0,
         trace: bool = False,
         backend: str = "auto",
         device=None,
@@ -108,10 +116,16 @@ class EGRU(nn.Module):
         ):
             if not 0 <= probability < 1:
                 raise ValueError(f"{name} must be a probability in [0, 1), not {probability!r}")
-        if not surrogate_height >= 0:
-            raise ValueError(f"surrogate_height must not be negative, not {surrogate_height!r}")
-        if not surrogate_width > 0:
-            raise ValueError(f"surrogate_width must be positive, not {surrogate_width!r}")
+        for name, value in (
+            ("surrogate_height", surrogate_height),
+            ("update_bias_spread", update_bias_spread),
+            ("recurrent_gain", recurrent_gain),
+        ):
+            if not value >= 0:
+                raise ValueError(f"{name} must not be negative, not {value!r}")
+        for name, value in (("surrogate_width", surrogate_width), ("input_gain", input_gain)):
+            if not value > 0:
+                raise ValueError(f"{name} must be positive, not {value!r}")
         if not 0 < threshold_mean < 1:
             raise ValueError(f"threshold_mean must lie in (0, 1), not {threshold_mean!r}")
 
@@ -133,6 +147,9 @@ class EGRU(nn.Module):
         self.surrogate_width = surrogate_width
         self.threshold_mean = threshold_mean
         self.update_bias = update_bias
+        self.update_bias_spread = update_bias_spread
+        self.input_gain = input_gain
+        self.recurrent_gain = recurrent_gain
         self.trace = trace
         self.backend = backend
 
@@ -146,8 +163,9 @@ class EGRU(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-normal weights for each gate, zero biases except the update gate's,
-        Beta-distributed thresholds."""
+        """Xavier-normal weights for each gate, times their gains; zero biases except the update
+        gate's; Beta-distributed thresholds."""
+        bias, spread = self.update_bias, self.update_bias_spread
         mean = self.threshold_mean
         beta = torch.distributions.Beta(3 * mean / (1 - mean), 3.0)
         with torch.no_grad():
@@ -157,8 +175,14 @@ class EGRU(nn.Module):
                     for gate in weight.chunk(3):
                         # Drawn row by row, whatever the layout of the parameter.
                         gate.copy_(nn.init.xavier_normal_(torch.empty_like(gate.contiguous())))
+                if layer == 0:
+                    weight_ih.mul_(self.input_gain)
+                weight_hh.mul_(self.recurrent_gain)
                 bias_ih.zero_()
-                bias_ih[self.hidden_size : 2 * self.hidden_size] = self.update_bias
+                update_gate = bias_ih[self.hidden_size : 2 * self.hidden_size]
+                update_gate.fill_(bias)
+                if spread:  # otherwise nothing is drawn, and networks stay as they were
+                    update_gate.uniform_(bias - spread, bias + spread)
                 bias_hh.zero_()
                 threshold.copy_(beta.sample(threshold.shape))
 

@@ -275,6 +275,16 @@ def test_a_run_trains_by_the_recipe_of_the_configured_task():
     assert recipes["egru"].epochs == 30
 
 
+def test_a_recorded_recipe_may_differ_in_what_its_cell_does_not_use():
+    egru, gru = TOY.runs()
+    other = {"update_bias": 1.5, "activity_price": 2.0, "forget_bias": 1.0}
+    assert gru.is_of(asdict(gru.recipe) | other)
+    assert not egru.is_of(asdict(egru.recipe) | {"update_bias": 1.5})
+    for run in (egru, gru):
+        assert not run.is_of(asdict(run.recipe) | {"learning_rate": 0.5})
+        assert not run.is_of(asdict(run.recipe) | {"unknown": 1})
+
+
 def test_a_run_leaves_a_record_and_is_not_repeated_until_its_recipe_changes(elsewhere, monkeypatch):
     egru_only = replace(TOY, seeds={"egru": 1})
     monkeypatch.setattr(runner, "EXPERIMENTS", (egru_only,))

@@ -355,6 +355,9 @@ def test_zoneout_keeps_single_states_in_training():
         ({"drop_connect": 2}, "drop_connect must be a probability"),
         ({"surrogate_height": -1}, "surrogate_height must not be negative"),
         ({"surrogate_width": 0}, "surrogate_width must be positive"),
+        ({"update_bias_spread": -1}, "update_bias_spread must not be negative"),
+        ({"input_gain": 0}, "input_gain must be positive"),
+        ({"recurrent_gain": -1}, "recurrent_gain must not be negative"),
         ({"threshold_mean": 1.0}, "threshold_mean must lie in"),
     ],
 )
@@ -395,6 +398,33 @@ def test_the_update_bias_is_where_that_gate_starts_and_makes_states_last():
         _, (_, h) = egru(torch.zeros(1, 1, 2), start)
         kept.append(h.mean().item())
     assert kept == pytest.approx([-torch.sigmoid(torch.tensor(b)).item() for b in (0.0, 3.0)])
+
+
+def test_update_biases_fill_their_range_and_nothing_else_is_spread():
+    torch.manual_seed(0)
+    egru = EGRU(2, 1000, num_layers=2, update_bias=3.0, update_bias_spread=2.0)
+    for layer in range(2):
+        _, _, bias_ih, bias_hh, _ = egru.layer_parameters(layer)
+        r, z, n = (bias_ih + bias_hh).detach().chunk(3)
+        # Of 1,000 uniform draws, each tenth of the range holds 100 ± 5 standard deviations of 9.5.
+        counts = torch.histc(z, 10, 1.0, 5.0)
+        assert counts.sum() == 1000
+        assert ((counts - 100).abs() < 48).all()
+        assert not torch.cat([r, n]).any()
+
+
+@pytest.mark.parametrize(
+    ("gain", "scaled"),
+    [("input_gain", ["weight_ih_l0"]), ("recurrent_gain", ["weight_hh_l0", "weight_hh_l1"])],
+)
+def test_a_gain_scales_the_first_layer_s_input_weights_or_all_recurrent_ones(gain, scaled):
+    made = []
+    for options in ({}, {gain: 8.0}):
+        torch.manual_seed(0)
+        made.append(EGRU(2, 30, num_layers=2, **options).state_dict())
+    before, after = made
+    for name, value in before.items():
+        assert torch.equal(after[name], 8 * value if name in scaled else value), name
 
 
 def test_foreign_recurrent_networks_rejected():

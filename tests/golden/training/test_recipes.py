@@ -65,7 +65,8 @@ def test_other_cells_have_recipes_of_their_own_which_options_override(tmp_path, 
 
 def test_options_of_the_cell_are_those_of_the_network():
     options = {"surrogate_height": 0.9, "surrogate_width": 0.4, "threshold_mean": 0.2,
-               "update_bias": -1.5, "drop_connect": 0.1}  # fmt: skip
+               "update_bias": -1.5, "update_bias_spread": 0.5, "input_gain": 2.0,
+               "recurrent_gain": 0.5, "drop_connect": 0.1}  # fmt: skip
     for recipe in (Recipe(), Recipe(**options)):
         config = make_network(Toy(), recipe).config
         for name in options:
@@ -102,7 +103,8 @@ IDLE = [
         for cell in ("gru", "lstm")
         for name, value in {
             "surrogate_height": 0.7, "surrogate_width": 0.7, "threshold_mean": 0.2,
-            "update_bias": 0.0, "drop_connect": 0.1, "activity_price": 1.0,
+            "update_bias": 0.0, "update_bias_spread": 1.0, "input_gain": 2.0,
+            "recurrent_gain": 0.5, "drop_connect": 0.1, "activity_price": 1.0,
             "start_activity": 0.3, "target_activity": 0.2, "target_from": 0.1, "target_until": 0.8,
         }.items()
     ),
