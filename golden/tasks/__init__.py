@@ -18,10 +18,12 @@ from golden.tasks.images import SequentialMnist
 from golden.tasks.mnist1d import Mnist1D
 from golden.tasks.options import with_options
 from golden.tasks.own_data import OwnData
+from golden.tasks.samples import of_samples
 from golden.tasks.text import CharacterModel, WordModel
 
 __all__ = [
     "TASKS", "DataError", "FileTask", "Recipe", "Split", "Task", "configure", "find", "of_model",
+    "of_samples",
 ]  # fmt: skip
 
 # The tasks of this package with their default options; list a new one here.

@@ -43,7 +43,11 @@ def read(path: Path) -> Sequences:
     readers: dict[str, Callable[[Path], Sequences]] = {".npz": _archive, ".csv": _labelled_table}
     if path.suffix.lower() not in readers:
         raise DataError(f"{path}: expected a file named *.npz or *.csv")
-    found = readers[path.suffix.lower()](path)
+    return checked_sequences(path, readers[path.suffix.lower()](path))
+
+
+def checked_sequences(path: Path, found: Sequences) -> Sequences:
+    """``found``, if its classes and split can be trained on."""
     _check_classes(path, found.targets)
     _check_split(path, found)
     return found
@@ -59,6 +63,18 @@ def _archive(path: Path) -> Sequences:
         raise DataError(
             f"{path} is not a .npz file of numbers and texts written by numpy, or it is damaged"
         ) from None
+    return from_arrays(path, arrays)
+
+
+def from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Sequences:
+    """The sequences in ``inputs``, ``targets`` and perhaps ``split`` and ``lengths``.
+
+    Args:
+        path: what messages call the data.
+
+    Raises:
+        DataError: an array is missing, or does not hold what it should.
+    """
     for name in ("inputs", "targets"):
         if name not in arrays:
             held = ", ".join(arrays) or "nothing"

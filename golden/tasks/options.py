@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from golden.tasks.base import Task
 
-NO_OPTIONS = ("data", "scaling", "scaling_of_targets")
+NO_OPTIONS = ("data", "scaling", "scaling_of_targets", "sequences")
 """Fields with a place of their own in commands and model files."""
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
