@@ -33,7 +33,7 @@ def main(
             min=1,
             metavar="N",
             help="With --budget: simulate the RTL too, on N randomly chosen test sequences.",
-            show_default=False,
+            show_default="none",
         ),
     ] = None,
     threads: Threads = 1,

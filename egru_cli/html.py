@@ -24,7 +24,7 @@ Html = Annotated[
         metavar="FILE",
         help="Also write a page with figures, which opens from disk and loads nothing. Needs the "
         "extra egru-hw[report].",
-        show_default=False,
+        show_default="none",
         callback=_checked,
     ),
 ]

@@ -20,7 +20,7 @@ Trace = Annotated[
         metavar="FILE",
         help="Also write what each unit does in every cycle of the first sequence, as a trace for "
         "Perfetto (ui.perfetto.dev).",
-        show_default=False,
+        show_default="none",
     ),
 ]
 

@@ -23,6 +23,7 @@ from golden.encoding import Encoder
 from golden.integer import IntegerEGRU, IntegerLayer, IntegerReadout
 from golden.integer.numerics import VALUE_BITS, Format
 from golden.lengths import blank, checked
+from golden.limits import LAYERS
 from golden.objective import OBJECTIVES, Objective
 from golden.prediction import Prediction
 from golden.preparation import Preparation
@@ -407,6 +408,8 @@ def _parameter_shapes(network: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     for name, value in network.items():
         if name in _SIZES and (type(value) is not int or value < 1):
             raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if network["num_layers"] > LAYERS:
+        raise ValueError(f"num_layers must be at most {LAYERS}, not {network['num_layers']}")
     cell, layers, size = CELLS[network["cell"]], network["num_layers"], network["hidden_size"]
     if "embedding_size" in network:
         words, last = network["words"], network["embedding_size"]

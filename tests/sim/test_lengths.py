@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import sim
-from egru_cli.cost import summary
+from boards.ulx3s import BOARD
 from egru_hw.contract.protocol import Counter
+from egru_hw.cost.area import variants
 from egru_hw.cost.cycles import cost
+from egru_hw.cost.search import Candidate, evaluate
+from egru_hw.cost.summary import summary
 from golden.readouts import READOUTS
 from sim import compare, report
 from sim.random_models import random_inputs, random_model
@@ -65,7 +68,8 @@ def test_costs_are_those_of_each_sequence_alone_and_what_the_hardware_counts(rea
         assert value == sum(part.counters[counter] for part in parts)
     assert found.bound == bounds
 
-    figures = summary(result, model, TINY, 80.0)
+    point = evaluate(Candidate(TINY), model, found.golden, 80.0, variants(BOARD.name))
+    figures = summary(point, model, 80.0)
     assert figures["latency_mean"] == pytest.approx(np.mean(latencies))
     assert figures["latency_worst"] == max(latencies)
     assert figures["cycles_per_step"] == result.cycles.sum() / LENGTHS.sum()
