@@ -1,6 +1,7 @@
 """The subcommands of ``egru``, each imported when it is used."""
 
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from egru_cli.main import explained
 
 SUBCOMMANDS = {
     "train": "Train, quantise and evaluate a network on a task.",
+    "import": "Make a model file of a network that was trained elsewhere.",
     "tune": "Fine-tune a model with quantisation-aware training.",
     "eval": "Evaluate a model on its task's test set.",
     "predict": "Predict classes or values for your own sequences.",
@@ -28,7 +30,7 @@ SUBCOMMANDS = {
     "bench": "Benchmark the training core against dense networks (only in a checkout).",
     "results": "Reproduce the experiments in docs/results.md (only in a checkout).",
 }
-"""Name and description of each subcommand: the function ``main`` of the module of that name."""
+"""Name and description of each subcommand: the function ``main`` of its module."""
 
 
 class Subcommands(TyperGroup):
@@ -46,10 +48,15 @@ class Subcommands(TyperGroup):
             return super().invoke(ctx)
 
 
+def module_of(name: str) -> str:
+    """The name of a subcommand's module in this package, which cannot be a keyword."""
+    return f"{name}_" if iskeyword(name) else name
+
+
 def subcommand(name: str):
     """The subcommand of that name with its options; imports its module."""
     single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-    single.command(name)(import_module(f"egru_cli.{name}").main)
+    single.command(name)(import_module(f"egru_cli.{module_of(name)}").main)
     return typer.main.get_command(single)
 
 

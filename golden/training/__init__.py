@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from golden import lazy
 
 if TYPE_CHECKING:
+    from golden.training.adopting import adopt as adopt
     from golden.training.building import build as build
     from golden.training.checkpoint import CheckpointError as CheckpointError
     from golden.training.checkpoint import Files as Files
@@ -24,6 +25,7 @@ _HOMES = {
     "Files": "golden.training.checkpoint",
     "Interrupted": "golden.training.errors",
     "OutOfMemory": "golden.training.errors",
+    "adopt": "golden.training.adopting",
     "build": "golden.training.building",
     "calibration": "golden.training.outcome",
     "train": "golden.training.loop",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from egru_cli.app import SUBCOMMANDS
+from egru_cli.app import SUBCOMMANDS, module_of
 from egru_cli.extras import MODULES
 from tests.helpers.command import ROOT, egru, refusal, start
 
@@ -35,9 +35,8 @@ def test_help_lists_every_subcommand_and_loads_nothing_heavy(tmp_path):
 
 def test_every_subcommand_is_a_module_with_a_main():
     for name in SUBCOMMANDS:
-        assert re.search(
-            r"^def main\(|^from \S+ import main$", (ROOT / f"egru_cli/{name}.py").read_text(), re.M
-        )
+        module = (ROOT / f"egru_cli/{module_of(name)}.py").read_text()
+        assert re.search(r"^def main\(|^from \S+ import main$", module, re.M)
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)

@@ -52,6 +52,7 @@ def files(tmp_path_factory):
         for place, name, new in (
             (training, "build", claim),
             (training, "tune", claim),
+            (training, "adopt", stop),
             (verilator, "transport", stop),
             (virtual_board, "executable", stop),
             (egru_hw, "connect", stop),

@@ -24,7 +24,7 @@ FLOORS = (
     ("golden.quantization",),
     ("golden.model_file",),
     ("golden.evaluation", "golden.generation", "golden.stepping"),
-    ("golden.budget",),
+    ("golden.budget", "golden.foreign"),
     ("golden.training",),
     ("golden",),
     ("egru_hw.contract",),
