@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,13 +61,6 @@ class Browser:
 
     def evaluate(self, script: str) -> Any:
         return self.call("POST", "/execute/sync", script=script, args=[])
-
-    def becomes(self, condition: str) -> bool:
-        """Whether a condition holds within ten seconds: figures follow the window's size later."""
-        end = time.monotonic() + 10
-        while not (holds := self.evaluate(f"return {condition}")) and time.monotonic() < end:
-            time.sleep(0.05)
-        return holds
 
     def ink(self) -> list[int]:
         """Of each figure, how many pixels have a colour."""

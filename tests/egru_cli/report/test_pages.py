@@ -146,4 +146,4 @@ def test_a_browser_draws_all_figures_and_loads_nothing(name, size, pages, chromi
     assert chromium.console() == []
     asked = {address.partition(":")[0] for address in chromium.requests()}
     assert asked <= {"file", "data", "chrome"}
-    assert chromium.becomes("document.documentElement.scrollWidth <= innerWidth")
+    assert chromium.evaluate("return document.documentElement.scrollWidth <= innerWidth")
