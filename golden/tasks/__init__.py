@@ -13,7 +13,7 @@ from golden.tasks import own
 from golden.tasks.base import DataError, FileTask, Split, Task
 from golden.tasks.delay_copy import DelayCopy
 from golden.tasks.digits import SpokenDigits
-from golden.tasks.event_camera import DvsGesture, SpikingDigits
+from golden.tasks.event_camera import DvsGesture, SaccadeDigits, SpikingCommands, SpikingDigits
 from golden.tasks.images import SequentialMnist
 from golden.tasks.mnist1d import Mnist1D
 from golden.tasks.options import with_options
@@ -38,6 +38,8 @@ TASKS: dict[str, Task] = {
         WordModel(),
         DvsGesture(),
         SpikingDigits(),
+        SpikingCommands(),
+        SaccadeDigits(),
         OwnData(),
     )
 }

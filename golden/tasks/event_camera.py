@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,7 +24,9 @@ class _EventTask(FileTask):
 
     Attributes:
         dataset: its class in ``tonic.datasets``, and the folder that tonic stores it in.
-        files: a glob pattern of the files in that folder, for "train" and "test".
+        files: a glob pattern of the files in that folder, for "train" and "test", and for
+            "validation" if the data have such a part.
+        parts: by what arguments tonic's class gives each of these.
         steps: steps per sequence; recordings are cropped or padded.
         window: duration of a step in microseconds.
         pool: number of neighbouring pixels along each axis, or channels, in a feature.
@@ -34,6 +36,10 @@ class _EventTask(FileTask):
 
     dataset: ClassVar[str]
     files: ClassVar[dict[str, str]]
+    parts: ClassVar[dict[str, dict[str, Any]]] = {
+        "train": {"train": True},
+        "test": {"train": False},
+    }
     steps: ClassVar[int]
     window: ClassVar[int]
     pool: ClassVar[int]
@@ -53,11 +59,24 @@ class _EventTask(FileTask):
         )
 
     def everything(self) -> Split:
-        return self._train
+        if "validation" not in self.files:
+            return self._train
+        parts = zip(self._train, self._validation, strict=True)
+        return Split(*(np.concatenate(arrays) for arrays in parts))
+
+    def train(self) -> Split:
+        return self._train if "validation" in self.files else super().train()
+
+    def validation(self) -> Split:
+        return self._validation if "validation" in self.files else super().validation()
 
     @cached_property
     def _train(self) -> Split:
         return self._read("train")
+
+    @cached_property
+    def _validation(self) -> Split:
+        return self._read("validation")
 
     def test(self) -> Split:
         return self._test
@@ -99,7 +118,7 @@ class _EventTask(FileTask):
         there: Callable[..., bool] = lambda self: True  # noqa: E731
         local = type(self.dataset, (known,), {"_check_exists": there})
         try:
-            return local(save_to=str(self.path()), train=part == "train")
+            return local(save_to=str(self.path()), **self.parts[part])
         except (OSError, KeyError, ValueError) as error:
             raise DataError(f"{folder} cannot be read ({error}): fetch it again") from None
 
@@ -157,3 +176,49 @@ class SpikingDigits(_EventTask):
     files: ClassVar = {"train": "shd_train.h5", "test": "shd_test.h5"}
     steps, window, pool = 100, 10_000, 5
     sensor, fields = (700,), ("x",)
+
+
+@dataclass(frozen=True)
+class SpikingCommands(_EventTask):
+    """Spiking Speech Commands: 35 spoken words as spikes of 700 cochlear channels.
+
+    100 steps of 10 ms. Pools of 10 channels give 70 features. 3 GB of memory.
+    """
+
+    name = "ssc"
+    classes = 35
+    recipe = Recipe(hidden_size=256, epochs=30, patience=10, batch_size=128, learning_rate=2e-3)
+    source = (
+        "the Spiking Speech Commands (ssc_train.h5.zip, ssc_valid.h5.zip and ssc_test.h5.zip) and "
+        "unpack all three into a folder SSC"
+    )
+    dataset = "SSC"
+    files: ClassVar = {
+        "train": "ssc_train.h5",
+        "validation": "ssc_valid.h5",
+        "test": "ssc_test.h5",
+    }
+    parts: ClassVar = {
+        "train": {"split": "train"},
+        "validation": {"split": "valid"},
+        "test": {"split": "test"},
+    }
+    steps, window, pool = 100, 10_000, 10
+    sensor, fields = (700,), ("x",)
+
+
+@dataclass(frozen=True)
+class SaccadeDigits(_EventTask):
+    """N-MNIST: the digits of MNIST before an event camera that makes three saccades.
+
+    20 steps of 15 ms. Pools of 2 × 2 pixels give 2 × 17 × 17 features. 3 GB of memory.
+    """
+
+    name = "nmnist"
+    classes = 10
+    recipe = Recipe(hidden_size=256, epochs=20, batch_size=100, learning_rate=2e-3)
+    source = "N-MNIST (Train.zip and Test.zip) and unpack both into a folder NMNIST"
+    dataset = "NMNIST"
+    files: ClassVar = {"train": "Train/*/*.bin", "test": "Test/*/*.bin"}
+    steps, window, pool = 20, 15_000, 2
+    sensor, fields = (2, 34, 34), ("p", "y", "x")

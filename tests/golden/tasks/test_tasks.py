@@ -349,27 +349,72 @@ def test_dvs_gestures_are_counted_in_windows_and_pooled_pixels(tmp_path):
     assert task.everything().inputs.shape == inputs.shape
 
 
+def write_spikes(path, labels):
+    """A file of the Heidelberg data sets, with the same four spikes in each recording."""
+    h5py = pytest.importorskip("h5py")
+    path.parent.mkdir(exist_ok=True)
+    with h5py.File(path, "w") as file:
+        ragged = {"times": h5py.vlen_dtype(np.float16), "units": h5py.vlen_dtype(np.uint16)}
+        values = {"times": [0.0, 0.002, 0.015, 0.995], "units": [0, 4, 5, 699]}
+        for name, dtype in ragged.items():
+            data = file.create_dataset(f"spikes/{name}", len(labels), dtype)
+            for row in range(len(labels)):
+                data[row] = values[name]
+        file["labels"] = labels
+        file["extra/keys"] = [b"null"]
+        file["extra/speaker"] = [0] * len(labels)
+
+
 def test_spiking_digits_are_counted_in_windows_and_pooled_channels(tmp_path):
     pytest.importorskip("tonic")
-    h5py = pytest.importorskip("h5py")
-    (tmp_path / "SHD").mkdir()
     for part, labels in (("train", [4, 3]), ("test", [19])):
-        with h5py.File(tmp_path / "SHD" / f"shd_{part}.h5", "w") as file:
-            ragged = {"times": h5py.vlen_dtype(np.float16), "units": h5py.vlen_dtype(np.uint16)}
-            values = {"times": [0.0, 0.002, 0.015, 0.995], "units": [0, 4, 5, 699]}
-            for name, dtype in ragged.items():
-                data = file.create_dataset(f"spikes/{name}", len(labels), dtype)
-                for row in range(len(labels)):
-                    data[row] = values[name]
-            file["labels"] = labels
-            file["extra/keys"] = [b"null"]
-            file["extra/speaker"] = [0] * len(labels)
+        write_spikes(tmp_path / "SHD" / f"shd_{part}.h5", labels)
     task = configure("shd", data=tmp_path)
     inputs, targets = task.everything()
     assert (inputs.shape, list(targets)) == ((2, 100, 140), [4, 3])
     assert inputs[0, 0, 0] == 2 / 8
     assert inputs[0, 1, 1] == inputs[0, 99, 139] == 1 / 8
     assert list(task.test().targets) == [19]
+
+
+def test_spiking_commands_have_a_validation_set_of_their_own(tmp_path):
+    pytest.importorskip("tonic")
+    for part, labels in (("train", [4, 34, 2]), ("valid", [7]), ("test", [19, 1])):
+        write_spikes(tmp_path / "SSC" / f"ssc_{part}.h5", labels)
+    task = configure("ssc", data=tmp_path)
+    found = {part: list(getattr(task, part)().targets)
+             for part in ("train", "validation", "everything", "test")}  # fmt: skip
+    assert found == {
+        "train": [4, 34, 2],
+        "validation": [7],
+        "everything": [4, 34, 2, 7],
+        "test": [19, 1],
+    }
+    inputs = task.everything().inputs
+    assert inputs.shape == (4, 100, 70)
+    assert inputs[3, 0, 0] == 2 / 8
+
+
+def test_saccade_digits_are_counted_in_windows_and_pooled_pixels(tmp_path):
+    pytest.importorskip("tonic")
+    for part, digit in (("Train", 7), ("Test", 3)):
+        folder = tmp_path / "NMNIST" / part / str(digit)
+        folder.mkdir(parents=True)
+        # Five bytes an event: x, y, then the polarity and 23 bits of microseconds.
+        events = [(0, 0, 0, 5), (1, 1, 0, 14_000), (33, 32, 1, 15_005), (0, 0, 0, 300_005)]
+        content = b"".join(
+            bytes([x, y]) + (polarity << 23 | time).to_bytes(3, "big")
+            for x, y, polarity, time in events
+        )
+        (folder / "00001.bin").write_bytes(content)
+    task = configure("nmnist", data=tmp_path)
+    inputs, targets = task.test()
+    assert (inputs.shape, list(targets)) == ((1, 20, 578), [3])
+    frames = inputs.reshape(20, 2, 17, 17)
+    assert frames[0, 0, 0, 0] == 2 / 8
+    assert frames[1, 1, 16, 16] == 1 / 8
+    assert frames.sum() == 3 / 8  # the last event is after the last step
+    assert list(task.everything().targets) == [7]
 
 
 @pytest.mark.parametrize(
@@ -393,6 +438,8 @@ def test_missing_data_get_a_sentence_that_names_what_to_fetch(name, tmp_path):
         ("wordlm", "holds no test.txt, ptb.test.txt or wiki.test.tokens"),
         ("dvsgesture", "holds no ibmGestureTest/*/*.npy"),
         ("shd", "holds no shd_test.h5"),
+        ("ssc", "holds no ssc_test.h5"),
+        ("nmnist", "holds no Test/*/*.bin"),
     ],
 )
 def test_folders_without_the_data_rejected(name, sentence, tmp_path):
