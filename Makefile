@@ -8,7 +8,7 @@ KNOBS := PYTHON MODEL DATA SEQUENCES SEED STALL WAVES BOARD VARIANT PLACEMENT_SE
 PYTHON         ?= python3
 MODEL          ?= mnist1d
 DATA           ?=
-SEQUENCES      ?= 100
+SEQUENCES      ?=
 SEED           ?= 2
 STALL          ?= 0
 WAVES          ?= 0
@@ -98,7 +98,7 @@ $(full): $(basic) CMakeLists.txt $(wildcard golden/core/csrc/*)
 sim: $(basic)
 	@case "$$WAVES" in 0|1) ;; *) \
 	    echo "egru-hw: WAVES is '$$WAVES': expected 0 or 1." >&2; exit 2;; esac
-	$(egru) sim "$$MODEL" $(if $(DATA),--data "$$DATA") --sequences "$$SEQUENCES" \
+	$(egru) sim "$$MODEL" $(if $(DATA),--data "$$DATA") $(if $(SEQUENCES),--sequences "$$SEQUENCES") \
 	    --seed "$$SEED" --stall "$$STALL" $(if $(filter 1,$(WAVES)),--waves)
 
 test: $(full)

@@ -162,7 +162,7 @@ def test_sim_passes_its_knobs_on(machine):
 
 
 def test_sim_without_knobs_runs_the_shipped_model(machine):
-    assert machine.call("sim") == "[sim][mnist1d][--sequences][100][--seed][2][--stall][0]"
+    assert machine.call("sim") == "[sim][mnist1d][--seed][2][--stall][0]"
 
 
 def test_bitstream_and_program_pass_their_knobs_on(machine):
