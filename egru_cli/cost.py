@@ -191,38 +191,52 @@ def print_table(figures: dict[str, Any]) -> list[tuple[str, str]]:
 
     share = figures["macs_per_step"] / figures["dense_macs_per_step"]
     cycles, dense = figures["cycles_per_step"], figures["dense_cycles_per_step_at_least"]
-    rows = [
-        ("sequences x steps", f"{figures['sequences']} x {figures['steps_per_sequence']:g}"),
-        ("cycles per step", time(cycles)),
-        ("latency of a step, mean", time(figures["latency_mean"])),
-        ("latency of a step, 99 %", time(figures["latency_99_percent"])),
-        ("latency of a step, worst", time(figures["latency_worst"])),
-        ("lanes busy", f"{figures['lanes_busy']:.1%}"),
-        ("rows of weights per step", f"{figures['weight_rows_per_step']:.1f}"),
-        ("bytes of weights per step", f"{figures['weight_bytes_per_step']:.0f}"),
-        ("multiply-accumulates per step", f"{figures['macs_per_step']:.0f} ({share:.1%} of dense)"),
-        ("GOp/s performed", f"{figures['performed_gops']:.1f}"),
-        ("GOp/s effective, as a dense network", f"{figures['effective_gops']:.1f}"),
+    sections = [
+        [
+            ("sequences x steps", f"{figures['sequences']} x {figures['steps_per_sequence']:g}"),
+            ("cycles per step", time(cycles)),
+            ("latency of a step, mean", time(figures["latency_mean"])),
+            ("latency of a step, 99 %", time(figures["latency_99_percent"])),
+            ("latency of a step, worst", time(figures["latency_worst"])),
+            ("lanes busy", f"{figures['lanes_busy']:.1%}"),
+            ("rows of weights per step", f"{figures['weight_rows_per_step']:.1f}"),
+            ("bytes of weights per step", f"{figures['weight_bytes_per_step']:.0f}"),
+            (
+                "multiply-accumulates per step",
+                f"{figures['macs_per_step']:.0f} ({share:.1%} of dense)",
+            ),
+            ("GOp/s performed", f"{figures['performed_gops']:.1f}"),
+            ("GOp/s effective, as a dense network", f"{figures['effective_gops']:.1f}"),
+        ],
+        [
+            *(
+                (f"{name}, {figures['resources_are']}", str(used))
+                for name, used in figures["resources"].items()
+            ),
+            (f"MHz reached, {figures['mhz_is']}", f"{figures['mhz_reached']:.1f}"),
+            (f"variants of {figures['board']} that it fits", ", ".join(figures["variants"])),
+        ],
+        [
+            (f"energy of a step, {part}, estimate", nanojoules(part))
+            for part in ("dynamic", "static", "total")
+        ],
+        [
+            (
+                "dense GRU on these lanes, at least",
+                f"{time(dense)}, {dense / cycles:.2f} times as long",
+            ),
+            *(
+                (
+                    f"{name} on this processor, median",
+                    f"{seconds * 1e6:.1f} us, {seconds * mhz * 1e6 / cycles:.1f} times as long",
+                )
+                for name, seconds in figures.get("processor_seconds_per_step", {}).items()
+            ),
+        ],
     ]
-    for row in rows:
-        table.add_row(*row)
-    table.add_section()
-    for name, used in figures["resources"].items():
-        table.add_row(f"{name}, {figures['resources_are']}", str(used))
-    table.add_row(f"MHz reached, {figures['mhz_is']}", f"{figures['mhz_reached']:.1f}")
-    table.add_row(f"variants of {figures['board']} that it fits", ", ".join(figures["variants"]))
-    table.add_section()
-    for part in ("dynamic", "static", "total"):
-        table.add_row(f"energy of a step, {part}, estimate", nanojoules(part))
-    table.add_section()
-    table.add_row(
-        "dense GRU on these lanes, at least", f"{time(dense)}, {dense / cycles:.2f} times as long"
-    )
-    for name, seconds in figures.get("processor_seconds_per_step", {}).items():
-        ratio = seconds * 1e6 / (cycles / mhz)
-        table.add_row(
-            f"{name} on this processor, median",
-            f"{seconds * 1e6:.1f} us, {ratio:.1f} times as long",
-        )
+    for section in sections:
+        for row in section:
+            table.add_row(*row)
+        table.add_section()
     results.print(table)
-    return rows
+    return [row for section in sections for row in section]
